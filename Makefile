@@ -16,7 +16,7 @@ ARGS   ?=
 RUN    := $(VENV)/bin/python
 PIP    := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check install --quiet
 
-.PHONY: demo test unit doctest lint types bench docs clean
+.PHONY: demo test unit doctest lint style layers types bench docs clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m kenaz demo $(ARGS)
@@ -29,8 +29,12 @@ unit: $(VENV)/.dev
 doctest: $(VENV)/.dev
 	$(RUN) -m pytest -q --doctest-modules --doctest-glob='*.md' kenaz README.md docs
 
-lint: $(VENV)/.dev types
+lint: style types layers
+
+style: $(VENV)/.dev
 	$(RUN) -m ruff check .
+
+layers: $(VENV)/.dev
 	$(RUN) -m pytest -q tests/test_layers.py
 
 types: $(VENV)/.dev
