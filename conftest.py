@@ -1,4 +1,4 @@
-"""What every test has: doctests (modules, README.md, docs/) say `torch` without importing it; no test opens a window."""
+"""What every test has: doctests say `torch` without importing it, and no test opens a window."""
 
 import os
 

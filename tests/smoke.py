@@ -1,4 +1,4 @@
-"""A few seconds, before every commit: `python tests/smoke.py`. Each check is one idea that everything else stands on."""
+"""`python tests/smoke.py`: seconds, before every commit. Each check is one idea that everything else stands on."""
 
 import sys
 import tempfile

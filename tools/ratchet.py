@@ -3,7 +3,8 @@
     python tools/ratchet.py CONFORMANCE.json CELLS.json           fails when a figure has fallen
     python tools/ratchet.py CONFORMANCE.json CELLS.json --raise   writes the better figures down
 
-Figures only go up. `slack` is how many points a figure may fall by chance: a run with a time limit takes a sample of the cases.
+Figures only go up. `slack` is how many points a figure may fall by chance: a run with a time limit takes a sample of
+the cases.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conformance", type=Path, help="what conform.py --json wrote")
     parser.add_argument("cells", type=Path, help="what run_cells.py --json wrote")
-    parser.add_argument("--raise", action="store_true", dest="keep", help="write figures that have risen to tests/ratchet.json")
+    parser.add_argument("--raise", action="store_true", dest="keep", help="write down figures that have risen")
     args = parser.parse_args()
     held = json.loads(RATCHET.read_text("utf-8"))
     slack = held.pop("slack")

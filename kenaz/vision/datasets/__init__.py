@@ -1,0 +1,17 @@
+"""Data sets as torchvision lays them out on disk. `packaged_root()` is a root that needs no download."""
+
+from .fakedata import FakeData
+from .folder import DatasetFolder, ImageFolder
+from .mnist import KMNIST, MNIST, FashionMNIST, packaged_root
+from .vision import VisionDataset
+
+__all__ = [
+    "DatasetFolder",
+    "FakeData",
+    "FashionMNIST",
+    "ImageFolder",
+    "KMNIST",
+    "MNIST",
+    "VisionDataset",
+    "packaged_root",
+]
