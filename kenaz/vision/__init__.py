@@ -4,9 +4,8 @@ Start with `datasets/mnist.py` (how a data set reads and batches), then `transfo
 Pillow images and tensors alike, over `_pil.py` and `_tensor.py`).
 """
 
+from ..version import torchvision as __version__  # the one whose behaviour this package follows
 from . import datasets, transforms, utils
-
-__version__ = "0.29.2"  # the torchvision whose behaviour this package follows
 
 
 def get_image_backend() -> str:

@@ -9,7 +9,7 @@ Fill = float | list[float] | tuple[float, ...] | None
 
 
 def from_array(array: np.ndarray, mode: str) -> Image.Image:
-    """An image over a copy of an array, in a mode that `Image.fromarray` would not guess (or take, since Pillow 11.3)."""
+    """An image over a copy of an array, in a mode that `Image.fromarray` would not guess (or take from 11.3 on)."""
     height, width = array.shape[:2]
     return Image.frombuffer(mode, (width, height), np.ascontiguousarray(array).tobytes(), "raw", mode, 0, 1)
 

@@ -430,7 +430,7 @@ def affine(
 
 
 def perspective_coefficients(start: Any, end: Any) -> list[float]:
-    """a ... h of the map from `end` to `start`: x' = (a x + b y + c) / (g x + h y + 1), y' = (d x + e y + f) / (same)."""
+    """a ... h of the map `end` to `start`: x' = (a x + b y + c) / (g x + h y + 1), y' = (d x + e y + f) / (same)."""
     if len(start) != 4 or len(end) != 4:
         raise ValueError(f"Please provide exactly four corners, got {len(start)} startpoints and {len(end)} endpoints.")
     rows = []

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import _api as torch
-from ...nn.modules.module import Module
+from ...nn import Module
 from . import functional as F
 from .functional import InterpolationMode
 

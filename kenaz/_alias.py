@@ -1,0 +1,98 @@
+"""`import torch` and `import torchvision` mean Kenaz, for the rest of this process.
+
+The two names and what is under them resolve to the very modules of Kenaz: `torch.nn.functional is kenaz.nn.functional`.
+Importing goes through a finder at the head of `sys.meta_path`. It also answers `importlib.metadata.version("torch")`:
+libraries ask both before they believe that PyTorch is there.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from . import version
+
+# public package: the package of ours behind it, and the version that it stands for
+PACKAGES = {"torch": ("kenaz", version.__version__), "torchvision": ("kenaz.vision", version.torchvision)}
+
+
+def our_name(name: str) -> str | None:
+    """The module of ours behind a public name.
+
+    >>> our_name("torch.nn.functional"), our_name("torchvision"), our_name("torchmetrics")
+    ('kenaz.nn.functional', 'kenaz.vision', None)
+    """
+    package, dot, rest = name.partition(".")
+    return PACKAGES[package][0] + dot + rest if package in PACKAGES else None
+
+
+class Loader:
+    """Gives the import system a module that is loaded under its own name already."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.name)
+        self.own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.own_spec  # the import system has put the alias's there
+
+
+class Finder:
+    """Finds `torch...` and `torchvision...` for the import system and for importlib.metadata."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        ours = our_name(name)
+        found = importlib.util.find_spec(ours) if ours else None
+        if found is None:
+            return None
+        spec = ModuleSpec(name, Loader(found.name), origin=found.origin)  # type: ignore[arg-type]
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
+
+    def find_distributions(self, context: Any) -> Iterator[Any]:
+        for name in PACKAGES if context.name is None else {context.name} & set(PACKAGES):
+            yield distribution(name)
+
+
+def distribution(name: str) -> Any:
+    """What importlib.metadata knows about an installed package, for one that is not."""
+    from importlib.metadata import Distribution  # it has been imported: it is the only one that asks
+
+    files = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {PACKAGES[name][1]}\n",
+        "top_level.txt": f"{name}\n",
+    }
+
+    class Alias(Distribution):
+        def read_text(self, filename: Any) -> str | None:
+            return files.get(str(filename))
+
+        def locate_file(self, path: Any) -> Any:
+            return path
+
+    return Alias()
+
+
+def alias() -> None:
+    """Makes `import torch` and `import torchvision` mean Kenaz, from here on in this process; again does nothing.
+
+    To be called before anything imports the real ones. `kenaz.__version__` becomes `torch.__version__`.
+    """
+    for name, (ours, _) in PACKAGES.items():
+        present = sys.modules.get(name)
+        if present is not None and present is not sys.modules.get(ours):
+            where = getattr(present, "__file__", None) or "somewhere"
+            raise ImportError(
+                f"kenaz.alias(): the real {name} is imported already (from {where}). "
+                f"Call kenaz.alias() before the first import of {name}, or start the program with 'kenaz run'."
+            )
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+    importlib.import_module("torch").__version__ = version.__version__  # type: ignore[attr-defined]

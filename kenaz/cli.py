@@ -1,0 +1,91 @@
+"""The command line: `kenaz demo`, `kenaz run`, `kenaz doctor`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Trains a small convolutional network on pictures of clothes."""
+    from .demo import Settings, train
+
+    try:
+        train(Settings(**{k: v for k, v in vars(args).items() if k != "command"}))
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from the last finished epoch.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs a program written for PyTorch: what it imports as torch and torchvision is Kenaz."""
+    import os
+    import runpy
+
+    from ._alias import alias
+
+    alias()
+    sys.argv = [args.script, *args.args]
+    if args.module:
+        sys.path[0] = os.getcwd()  # as `python -m` does
+        runpy.run_module(args.script, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(os.path.abspath(args.script))
+        runpy.run_path(args.script, run_name="__main__")
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Prints what Kenaz finds on this machine."""
+    from .doctor import report
+
+    print(report())
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    from .version import kenaz
+
+    top = argparse.ArgumentParser(prog="kenaz", description="PyTorch's interface, in Python, compiled.")
+    top.add_argument("--version", action="version", version=f"kenaz {kenaz}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = commands.add_parser(
+        "demo", help="train a convolutional network on real pictures", description=demo.__doc__
+    )
+    command.set_defaults(command=demo)
+    command.add_argument("--epochs", type=positive, default=5, help="passes over the training images (%(default)s)")
+    command.add_argument(
+        "--data", metavar="DIR", help="a folder with FashionMNIST/raw (default: the images in the package)"
+    )
+    command.add_argument("--device", default="cpu", help="cpu or cuda (%(default)s)")
+    command.add_argument(
+        "--out", metavar="DIR", default="runs/demo", help="where checkpoint and pictures go (%(default)s)"
+    )
+    command.add_argument("--batch-size", type=positive, default=64, metavar="N", help="images a step (%(default)s)")
+    command.add_argument("--lr", type=float, default=4e-3, metavar="RATE", help="highest learning rate (%(default)s)")
+    command.add_argument("--seed", type=int, default=0, help="of every random number (%(default)s)")
+    command.add_argument("--restart", action="store_true", help="do not go on from an interrupted run")
+
+    command = commands.add_parser("run", help="run a PyTorch program on Kenaz", description=run.__doc__)
+    command.set_defaults(command=run)
+    command.add_argument("-m", dest="module", action="store_true", help="SCRIPT is the name of a module")
+    command.add_argument("script", metavar="SCRIPT", help="the program")
+    command.add_argument("args", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
+
+    command = commands.add_parser("doctor", help="what Kenaz finds on this machine", description=doctor.__doc__)
+    command.set_defaults(command=doctor)
+    return top
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not positive")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carries a command line out and returns its exit status."""
+    args = parser().parse_args(argv)
+    return args.command(args)
