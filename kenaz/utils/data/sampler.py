@@ -70,7 +70,7 @@ class RandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         n, total = len(self.data_source), self.num_samples
-        generator = self.generator or seeded_generator()
+        generator = seeded_generator() if self.generator is None else self.generator
         # The chunks are PyTorch's: how much is drawn at a time decides which numbers come out.
         if self.replacement:
             for size in [32] * (total // 32) + [total % 32]:
