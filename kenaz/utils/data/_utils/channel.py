@@ -44,13 +44,10 @@ class WorkerEnd:
         """Send a batch (or an error) with a small head that says what it answers."""
         data, buffers = transport.dumps(body)
         table, size = transport.layout(buffers)
-        number, fd, inline = None, None, size
+        number = fd = None
         if size >= transport.INLINE_LIMIT and CAN_PASS_DESCRIPTORS:
-            try:
-                number, fd = self.segments.write(buffers, table, size)
-                inline = 0
-            except OSError:  # no memory or descriptors left: through the socket
-                number, fd, inline = None, None, size
+            number, fd = self.segments.write(buffers, table, size)
+        inline = size if number is None else 0
         head_data = pickle.dumps((head, table, number, fd is not None))
         self._write(HEADER.pack(len(head_data), len(data), inline), fd)
         self._write(head_data)
@@ -61,8 +58,6 @@ class WorkerEnd:
                 self._write(bytes(start - end))
                 self._write(b)
                 end = stop
-        if number == -1:
-            os.close(fd)
 
     def _read(self, n: int) -> bytearray:
         data = bytearray(n)

@@ -2,8 +2,8 @@
 
 Memory goes through anonymous shared files (memfd), which have no name: whoever dies, nothing is left behind, and the
 small /dev/shm of containers does not matter. A worker keeps a few such files and writes the next batch into one whose last
-batch the user has dropped, so in a steady loop nothing is allocated, mapped or page-faulted any more. Where there are no
-shared files (Windows, no memory left), the memory is sent through the socket.
+batch the user has dropped, so in a steady loop nothing is allocated, mapped or page-faulted any more. Where there is no
+shared file (Windows, no memory left, a user who keeps many batches), the memory is sent through the socket.
 """
 
 from __future__ import annotations
@@ -118,32 +118,33 @@ class Segments:
         self.is_mapped: list[bool] = []  # whether the loader has the file in its present size
         self.free: list[int] = []
 
-    def write(self, buffers: Sequence[memoryview], table: Sequence[tuple[int, int]], size: int) -> tuple[int, int | None]:
+    def write(
+        self, buffers: Sequence[memoryview], table: Sequence[tuple[int, int]], size: int
+    ) -> tuple[int | None, int | None]:
         """The number of the file that now holds the buffers, and its descriptor if the loader has to map it.
 
-        Number -1 is a file for this one time, which the caller closes.
+        The number is None where there is no file: no memory left, or the user keeps all that there are.
         """
-        number = self._take(size)
-        fd = anonymous_file(size) if number < 0 else self.fds[number]
         try:
-            for b, (start, _) in zip(buffers, table):
-                done = 0
-                while done < b.nbytes:
-                    done += os.pwrite(fd, b[done:], start + done)
+            number = self._take(size)
+            if number is not None:
+                self._fill(self.fds[number], buffers, table)
         except OSError:
-            self.release([number])
-            if number < 0:
-                os.close(fd)
-            raise
-        if number < 0:
-            return number, fd
-        if self.is_mapped[number]:
+            return None, None
+        if number is None or self.is_mapped[number]:
             return number, None
         self.is_mapped[number] = True
-        return number, fd
+        return number, self.fds[number]
 
-    def _take(self, size: int) -> int:
-        """The number of a free file that holds `size` bytes, or -1 where all are in use."""
+    @staticmethod
+    def _fill(fd: int, buffers: Sequence[memoryview], table: Sequence[tuple[int, int]]) -> None:
+        for b, (start, _) in zip(buffers, table):
+            done = 0
+            while done < b.nbytes:  # pwrite rather than a mapping: a full file system is an error, not a SIGBUS
+                done += os.pwrite(fd, b[done:], start + done)
+
+    def _take(self, size: int) -> int | None:
+        """The number of a free file that holds `size` bytes."""
         number = next((i for i in self.free if self.sizes[i] >= size), None)
         if number is not None:
             self.free.remove(number)
@@ -155,14 +156,14 @@ class Segments:
             self.sizes[number], self.is_mapped[number] = room, False
             return number
         if len(self.fds) == MAX_SEGMENTS:
-            return -1
+            return None
         self.fds.append(anonymous_file(room))
         self.sizes.append(room)
         self.is_mapped.append(False)
         return len(self.fds) - 1
 
     def release(self, numbers: Sequence[int]) -> None:
-        self.free += [n for n in numbers if n >= 0]
+        self.free += numbers
 
 
 class Mappings:
@@ -182,12 +183,10 @@ class Mappings:
                 mapping = mmap.mmap(fd, os.fstat(fd).st_size)
             finally:
                 os.close(fd)
-            if number >= 0:
-                self.maps[number] = mapping
+            self.maps[number] = mapping
         area = np.frombuffer(mapping, np.uint8, size)
-        if number >= 0:
-            released = self.released  # not self: the callback may outlive us, but must not keep us
-            self.live[number] = weakref.ref(area, lambda _: released.append(number))
+        released = self.released  # not self: the callback may outlive us, but must not keep us
+        self.live[number] = weakref.ref(area, lambda _: released.append(number))
         return area
 
     def take_released(self) -> list[int]:
