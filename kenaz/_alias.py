@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from . import version
@@ -42,6 +42,20 @@ class Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.own_spec  # the import system has put the alias's there
+        if self.name.startswith("kenaz.vision"):
+            rename_classes()
+
+
+def rename_classes() -> None:
+    """Lets the classes of kenaz.vision say that they are torchvision's, as those of kenaz always say for torch.
+
+    Only under the alias: pickle looks a class up where it says that it is.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("kenaz.vision"):
+            for value in vars(module).values():
+                if getattr(value, "__module__", None) == name and isinstance(value, type | FunctionType):
+                    value.__module__ = "torchvision" + name.removeprefix("kenaz.vision")
 
 
 class Finder:

@@ -41,6 +41,19 @@ assert torch.__spec__.name == "kenaz" and F.__spec__.name == "kenaz.nn.functiona
     )
 
 
+def test_classes_say_that_they_are_torchvisions_and_can_be_pickled() -> None:
+    check(
+        """
+import pickle
+from torchvision import datasets, models, transforms
+assert datasets.MNIST.__module__ == "torchvision.datasets.mnist"
+assert type(models.resnet18).__name__ == "function" and models.ResNet.__module__ == "torchvision.models.resnet"
+steps = pickle.loads(pickle.dumps(transforms.Compose([transforms.ToTensor()])))
+assert type(steps) is transforms.Compose
+"""
+    )
+
+
 def test_versions_and_metadata() -> None:
     check(
         """

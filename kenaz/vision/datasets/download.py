@@ -5,20 +5,20 @@ import os
 from collections.abc import Sequence
 
 
-def md5(path: str) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def check_integrity(path: str, checksum: str | None = None) -> bool:
+    """True when the file is there and has the checksum, if one is known: an MD5, or the beginning of a SHA-256."""
+    if not os.path.isfile(path):
+        return False
+    if checksum is None:
+        return True
+    digest = hashlib.md5(usedforsecurity=False) if len(checksum) == 32 else hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()
+    return digest.hexdigest().startswith(checksum)
 
 
-def check_integrity(path: str, checksum: str | None = None) -> bool:
-    """True when the file is there and has the checksum, if one is known."""
-    return os.path.isfile(path) and checksum in (None, md5(path))
-
-
-def fetch(url: str, path: str) -> None:
+def fetch(url: str, path: str, progress: bool = True) -> None:
     """The content of a URL in a file."""
     from urllib.request import Request, urlopen
 
@@ -26,14 +26,16 @@ def fetch(url: str, path: str) -> None:
 
     with urlopen(Request(url, headers={"User-Agent": "kenaz"}), timeout=60) as response, open(path, "wb") as file:
         total = response.length
-        with tqdm(total=total, unit="B", unit_scale=True, desc=os.path.basename(url)) as bar:
+        with tqdm(total=total, unit="B", unit_scale=True, desc=os.path.basename(url), disable=not progress) as bar:
             while block := response.read(1 << 16):
                 bar.update(file.write(block))
     if total is not None and os.path.getsize(path) != total:
         raise RuntimeError(f"the connection ended after {os.path.getsize(path)} of {total} bytes")
 
 
-def download(filename: str, folder: str, mirrors: Sequence[str], checksum: str | None = None) -> None:
+def download(
+    filename: str, folder: str, mirrors: Sequence[str], checksum: str | None = None, progress: bool = True
+) -> None:
     """Puts a file into a folder, from the first mirror that has it; a file that is there already is kept.
 
     It appears under its name only when it is complete and has its checksum: an interrupted download leaves nothing
@@ -47,7 +49,7 @@ def download(filename: str, folder: str, mirrors: Sequence[str], checksum: str |
     errors = []
     for mirror in mirrors:
         try:
-            fetch(mirror + filename, part)
+            fetch(mirror + filename, part, progress)
             if not check_integrity(part, checksum):
                 raise RuntimeError("File not found or corrupted.")
             os.replace(part, path)

@@ -1,0 +1,120 @@
+"""Models against torchvision's numbers: the same seed gives the same weights, and so the same outputs."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+import kenaz as torch
+from kenaz.vision import models
+from kenaz.vision.models import _registry, vgg
+
+
+def picture() -> torch.Tensor:
+    return torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+
+
+def test_resnet18() -> None:
+    torch.manual_seed(0)
+    model = models.resnet18(num_classes=5).eval()
+    expected = [-0.02528196, 0.20026766, -0.07739286, 0.03245415, -0.07288772]
+    with torch.no_grad():
+        assert model(picture())[0].tolist() == pytest.approx(expected, abs=1e-5)
+    assert len(model.state_dict()) == 122 and torch.rand(1).item() == 0.24792218208312988
+    assert list(model.state_dict())[-4:] == [
+        "layer4.1.bn2.running_var",
+        "layer4.1.bn2.num_batches_tracked",
+        "fc.weight",
+        "fc.bias",
+    ]
+
+
+def test_bottleneck_with_groups_and_dilation() -> None:
+    torch.manual_seed(0)
+    model = models.ResNet(
+        models.resnet.Bottleneck,
+        [1, 1, 1, 1],
+        num_classes=3,
+        groups=2,
+        width_per_group=8,
+        replace_stride_with_dilation=[False, True, True],
+        zero_init_residual=True,
+    ).eval()
+    with torch.no_grad():
+        assert model(picture())[0].tolist() == pytest.approx([-0.0227053, 0.00829351, -0.02128072], abs=1e-5)
+    assert sum(p.numel() for p in model.parameters()) == 3_420_035
+
+
+def test_resnet_refuses_what_it_cannot_be() -> None:
+    with pytest.raises(ValueError, match="BasicBlock only supports groups=1 and base_width=64"):
+        models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], groups=2)
+    with pytest.raises(ValueError, match="replace_stride_with_dilation should be None or a 3-element tuple"):
+        models.resnet18(replace_stride_with_dilation=[True])
+
+
+def test_vgg_convolutions() -> None:
+    layers = vgg.convolutions(11, batch_norm=True)
+    assert [type(layer).__name__ for layer in layers][:4] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    assert [layer.out_channels for layer in layers if hasattr(layer, "out_channels")] == [
+        64,
+        128,
+        *[256] * 2,
+        *[512] * 4,
+    ]
+    assert layers(torch.zeros(1, 3, 32, 32)).shape == (1, 512, 1, 1)
+
+
+def test_models_by_name() -> None:
+    assert models.list_models(include=["vgg1*", "alexnet"], exclude="*_bn") == [
+        "alexnet",
+        "vgg11",
+        "vgg13",
+        "vgg16",
+        "vgg19",
+    ]
+    assert models.list_models(models) == models.list_models()
+    assert models.get_model_builder("ResNet18") is models.resnet18
+    with pytest.raises(ValueError, match="Unknown model no_such"):
+        models.get_model("no_such")
+
+
+def test_weights_by_name() -> None:
+    enum = models.get_model_weights("resnet50")
+    assert enum is models.ResNet50_Weights is models.get_model_weights(models.resnet50)
+    assert repr(enum.DEFAULT) == "ResNet50_Weights.IMAGENET1K_V2"
+    assert models.get_weight("ResNet50_Weights.IMAGENET1K_V2") is enum.DEFAULT
+    assert enum.IMAGENET1K_V1.url == "https://download.pytorch.org/models/resnet50-0676ba61.pth"
+    assert enum.DEFAULT.transforms().resize_size == [232]
+    with pytest.raises(TypeError, match="expected ResNet18_Weights but received ResNet50_Weights"):
+        models.resnet18(weights=enum.DEFAULT)
+    with pytest.raises(KeyError):
+        models.resnet18(weights="no_such")
+    with pytest.raises(ValueError, match="Invalid weight name provided: 'x'"):
+        models.get_weight("x")
+
+
+def test_preprocessing_of_the_weights() -> None:
+    image = (torch.arange(3 * 300 * 260) % 256).to(torch.uint8).view(3, 300, 260)
+    out = models.ResNet18_Weights.DEFAULT.transforms()(image)
+    assert out.shape == (3, 224, 224) and out.dtype == torch.float32
+
+
+def test_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    trained = models.resnet18(num_classes=2)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(trained.state_dict(), folder / "x.pth")
+    digest = hashlib.sha256((folder / "x.pth").read_bytes()).hexdigest()[:8]
+    (folder / "x.pth").rename(folder / f"mine-{digest}.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    enum = _registry.published("Mine", {"V1": f"mine-{digest}"})
+    loaded = enum.V1.get_state_dict(progress=False)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in trained.state_dict().items())
+
+
+@pytest.mark.parametrize(("call", "message"), [({"pretrained": False}, "The parameter 'pretrained' is deprecated")])
+def test_calls_of_old_warn(call: dict, message: str) -> None:
+    with pytest.warns(UserWarning) as warned:
+        models.resnet18(num_classes=1, **call)
+    assert message in str(warned[0].message) and "equivalent to passing `weights=None`." in str(warned[1].message)
