@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import os
+import pickle
 import struct
+import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -235,3 +237,43 @@ def test_fake_data_is_the_same_every_time_and_leaves_the_generator() -> None:
 def test_transforms_are_either_joint_or_separate() -> None:
     with pytest.raises(ValueError, match="Only transforms or transform/target_transform can be passed as argument"):
         datasets.VisionDataset("root", transforms=print, transform=print)
+
+
+def cifar(server, tmp_path: Path, payload: object = None) -> type:
+    """CIFAR10 as a server on this machine has it: two training batches of three photographs."""
+    url, folder = server
+    batches = tmp_path / "source" / "cifar-10-batches-py"
+    batches.mkdir(parents=True)
+    rows = (np.arange(3 * 3072) % 249).astype(np.uint8).reshape(3, 3072)
+    for name, labels in {"data_batch_1": [6, 9, 9], "data_batch_2": [4, 1, 1], "test_batch": [3, 8, 8]}.items():
+        (batches / name).write_bytes(pickle.dumps(payload or {"data": rows, "labels": labels}, protocol=4))
+    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+    with tarfile.open(folder / "cifar.tar.gz", "w:gz") as archive:
+        archive.add(batches, arcname=batches.name)
+    md5 = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in batches.iterdir()}
+
+    class Local(datasets.CIFAR10):
+        url = f"{server[0]}cifar.tar.gz"
+        filename = "cifar.tar.gz"
+        tgz_md5 = hashlib.md5((folder / "cifar.tar.gz").read_bytes()).hexdigest()
+        train_list = [[name, md5[name]] for name in ("data_batch_1", "data_batch_2")]
+        test_list = [["test_batch", md5["test_batch"]]]
+        meta = {"filename": "batches.meta", "key": "label_names", "md5": md5["batches.meta"]}
+
+    return Local
+
+
+def test_cifar(server, tmp_path: Path) -> None:
+    cls = cifar(server, tmp_path)
+    with pytest.raises(RuntimeError, match="Dataset not found or corrupted"):
+        cls(str(tmp_path / "target"))
+    data = cls(str(tmp_path / "target"), transform=transforms.PILToTensor(), download=True)
+    assert len(data) == 6 and data.targets == [6, 9, 9, 4, 1, 1] and data.class_to_idx["c"] == 2
+    image, target = data[3]
+    assert image.flatten()[:4].tolist() == [0, 1, 2, 3] and image.shape == (3, 32, 32) and target == 4
+    assert repr(cls(str(tmp_path / "target"), train=False)).endswith("Split: Test")
+
+
+def test_cifar_runs_no_code_from_its_files(server, tmp_path: Path) -> None:
+    with pytest.raises(pickle.UnpicklingError, match="builtins.print is not allowed|print is not allowed"):
+        cifar(server, tmp_path, payload=print)(str(tmp_path / "target"), download=True)
