@@ -7,6 +7,7 @@ libraries ask both before they believe that PyTorch is there.
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -109,4 +110,6 @@ def alias() -> None:
             )
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+        # multiprocessing hands sys.path to the processes that it spawns, and nothing else that would tell them
+        sys.path.insert(1, os.path.join(os.path.dirname(__file__), "_stand_in"))
     importlib.import_module("torch").__version__ = version.__version__  # type: ignore[attr-defined]

@@ -75,6 +75,17 @@ def test_run_gives_a_program_torch_its_arguments_and_its_folder(tmp_path: Path) 
     assert done.returncode == 3
 
 
+def test_run_reaches_the_processes_that_a_program_spawns(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import torch, torchvision, multiprocessing\n"
+        "def work(x): return torch.__version__, torch.nn.Identity()(x + 1)\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool: print(pool.map(work, [1]))\n"
+    )
+    done = kenaz("run", "script.py", cwd=tmp_path)
+    assert done.stdout == "[('2.13.0', 2)]\n", done.stderr
+
+
 def test_run_a_module(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(PROGRAM)
     (tmp_path / "helper.py").write_text("WORD = 'found'")
