@@ -416,7 +416,7 @@ def dirichlet(generator: Generator, alphas: np.ndarray) -> np.ndarray:
     info = np.finfo(alphas.dtype)
     values = np.array([rejection.gamma(generator, alpha) for alpha in _numbers(alphas)]).reshape(alphas.shape)
     values = np.fmax(values, np.finfo(np.float64).tiny)
-    values /= np.cumsum(values, axis=-1)[..., -1:]  # PyTorch adds one after the other, `sum` in pairs
+    values /= values.sum(axis=-1, keepdims=True)  # in another order than PyTorch: the last bit of a float64 may differ
     return np.clip(_cast(values, alphas.dtype), info.tiny, 1 - info.epsneg)
 
 
