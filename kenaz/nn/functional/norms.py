@@ -1,0 +1,115 @@
+"""Normalizations: PyTorch's checks around the operators of `ops.network`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ... import _api as torch
+from ..._api import Tensor
+from ...ops import network as ops
+
+# operators that need nothing around them
+layer_norm = ops.layer_norm
+rms_norm = ops.rms_norm
+
+
+def _check_batch(size: Sequence[int]) -> None:
+    count = size[0]
+    for length in size[2:]:
+        count *= length
+    if count == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, each channel over the batch or with the running statistics.
+
+    >>> batch_norm(torch.tensor([[1.0], [3.0]]), None, None, training=True, eps=1e-12)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    if training:
+        _check_batch(input.shape)
+        if eps <= 0.0:
+            raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    elif eps < 0.0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    return ops.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, each channel of each sample by itself.
+
+    >>> instance_norm(torch.tensor([[[1.0, 3.0]]]), eps=1e-12)
+    tensor([[[-1.,  1.]]])
+    """
+    if use_input_stats:
+        count = 1
+        for length in input.shape[2:]:
+            count *= length
+        if count == 1:
+            raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    return ops.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, over groups of channels of each sample.
+
+    >>> group_norm(torch.tensor([[[1.0, 3.0]]]), 1, eps=1e-12)
+    tensor([[[-1.,  1.]]])
+    """
+    if input.dim() < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+    _check_batch([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
+    return ops.group_norm(input, num_groups, weight, bias, eps)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x ** 2 over `size` neighbouring channels) ** beta.
+
+    >>> local_response_norm(torch.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
+    tensor([[[0.5000]]])
+    """
+    ndim = input.dim()
+    if ndim < 3:
+        # the run of blanks is PyTorch's
+        raise ValueError(
+            f"Expected 3D or higher dimensionality                          input (got {ndim} dimensions)"
+        )
+    if input.numel() == 0:
+        return input
+    return ops.local_response_norm(input, size, alpha, beta, k)
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
+    """x / max(p-norm of x along `dim`, eps).
+
+    >>> normalize(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    norm = torch.linalg.vector_norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    return torch.div(input, norm, out=out) if out is not None else input / norm

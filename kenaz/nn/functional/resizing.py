@@ -1,0 +1,452 @@
+"""Changing the spatial size of images and volumes: padding, interpolation, sampling on a grid, blocks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ... import _api as torch
+from ..._api import Tensor
+from ...ops import convolution as ops
+
+# operators that need nothing around them
+pixel_shuffle = ops.pixel_shuffle
+pixel_unshuffle = ops.pixel_unshuffle
+
+
+# ------------------------------------------------------------------------------------------------------------- padding
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """`input` with its last dimensions enlarged; `pad` is (left, right) of the last one, then of the one before it.
+
+    Negative numbers crop. `mode` is constant, reflect, replicate or circular.
+
+    >>> pad(torch.tensor([[1.0, 2.0]]), (1, 2))
+    tensor([[0., 1., 2., 0., 0.]])
+    >>> pad(torch.tensor([[1.0, 2.0, 3.0]]), (2, 1), mode="reflect")
+    tensor([[3., 2., 1., 2., 3., 2.]])
+    """
+    if len(pad) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(pad) > 2 * input.dim():
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pad)} and input of dimension {input.dim()}"
+        )
+    if mode == "constant":
+        return torch.constant_pad_nd(input, tuple(pad), 0.0 if value is None else value)
+    source = _SOURCES.get(mode)
+    if source is None:
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    dims = len(pad) // 2
+    if not (1 <= dims <= 3 and dims < input.dim() <= dims + 2):
+        raise NotImplementedError(
+            f"Padding size {len(pad)} is not supported for {input.dim()}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    _CHECKS[mode](input, pad, dims)
+    for axis in range(dims):
+        before, after = pad[2 * axis], pad[2 * axis + 1]
+        if before or after:
+            input = _pad_axis(input, input.dim() - 1 - axis, before, after, source)
+    return input
+
+
+def _pad_axis(input: Tensor, dim: int, before: int, after: int, source: Any) -> Tensor:
+    """`input` enlarged along `dim`, with values taken from where `source` says."""
+    size = input.size(dim)
+    index = [source(place, size) for place in range(-before, size + after)]
+    return input.index_select(dim, torch.tensor(index, dtype=torch.int64, device=input.device))
+
+
+def _reflected(place: int, size: int) -> int:
+    if place < 0:
+        return -place
+    return place if place < size else 2 * (size - 1) - place
+
+
+_SOURCES = {
+    "reflect": _reflected,
+    "replicate": lambda place, size: min(max(place, 0), size - 1),
+    "circular": lambda place, size: place % size,
+}
+
+
+def _check_not_empty(input: Tensor, dims: int) -> None:
+    if 0 in input.shape[-dims - 1 :]:
+        raise RuntimeError(
+            f"Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(input.shape)}"
+        )
+
+
+def _check_output(input: Tensor, pad: Sequence[int], dims: int) -> None:
+    size = list(input.shape)
+    for axis in range(dims):
+        size[-1 - axis] += pad[2 * axis] + pad[2 * axis + 1]
+    for length in size:
+        if length < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {length}: {size}")
+
+
+def _check_reflection(input: Tensor, pad: Sequence[int], dims: int) -> None:
+    _check_not_empty(input, dims)
+    for axis in range(dims):
+        before, after, dim = pad[2 * axis], pad[2 * axis + 1], input.dim() - 1 - axis
+        if before >= input.size(dim) or after >= input.size(dim):
+            raise RuntimeError(
+                f"Argument #{4 + 2 * axis}: Padding size should be less than the corresponding input dimension, "
+                f"but got: padding ({before}, {after}) at dimension {dim} of input {list(input.shape)}"
+            )
+    _check_output(input, pad, dims)
+
+
+def _check_replication(input: Tensor, pad: Sequence[int], dims: int) -> None:
+    _check_not_empty(input, dims)
+    _check_output(input, pad, dims)
+
+
+def _check_circle(input: Tensor, pad: Sequence[int], dims: int) -> None:
+    for axis in range(dims):
+        before, after, size = pad[2 * axis], pad[2 * axis + 1], input.size(-1 - axis)
+        if before > size or after > size:
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        if before + after + size < 0:
+            raise RuntimeError("Negative padding value is resulting in an empty dimension")
+
+
+_CHECKS = {"reflect": _check_reflection, "replicate": _check_replication, "circular": _check_circle}
+
+# -------------------------------------------------------------------------------------------------------- interpolation
+# mode: the dimensions of input it is made for, and the operators by the number of spatial dimensions
+_NEAREST = {1: ops.upsample_nearest1d, 2: ops.upsample_nearest2d, 3: ops.upsample_nearest3d}
+_NEAREST_EXACT = {1: ops.upsample_nearest_exact1d, 2: ops.upsample_nearest_exact2d, 3: ops.upsample_nearest_exact3d}
+_LINEAR = {"linear": ops.upsample_linear1d, "bilinear": ops.upsample_bilinear2d, "trilinear": ops.upsample_trilinear3d}
+_NEEDED = {"linear": 3, "bilinear": 4, "trilinear": 5}
+_ALIGNABLE = ("linear", "bilinear", "bicubic", "trilinear")
+_SMOOTHING = ("bilinear", "bicubic", "lanczos")
+
+
+def interpolate(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """`input` (N, C, ...) with its spatial dimensions resized to `size` or by `scale_factor`.
+
+    `mode` is nearest, nearest-exact, linear (3-D input), bilinear, bicubic, lanczos (4-D), trilinear (5-D) or area.
+
+    >>> interpolate(torch.tensor([[[0.0, 2.0]]]), scale_factor=2, mode="linear")
+    tensor([[[0.0000, 0.5000, 1.5000, 2.0000]]])
+    """
+    if mode not in _ALIGNABLE and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: "
+            "linear | bilinear | bicubic | trilinear"
+        )
+    output_size, scales = _resize_arguments(input, size, scale_factor, recompute_scale_factor)
+    ndim = input.dim()
+    if antialias and not (mode in _SMOOTHING and ndim == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes "
+            "and requires a 4-D tensor as input"
+        )
+    if mode == "lanczos" and not antialias:
+        raise ValueError("Lanczos mode requires antialias=True")
+    spatial = ndim - 2
+    if ndim in (3, 4, 5):
+        if mode == "nearest":
+            return _NEAREST[spatial](input, output_size, scales)
+        if mode == "nearest-exact":
+            return _NEAREST_EXACT[spatial](input, output_size, scales)
+        if mode == "area":
+            return _AREA[spatial](input, output_size)
+        if mode in _LINEAR:
+            if ndim != _NEEDED[mode]:
+                raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_NEEDED[mode]}D input")
+            if antialias:
+                return _resize_smoothly(input, output_size, scales, "bilinear", bool(align_corners))
+            return _LINEAR[mode](input, output_size, bool(align_corners), scales)
+        if ndim == 4 and mode in ("bicubic", "lanczos"):
+            if antialias:
+                return _resize_smoothly(input, output_size, scales, mode, bool(align_corners))
+            return ops.upsample_bicubic2d(input, output_size, bool(align_corners), scales)
+    raise NotImplementedError(
+        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | linear | "
+        f"bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
+    )
+
+
+_AREA = {1: ops.adaptive_avg_pool1d, 2: ops.adaptive_avg_pool2d, 3: ops.adaptive_avg_pool3d}
+
+
+def _per_dimension(value: Any, sizes: list[int], whose: str, what: str, of: str, letter: str) -> list[Any]:
+    spatial = len(sizes)
+    if not isinstance(value, (list, tuple)):
+        return [value] * spatial
+    if len(value) != spatial:
+        raise ValueError(
+            f"Input and {whose} must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {sizes} and {what} {of} {value}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+            f"{what} in ({letter}1, {letter}2, ...,{letter}K) format."
+        )
+    return list(value)
+
+
+def _resize_arguments(
+    input: Tensor, size: Any, scale_factor: Any, recompute: bool | None
+) -> tuple[list[int], list[float | None]]:
+    """The output's spatial sizes, and the scales to compute source positions with (None: input over output size)."""
+    sizes = list(input.shape[2:])
+    spatial = len(sizes)
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is not None:
+        sizes_out = _per_dimension(size, sizes, "output", "output size", "of", "o")
+        if isinstance(size, (list, tuple)) and not all(_is_integer(length) for length in size):
+            raise TypeError(
+                "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
+                f"with types {[type(length) for length in size]}"
+            )
+        if recompute:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        return sizes_out, [None] * spatial
+    if scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    factors = _per_dimension(scale_factor, sizes, "scale_factor", "scale_factor", "of shape", "s")
+    sizes_out = [math.floor(float(length) * factor) for length, factor in zip(sizes, factors)]
+    return sizes_out, [None] * spatial if recompute else [float(factor) for factor in factors]
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not (value.is_floating_point() or value.is_complex() or value.dtype is torch.bool)
+    return isinstance(value, int) or hasattr(value, "__index__")
+
+
+# Resampling with a kernel that widens when it shrinks the image, as Pillow does: a matrix per axis.
+def _triangle(x: float) -> float:
+    return max(0.0, 1.0 - abs(x))
+
+
+def _cubic(x: float, a: float = -0.5) -> float:
+    x = abs(x)
+    if x < 1.0:
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    return (((x - 5.0) * x + 8.0) * x - 4.0) * a if x < 2.0 else 0.0
+
+
+def _lanczos(x: float) -> float:
+    if x == 0.0:
+        return 1.0
+    if abs(x) >= 3.0:
+        return 0.0
+    angle = math.pi * x
+    return 3.0 * math.sin(angle) * math.sin(angle / 3.0) / (angle * angle)
+
+
+_KERNELS = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0), "lanczos": (_lanczos, 3.0)}
+
+
+def _resampling_matrix(length: int, length_out: int, scale: float | None, mode: str, align: bool) -> list[list[float]]:
+    """Row i holds the weights with which the values of an axis make up value i of the resized axis."""
+    kernel, support = _KERNELS[mode]
+    if align:
+        step = (length - 1) / (length_out - 1) if length_out > 1 else 0.0
+    else:
+        step = 1.0 / scale if scale is not None and scale > 0 else length / length_out
+    widening = max(step, 1.0)
+    reach = support * widening
+    matrix = []
+    for i in range(length_out):
+        center = step * (i + 0.5)
+        first = max(int(center - reach + 0.5), 0)
+        last = min(int(center + reach + 0.5), length)
+        weights = [kernel((j - center + 0.5) / widening) for j in range(first, last)]
+        total = sum(weights) or 1.0
+        matrix.append([0.0] * first + [weight / total for weight in weights] + [0.0] * (length - last))
+    return matrix
+
+
+def _resize_smoothly(
+    input: Tensor, output_size: list[int], scales: list[float | None], mode: str, align: bool
+) -> Tensor:
+    if min(output_size) < 1 or 0 in input.shape[2:]:
+        raise RuntimeError(
+            "Input and output sizes should be greater than 0, but got input "
+            f"(H: {input.size(2)}, W: {input.size(3)}) output (H: {output_size[0]}, W: {output_size[1]})"
+        )
+    dtype = input.dtype if input.is_floating_point() else torch.float32
+    rows, columns = (
+        torch.tensor(_resampling_matrix(length, length_out, scale, mode, align), dtype=dtype, device=input.device)
+        for length, length_out, scale in zip(input.shape[2:], output_size, scales)
+    )
+    result = rows @ (input.to(dtype) @ columns.mT)
+    if input.dtype is torch.uint8:
+        return result.round().clamp(0, 255).to(torch.uint8)
+    return result
+
+
+def _deprecated(name: str) -> None:
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3
+    )
+
+
+def upsample(
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """`interpolate` under its old name."""
+    _deprecated("upsample")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with mode nearest, under its old name."""
+    _deprecated("upsample_nearest")
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with mode bilinear and aligned corners, under its old name."""
+    _deprecated("upsample_bilinear")
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+# --------------------------------------------------------------------------------------------------------------- grids
+GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
+
+
+def _aligned(align_corners: bool | None) -> bool:
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            stacklevel=3,
+        )
+    return bool(align_corners)
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """The values of `input` (N, C, H, W) at the places of `grid` (N, h, w, 2), whose x and y run from -1 to 1.
+
+    >>> grid_sample(torch.tensor([[[[1.0, 3.0]]]]), torch.zeros(1, 1, 1, 2), align_corners=True)
+    tensor([[[[2.]]]])
+    """
+    if mode not in GRID_SAMPLE_INTERPOLATION_MODES:
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in GRID_SAMPLE_PADDING_MODES:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
+            f"but got: '{padding_mode}'"
+        )
+    aligned = _aligned(align_corners)
+    return ops.grid_sample(input, grid, mode, padding_mode, aligned)
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The places `grid_sample` must read for the affine maps `theta` (N, 2, 3) and an output of `size` (N, C, H, W).
+
+    >>> affine_grid(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2), align_corners=True)
+    tensor([[[[-1.,  0.],
+              [ 1.,  0.]]]])
+    """
+    aligned = _aligned(align_corners)
+    if not theta.is_floating_point():
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    if len(size) not in (4, 5):
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {size}."
+        )
+    spatial = len(size) - 2
+    if theta.dim() != 3 or theta.size(-2) != spatial or theta.size(-1) != spatial + 1:
+        raise ValueError(
+            f"Expected a batch of {spatial}D affine matrices of shape Nx{spatial}x{spatial + 1} for size {size}. "
+            f"Got {theta.shape}."
+        )
+    if aligned and min(size[-spatial:]) == 1:
+        warnings.warn(
+            "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True. This is "
+            "not an intended use case of affine_grid. See the documentation of affine_grid for details.",
+            stacklevel=2,
+        )
+    elif min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    return ops.affine_grid(theta, size, aligned)
+
+
+# -------------------------------------------------------------------------------------------------------------- blocks
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """The blocks under a sliding window as columns: (N, C, H, W) gives (N, C * window, number of windows).
+
+    >>> unfold(torch.arange(4.0).reshape(1, 1, 2, 2), (1, 2))
+    tensor([[[0., 2.],
+             [1., 3.]]])
+    """
+    return ops.unfold(input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
+
+
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """The image whose blocks `unfold` would give, values of overlapping blocks added.
+
+    >>> fold(torch.tensor([[[0.0, 2.0], [1.0, 3.0]]]), (2, 2), (1, 2))
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    return ops.fold(
+        input, _pair(output_size), _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
+    )
+
+
+def _pair(value: Any) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """`input` (N, C, ...) with its channels dealt out: groups of C / groups become interleaved.
+
+    >>> channel_shuffle(torch.arange(4.0).reshape(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
+    if input.dim() < 3:
+        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
+    if groups < 1:
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    channels = input.size(1)
+    if channels % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
+    if input.numel() == 0:
+        return input.view(input.shape)
+    grouped = input.reshape(input.size(0), groups, channels // groups, *input.shape[2:])
+    return grouped.transpose(1, 2).contiguous().reshape(input.shape)
+
+
+native_channel_shuffle = channel_shuffle
