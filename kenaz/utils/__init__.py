@@ -1,1 +1,15 @@
 """Helpers around training: data loading, hooks, checkpointing, nested containers (start at `data/dataloader.py`)."""
+
+from typing import Any
+
+from . import data, hooks
+
+_LAZY = ("_pytree", "checkpoint")  # loaded when first named
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -94,19 +94,11 @@ class BackwardHook:
         return args
 
     def setup_output_hook(self, args: Any) -> Any:
-        from .. import _api as torch
-
         is_tuple = isinstance(args, tuple)
         if not is_tuple:
             args = (args,)
         args, self.output_tensors_index = self._mark(args, lambda node: node.register_prehook(self._on_grad_output))
         self.n_outputs = len(args)
-        if not any(isinstance(a, torch.Tensor) for a in args):
-            warnings.warn(
-                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
-                f"but received {type(args if is_tuple else args[0])}",
-                stacklevel=2,
-            )
         return args if is_tuple else args[0]
 
     @staticmethod
@@ -155,13 +147,9 @@ class BackwardHook:
             grad_input = out
         return grad_input
 
-    def _on_grad_input(self, grad_input: tuple, _: tuple) -> tuple:
-        if self.grad_outputs is None:
-            raise RuntimeError(
-                "Module backward hook for grad_input is called before the grad_output one. This happens because the "
-                "gradient in your nn.Module flows to the Module's input without passing through the Module's output. "
-                "Make sure that the output depends on the input and that the loss is computed based on the output."
-            )
+    def _on_grad_input(self, grad_input: tuple, _: tuple) -> tuple | None:
+        if self.grad_outputs is None:  # the gradient came past the module's output, as in a double backward
+            return None
         result = self._call_hooks(self._spread(grad_input, self.input_tensors_index, self.n_inputs))
         self.grad_outputs = None
         return tuple(result[i] for i in self.input_tensors_index)
@@ -182,7 +170,13 @@ class BackwardHook:
             self.grad_outputs = out
         local = self.grad_outputs  # _call_hooks below may be the last to need the field
         if self.input_tensors_index is None:  # no input wants a gradient: there is no second marker to wait for
-            if any(g is not None for g in self._call_hooks(())):
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+                "inputs require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                "#torch.nn.Module.register_full_backward_hook for more details.",
+                stacklevel=5,
+            )
+            if any(g is not None for g in self._call_hooks((None,) * self.n_inputs)):
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should always return None or None "
                     "for all gradients."
@@ -194,9 +188,9 @@ class BackwardHook:
 @functools.cache
 def _identity() -> type:
     """The autograd Function that passes tensors and their gradients through unchanged."""
-    from .. import _api as torch
+    from .. import autograd
 
-    class BackwardHookFunction(torch.autograd.Function):
+    class BackwardHookFunction(autograd.Function):
         @staticmethod
         def forward(ctx, *args):
             ctx.mark_non_differentiable(*(a for a in args if not a.requires_grad))
