@@ -34,7 +34,7 @@ ToDumpableContextFn = Callable[[Context], DumpableContext]
 FromDumpableContextFn = Callable[[DumpableContext], Context]
 
 
-# -------------------------------------------------------------------------------------------------------- paths to leaves
+# ---------------------------------------------------------------------------------- paths to leaves
 class SequenceKey(NamedTuple):
     idx: int
 
@@ -84,7 +84,7 @@ def key_get(obj: Any, kp: Iterable[KeyEntry]) -> Any:
     return obj
 
 
-# ----------------------------------------------------------------------------------------------------------- kinds of nodes
+# ----------------------------------------------------------------------------------- kinds of nodes
 class NodeDef(NamedTuple):
     """How a type is taken apart and put together; `flatten_with_keys_fn` (or None) gives (key, child) pairs."""
 
@@ -144,9 +144,7 @@ def _private_register_pytree_node(
             f"{cls} is already registered as pytree node. Overwriting the previous registration.", stacklevel=2
         )
     if (to_dumpable_context is None) ^ (from_dumpable_context is None):
-        raise ValueError(
-            f"Both to_dumpable_context and from_dumpable_context for {cls} must be None or registered."
-        )
+        raise ValueError(f"Both to_dumpable_context and from_dumpable_context for {cls} must be None or registered.")
     SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn)
     name = serialized_type_name or NO_SERIALIZED_TYPE_NAME_FOUND
     SUPPORTED_SERIALIZED_TYPES[cls] = _SerializeNodeDef(cls, name, to_dumpable_context, from_dumpable_context)
@@ -311,7 +309,7 @@ def _register_return_type(cls: type) -> None:
     _private_register_pytree_node(cls, lambda d: (list(d), None), lambda values, _: cls(values))
 
 
-# ------------------------------------------------------------------------------------------------------------------- specs
+# -------------------------------------------------------------------------------------------- specs
 class TreeSpec:
     """The structure of a tree: the type of a node, its context (the keys of a dict, say), and its children's specs."""
 
@@ -401,8 +399,7 @@ class TreeSpec:
         if kind is not deque and context != self._context:
             word = "node" if is_builtin else "custom node"
             raise ValueError(
-                f"Node context mismatch for {word} type {self.type!r}; "
-                f"expected {self._context!r}, but got {context!r}."
+                f"Node context mismatch for {word} type {self.type!r}; expected {self._context!r}, but got {context!r}."
             )
         return children
 
@@ -461,7 +458,7 @@ def treespec_dict(mapping: Any = (), /, **kwargs: TreeSpec) -> TreeSpec:
     return TreeSpec(dict, list(specs), list(specs.values()))
 
 
-# ----------------------------------------------------------------------------------------------------- apart and together
+# ------------------------------------------------------------------------------- apart and together
 IsLeaf = Callable[[PyTree], bool] | None
 
 
@@ -496,9 +493,7 @@ def tree_unflatten(leaves: Iterable, treespec: TreeSpec) -> PyTree:
 
 def _check_spec(treespec: Any) -> None:
     if not isinstance(treespec, TreeSpec):
-        raise TypeError(
-            f"Expected `treespec` to be an instance of PyTreeSpec but got item of type {type(treespec)}."
-        )
+        raise TypeError(f"Expected `treespec` to be an instance of PyTreeSpec but got item of type {type(treespec)}.")
 
 
 def tree_iter(tree: PyTree, is_leaf: IsLeaf = None) -> Iterator:
@@ -524,7 +519,7 @@ def arg_tree_leaves(*args: PyTree, **kwargs: PyTree) -> list:
     return [leaf for tree in (*args, *kwargs.values()) for leaf in tree_iter(tree)]
 
 
-# ------------------------------------------------------------------------------------------------------------------ mapping
+# ------------------------------------------------------------------------------------------ mapping
 def tree_map(func: Callable, tree: PyTree, *rests: PyTree, is_leaf: IsLeaf = None) -> PyTree:
     """The tree of func(leaf, ...); further trees have at least the structure of the first.
 
@@ -546,7 +541,7 @@ def tree_map_(func: Callable, tree: PyTree, *rests: PyTree, is_leaf: IsLeaf = No
 
 
 def map_only(type_or_types_or_pred: Any, /) -> Callable:
-    """Decorate a function of a leaf: other leaves than those of the given types (or that satisfy a predicate) pass through."""
+    """Decorate a function of a leaf: leaves of other types (or that fail the predicate) pass through unchanged."""
     which = type_or_types_or_pred
     if isinstance(which, (type, tuple, types.UnionType)):
         return lambda func: lambda x: func(x) if isinstance(x, which) else x
@@ -625,7 +620,7 @@ def tree_map_with_path(func: Callable, tree: PyTree, *rests: PyTree, is_leaf: Is
 
 
 def _broadcast_to_and_flatten(tree: PyTree, treespec: TreeSpec, is_leaf: IsLeaf = None) -> list | None:
-    """The leaves of a tree that may be shallower than the spec, each repeated for all it stands for; None if it differs."""
+    """The leaves of a tree shallower than the spec, each repeated for all it stands for; None if the two disagree."""
     if tree_is_leaf(tree, is_leaf):
         return [tree] * treespec.num_leaves
     kind = _get_node_type(tree)
@@ -643,7 +638,7 @@ def _broadcast_to_and_flatten(tree: PyTree, treespec: TreeSpec, is_leaf: IsLeaf 
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------- specs as text
+# ------------------------------------------------------------------------------------ specs as text
 def treespec_dumps(treespec: TreeSpec, protocol: int | None = None) -> str:
     """A spec as JSON."""
     import json
@@ -754,7 +749,7 @@ def treespec_pprint(treespec: TreeSpec) -> str:
     return repr(tree_unflatten([_Asterisk()] * treespec.num_leaves, treespec))
 
 
-# ------------------------------------------------------------------------------------------------------- the built-in nodes
+# ------------------------------------------------------------------------------- the built-in nodes
 def _tuple_flatten(d: tuple) -> tuple[list, Context]:
     return list(d), None
 
@@ -867,7 +862,8 @@ _BUILTIN_NODES = [
     (dict, _dict_flatten, _dict_unflatten, _dict_flatten_with_keys, "builtins.dict", None, None),
     (namedtuple, _namedtuple_flatten, _namedtuple_unflatten, _namedtuple_flatten_with_keys,
      "collections.namedtuple", _namedtuple_serialize, _namedtuple_deserialize),
-    (OrderedDict, _dict_flatten, _ordereddict_unflatten, _dict_flatten_with_keys, "collections.OrderedDict", None, None),
+    (OrderedDict, _dict_flatten, _ordereddict_unflatten, _dict_flatten_with_keys,
+     "collections.OrderedDict", None, None),
     (defaultdict, _defaultdict_flatten, _defaultdict_unflatten, _defaultdict_flatten_with_keys,
      "collections.defaultdict", _defaultdict_serialize, _defaultdict_deserialize),
     (deque, _deque_flatten, _deque_unflatten, _deque_flatten_with_keys, "collections.deque", None, None),

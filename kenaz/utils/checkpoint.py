@@ -1,8 +1,8 @@
 """Checkpointing: a part of the forward pass keeps only its inputs, and runs again when its gradients are wanted.
 
-Two ways. Without re-entering (recommended): what operators save for their gradients is replaced by empty holders, and the
-first one to be opened makes the function run again and fills them all. Re-entrant: one autograd Function, whose backward
-runs the function again and calls backward inside.
+Two ways. Without re-entering (recommended): what operators save for their gradients is replaced by empty holders, and
+the first one to be opened makes the function run again and fills them all. Re-entrant: one autograd Function, whose
+backward runs the function again and calls backward inside.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> checkpoint(torch.sin, x, use_reentrant=False).sum().backward()
@@ -47,7 +47,7 @@ class CheckpointPolicy(enum.Enum):
     PREFER_CPU_OFFLOAD = 5
 
 
-# --------------------------------------------------------------------------------------------------------------- switches
+# ----------------------------------------------------------------------------------------- switches
 _early_stop: bool | None = None
 _debug: bool | None = None
 
@@ -79,7 +79,7 @@ def noop_context_fn() -> tuple[Any, Any]:
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
-# ------------------------------------------------------------------------------------- what a second run needs to be equal
+# -------------------------------------------------------------- what a second run needs to be equal
 class DefaultDeviceType:
     """The accelerator that a checkpoint assumes when no argument says which."""
 
@@ -159,9 +159,7 @@ def _get_autocast_kwargs(device_type: str = "cuda") -> dict:
 def detach_variable(inputs: tuple) -> tuple:
     """The inputs cut off from their graph, each with the requires_grad it had."""
     if not isinstance(inputs, tuple):
-        raise RuntimeError(
-            f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}"
-        )
+        raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}")
     return tuple(_cut(x) for x in inputs)
 
 
@@ -174,7 +172,7 @@ def check_backward_validity(inputs: Iterable) -> None:
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
 
 
-# --------------------------------------------------------------------------------------------------------------- public API
+# --------------------------------------------------------------------------------------- public API
 def checkpoint(
     function: Callable,
     *args: Any,
@@ -249,7 +247,7 @@ def checkpoint_sequential(
     return chain(functions[(segments - 1) * size :])(input)
 
 
-# ---------------------------------------------------------------------------------------------------------------- re-entrant
+# --------------------------------------------------------------------------------------- re-entrant
 class CheckpointFunction(autograd.Function):
     @staticmethod
     def forward(ctx, run_function, preserve_rng_state, *args):
@@ -284,7 +282,7 @@ class CheckpointFunction(autograd.Function):
         return (None, None, *(x.grad if isinstance(x, torch.Tensor) else None for x in inputs))
 
 
-# ------------------------------------------------------------------------------------------------------- without re-entering
+# ------------------------------------------------------------------------------ without re-entering
 class _Holder:
     """Stands where an operator saved a tensor; `value` is there between the second run and its use."""
 

@@ -1,8 +1,8 @@
 """DataLoader: batches of a dataset in a sampler's order, fetched here or by worker processes.
 
-    sampler -> indices of a batch -> fetcher (dataset[i], collate) -> batch
-                        |                    ^
-                        +-- with workers: the fetcher runs in them, see _utils/worker.py and _utils/channel.py
+sampler -> indices of a batch -> fetcher (dataset[i], collate) -> batch
+                    |                    ^
+                    +-- with workers: the fetcher runs in them, see _utils/worker.py and _utils/channel.py
 """
 
 from __future__ import annotations
@@ -199,9 +199,7 @@ _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 
 def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
     if num_workers < 0:
-        raise ValueError(
-            "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
-        )
+        raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
     if num_workers == 0 and prefetch_factor is not None:
@@ -250,7 +248,7 @@ def _check_context(context: Any, num_workers: int) -> Any:
     return context
 
 
-# -------------------------------------------------------------------------------------------------------------- iterators
+# ---------------------------------------------------------------------------------------- iterators
 class _BaseDataLoaderIter:
     """One pass over a loader."""
 

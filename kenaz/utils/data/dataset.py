@@ -7,7 +7,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, Union
+from typing import Generic, TypeVar
 
 from ... import _api as torch
 
@@ -65,7 +65,7 @@ class TensorDataset(Dataset[tuple]):
         return self.tensors[0].size(0)
 
 
-class StackDataset(Dataset[Union[tuple, dict]]):
+class StackDataset(Dataset[tuple | dict]):
     """Datasets of equal length side by side: samples are tuples, or dictionaries if the datasets come with names.
 
     >>> StackDataset(x=[1, 2], y=["a", "b"])[1]
@@ -106,9 +106,7 @@ class StackDataset(Dataset[Union[tuple, dict]]):
             return [dataset[i] for i in indices]
         items = dataset.__getitems__(indices)
         if len(items) != len(indices):
-            raise ValueError(
-                f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(items)}"
-            )
+            raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(items)}")
         return items
 
     def __len__(self) -> int:
@@ -231,7 +229,5 @@ def _fractions_to_lengths(fractions: Sequence[float], total: int) -> list[int]:
         lengths[i % len(lengths)] += 1
     for i, length in enumerate(lengths):
         if length == 0:
-            warnings.warn(
-                f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=3
-            )
+            warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=3)
     return lengths

@@ -2,7 +2,8 @@
 
 A frame is a header (three lengths), a head and a body (pickles), and possibly the memory of the body's tensors. The
 worker's end blocks, looking now and then whether its parent is alive; the loader's end never blocks, so that neither a
-slow nor a dying worker can hold it up. There are no threads, locks or queues to be left in a bad state by a killed process.
+slow nor a dying worker can hold it up. There are no threads, locks or queues that a killed process could leave in a bad
+state.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class _MapDatasetFetcher(_BaseDatasetFetcher):
         return self.collate_fn(data)
 
 
-# ------------------------------------------------------------------------------------------- rows of tensors, all at once
+# --------------------------------------------------------------------- rows of tensors, all at once
 # Rows of a TensorDataset, default-collated, are what one gather per tensor gives: 64 rows of 784 floats in 15 us
 # instead of 64 indexings and a stack. Whatever might tell the difference takes the long way.
 
@@ -115,4 +115,6 @@ def _gather(dataset: TensorDataset, subsets: list, batch: Any) -> list | None:
 
 
 def _is_plain(tensor: Any) -> bool:
-    return type(tensor) is torch.Tensor and not tensor.requires_grad and tensor.device.type == "cpu" and tensor.dim() > 0
+    return (
+        type(tensor) is torch.Tensor and not tensor.requires_grad and tensor.device.type == "cpu" and tensor.dim() > 0
+    )

@@ -10,7 +10,7 @@ from .collate import _like_mapping, _like_sequence
 
 
 def pin_memory(data: Any, device: Any = None) -> Any:
-    """data with every tensor inside copied to page-locked memory; objects with a `pin_memory` method decide themselves."""
+    """data with every tensor inside in page-locked memory; objects with a `pin_memory` method decide themselves."""
     if isinstance(data, torch.Tensor):
         return data.pin_memory()
     if isinstance(data, (str, bytes)):

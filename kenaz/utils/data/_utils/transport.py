@@ -1,9 +1,9 @@
 """Batches between processes: the skeleton is pickled, the memory of tensors and arrays travels beside it.
 
 Memory goes through anonymous shared files (memfd), which have no name: whoever dies, nothing is left behind, and the
-small /dev/shm of containers does not matter. A worker keeps a few such files and writes the next batch into one whose last
-batch the user has dropped, so in a steady loop nothing is allocated, mapped or page-faulted any more. Where there is no
-shared file (Windows, no memory left, a user who keeps many batches), the memory is sent through the socket.
+small /dev/shm of containers does not matter. A worker keeps a few such files and writes the next batch into one whose
+last batch the user has dropped, so in a steady loop nothing is allocated, mapped or page-faulted any more. Where there
+is no shared file (Windows, no memory left, a user who keeps many batches), the memory is sent through the socket.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INLINE_LIMIT = 16 << 10  # below this, copying through the socket is quicker tha
 MAX_SEGMENTS = 16  # files that a worker keeps open
 
 
-# --------------------------------------------------------------------------------------------------------------- pickling
+# ----------------------------------------------------------------------------------------- pickling
 class BatchPickler(pickle.Pickler):
     """Pickles with tensors taken apart, their memory handed to `buffer_callback`."""
 
@@ -81,7 +81,7 @@ def rebuild_tensor(memory: Any, dtype: np.dtype, size: tuple, stride: tuple, req
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-# ----------------------------------------------------------------------------------------------------------- shared files
+# ------------------------------------------------------------------------------------- shared files
 def layout(buffers: Sequence[memoryview]) -> tuple[list[tuple[int, int]], int]:
     """Where each buffer begins and ends in one area, and the size of the area.
 
