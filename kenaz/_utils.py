@@ -20,7 +20,6 @@ from .graph.node import HELD, held, make_node
 from .graph.storage import Storage
 from .storage import STORAGE_NAMES, TypedStorage, UntypedStorage, typed
 from .storage.memory import copy_storage, elements, needed_elements, new_storage, view_of
-from .utils.hooks import warn_if_has_hooks
 
 
 # ----------------------------------------------------------------------------------------------------------- together
@@ -143,7 +142,10 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     """How pickle takes a tensor apart: memory, view, and autograd's part."""
     from .nn.parameter import Parameter
 
-    warn_if_has_hooks(self)
+    if getattr(self, "_backward_hooks", None):
+        from .utils.hooks import warn_if_has_hooks
+
+        warn_if_has_hooks(self)
     state = _get_obj_state(self)
     if isinstance(self, Parameter):
         plain = (self.data, self.requires_grad, OrderedDict())

@@ -124,6 +124,8 @@ class ArchiveReader:
             raise RuntimeError(f"file in archive is not in a subdirectory: {names[0] if names else ''}")
         inside = [info for info in self._zip.infolist() if info.filename.startswith(f"{folder}/")]
         self._records = {info.filename[len(folder) + 1 :]: info for info in inside}
+        if any(info.header_offset < 0 for info in inside):
+            raise _broken("reading zip archive: its beginning is missing")
         if sum(info.compress_size for info in inside) > self._size:
             raise _broken("reading zip archive: records overlap")
         self._check_version()

@@ -47,6 +47,8 @@ def save(
         parent = os.path.dirname(os.path.realpath(f))
         if not os.path.isdir(parent):
             raise RuntimeError(f"Parent directory {os.path.dirname(os.fsdecode(f))} does not exist.")
+        if os.path.isdir(f):
+            raise RuntimeError("open file failed with strerror: Is a directory")
     with replacing(f) if is_path else _as_it_is(f) as stream:
         if _use_new_zipfile_serialization:
             folder = zipped.folder_of(f) if is_path else "archive"
@@ -100,7 +102,8 @@ def _read(stream: Any, load_one: Callable, map_location: Any, weights_only: bool
     if mapped_path is not None:
         raise RuntimeError(
             f"mmap can only be used with files saved with `torch.save({mapped_path}, "
-            "_use_new_zipfile_serialization=True), please torch.save your checkpoint with this option in order to use mmap."
+            "_use_new_zipfile_serialization=True), please torch.save your checkpoint with this option in order to use "
+            "mmap."
         )
     if tarred.is_tar(stream):
         if weights_only:
@@ -116,7 +119,7 @@ def _read_archive(
     if zipped.is_torchscript(archive):
         if weights_only:
             raise RuntimeError(_CANNOT.format("TorchScript archives passed to ``torch.load``"))
-        raise RuntimeError("the file is a TorchScript archive, a compiled program: only torch.jit.load of PyTorch runs it")
+        raise RuntimeError("the file is a TorchScript archive, a compiled program that only PyTorch's torch.jit runs")
     mapped = None
     if mapped_path is not None:
         shared = settings.get_default_mmap_options() == settings.MAP_SHARED

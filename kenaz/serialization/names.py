@@ -26,6 +26,7 @@ _MOVED = {
 _SYNONYMS = {
     "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": "torch.nn.modules.linear.Linear",
     "torch.nn.modules.linear._LinearWithBias": "torch.nn.modules.linear.Linear",
+    **{f"torch.{name.replace('Storage', 'Tensor')}": "torch.Tensor" for name in storage.LEGACY_STORAGES},
 }
 # Objects whose name in a file is not the one that they carry.
 _NAMED: dict[str, Any] = {

@@ -362,7 +362,8 @@ def explained(error: UnpicklingError) -> UnpicklingError:
         text = (
             "This file can still be loaded, to do so you have two options, \033[1mdo those steps only if you trust the "
             f"source of the checkpoint\033[0m. \n\t(1) {CHANGED}\n\t(2) Alternatively, to load with "
-            f"`weights_only=True` please check the recommended steps in the following error message.\n\tWeightsUnpickler error: {error}"
+            "`weights_only=True` please check the recommended steps in the following error message.\n"
+            f"\tWeightsUnpickler error: {error}"
         )
     elif isinstance(error, Blocked):
         text = f"{CHANGED}\n\n\n{error}"

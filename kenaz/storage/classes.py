@@ -382,11 +382,6 @@ class TypedStorage(_Window):
         name = STORAGE_NAMES.get(self.dtype)
         return f"torch.{name}" if name else "torch.storage.TypedStorage"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TypedStorage) and self._storage is other._storage and self.dtype is other.dtype
-
-    __hash__ = None  # type: ignore[assignment]
-
     def __getitem__(self, index: Any) -> Any:
         self._check_data()
         if isinstance(index, slice):

@@ -57,7 +57,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     if not isinstance(source, Tensor) and not is_storage(source):
         raise TypeError(_INVALID.format(type(source).__name__))
     if not isinstance(source, UntypedStorage) and source.dtype is not self.dtype:
-        raise RuntimeError(_OTHER_DTYPE.format(scalar_name(self.dtype), scalar_name(source.dtype)))
+        raise RuntimeError(_OTHER_DTYPE.format(scalar_name(self.dtype).lower(), scalar_name(source.dtype)))
     part = source if isinstance(source, Tensor) and size is None else None
     if part is None:
         size = (source._storage.nbytes // self.dtype.itemsize,) if size is None else size
