@@ -16,9 +16,7 @@ def get_enum(reduction: str) -> int:
     1
     """
     if reduction == "elementwise_mean":
-        warnings.warn(
-            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=2
-        )
+        warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=2)
         reduction = "mean"
     number = _NUMBERS.get(reduction)
     if number is None:

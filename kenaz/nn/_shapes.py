@@ -25,4 +25,5 @@ pair = ntuple(2, "_pair")
 triple = ntuple(3, "_triple")
 quadruple = ntuple(4, "_quadruple")
 
-_single, _pair, _triple, _quadruple, _ntuple = single, pair, triple, quadruple, ntuple  # names of torch.nn.modules.utils
+# PyTorch's names, in torch.nn.modules.utils
+_single, _pair, _triple, _quadruple, _ntuple = single, pair, triple, quadruple, ntuple

@@ -83,9 +83,7 @@ class Hardtanh(Module):
 
 
 def _warn_renamed(old: str, new: str) -> None:
-    warnings.warn(
-        f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3
-    )
+    warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3)
 
 
 class ReLU6(Hardtanh):

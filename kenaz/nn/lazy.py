@@ -10,7 +10,8 @@ from .parameter import is_lazy
 class LazyModuleMixin:
     """What a lazy layer has beside its eager twin: it initialises itself on its first call and becomes the twin.
 
-    A subclass names the twin in `cls_to_become`, gives itself uninitialised parameters and writes `initialize_parameters`.
+    A subclass names the twin in `cls_to_become`, gives itself uninitialised parameters and writes
+    `initialize_parameters`.
     """
 
     cls_to_become: type | None = None

@@ -256,10 +256,10 @@ class _InstanceNorm(_NormBase):
                 quoted, layer = " and ".join(f'"{prefix + name}"' for name in found), type(self).__name__
                 error_msgs.append(
                     f"Unexpected running stats buffer(s) {quoted} for {layer} with track_running_stats=False. If "
-                    f"state_dict is a checkpoint saved before 0.4.0, this may be expected because {layer} does not track "
-                    "running stats by default since 0.4.0. Please remove these keys from state_dict. If the running "
-                    f"stats are actually needed, instead set track_running_stats=True in {layer} to enable them. See the "
-                    f"documentation of {layer} for details."
+                    f"state_dict is a checkpoint saved before 0.4.0, this may be expected because {layer} does not "
+                    "track running stats by default since 0.4.0. Please remove these keys from state_dict. If the running "
+                    f"stats are actually needed, instead set track_running_stats=True in {layer} to enable them. See "
+                    f"the documentation of {layer} for details."
                 )
                 for name in found:
                     state_dict.pop(prefix + name)
@@ -627,8 +627,8 @@ class LocalResponseNorm(Module):
 class _CrossMapLRN(Function):
     """Normalization over neighbouring channels as old networks were trained with it, forward and backward.
 
-    PyTorch's running sum never takes the first channel out again, and the windows of its gradient lie elsewhere than those
-    of its forward: files trained with it expect both.
+    PyTorch's running sum never takes the first channel out again, and the windows of its gradient lie elsewhere than
+    those of its forward: files trained with it expect both.
     """
 
     @staticmethod
@@ -680,5 +680,3 @@ class CrossMapLRN2d(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
-
-

@@ -38,7 +38,8 @@ class RNNBase(Module):
     """What RNN, LSTM and GRU share: their weights, the checks of what comes in, and the way through."""
 
     __constants__ = [
-        "mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size",
+        "mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional",
+        "proj_size",
     ]  # fmt: skip
     mode: str
     input_size: int
@@ -99,8 +100,8 @@ class RNNBase(Module):
             )
         if dropout > 0 and self.num_layers == 1:
             warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
-                f"greater than 1, but got dropout={dropout} and num_layers={self.num_layers}",
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+                f"num_layers greater than 1, but got dropout={dropout} and num_layers={self.num_layers}",
                 stacklevel=4,
             )
         for name, kind in {"input_size": int, "hidden_size": int, "batch_first": bool, "bias": bool}.items():

@@ -1,9 +1,9 @@
 """Recurrent networks over a sequence, and their single steps: compositions, so that every step fuses.
 
-The weights come flat, as PyTorch keeps them: for each layer and direction w_ih, w_hh, b_ih, b_hh and, where hidden states are
-projected, w_hr. What the input contributes to all gates of all steps is one product; only what the hidden state contributes
-is computed step by step. A packed sequence is the steps of all sequences in one matrix, the batch shrinking from step to
-step.
+The weights come flat, as PyTorch keeps them: for each layer and direction w_ih, w_hh, b_ih, b_hh and, where hidden states
+are projected, w_hr. What the input contributes to all gates of all steps is one product; only what the hidden state
+contributes is computed step by step. A packed sequence is the steps of all sequences in one matrix, the batch shrinking
+from step to step.
 """
 
 from __future__ import annotations
@@ -192,9 +192,7 @@ def lstm_cell(
 ) -> State:
     """The hidden and cell state after one step from the pair `hx`."""
     if not isinstance(hx, tuple | list):
-        raise TypeError(
-            f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}"
-        )
+        raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")
     start = tuple(hx)
     _check_cell(input, start, w_ih, w_hh)
     return _lstm_step(linear(input, w_ih, b_ih), start, w_hh, b_hh, None)

@@ -1,8 +1,8 @@
 """Functions of tensors that layers are made of: what PyTorch calls `torch.nn.functional`.
 
 In come tensors and numbers; a function checks them as PyTorch does and records the operators of `kenaz.ops`. Layers
-(`kenaz.nn.linear` and its neighbours) hold parameters and call these. By subject: `activations`, `losses`, `pools`, `norms`,
-`dropouts`, `resizing`, `lookup` (embeddings) and `attention`.
+(`kenaz.nn.linear` and its neighbours) hold parameters and call these. By subject: `activations`, `losses`, `pools`,
+`norms`, `dropouts`, `resizing`, `lookup` (embeddings) and `attention`.
 """
 
 from ...ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d

@@ -188,9 +188,7 @@ def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
-) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`.
 
     >>> softmax(torch.tensor([0.0, 0.0]), dim=0)
@@ -201,9 +199,7 @@ def softmax(
     return network.softmax(input, dim, dtype)
 
 
-def softmin(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
-) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
     """`softmax` of -x.
 
     >>> softmin(torch.tensor([0.0, 0.0]), dim=0)

@@ -49,9 +49,7 @@ def _check_shapes(
     """Whether the inputs have a batch dimension, or PyTorch's error where they do not fit together."""
     ndim = query.dim()
     if ndim not in (2, 3):
-        raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {ndim}-D query tensor"
-        )
+        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {ndim}-D query tensor")
     kind = f"For {'batched' if ndim == 3 else 'unbatched'} ({ndim}-D) `query`"
     if key.dim() != ndim or value.dim() != ndim:
         raise AssertionError(
@@ -93,9 +91,7 @@ def _projected(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: 
 
 def _check_attention_mask(mask: Tensor, expected: tuple[int, ...]) -> Tensor:
     if tuple(mask.shape) != expected:
-        raise RuntimeError(
-            f"The shape of the {mask.dim()}D attn_mask is {mask.shape}, but should be {expected}."
-        )
+        raise RuntimeError(f"The shape of the {mask.dim()}D attn_mask is {mask.shape}, but should be {expected}.")
     return mask.unsqueeze(0) if mask.dim() == 2 else mask
 
 
@@ -168,9 +164,7 @@ def multi_head_attention_forward(
             if weight is None:
                 raise AssertionError(f"use_separate_proj_weight is True but {name} is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (
-            network.linear(x, w, b) for x, w, b in zip((query, key, value), named.values(), biases)
-        )
+        q, k, v = (network.linear(x, w, b) for x, w, b in zip((query, key, value), named.values(), biases))
     else:
         if key.shape != value.shape:
             raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")

@@ -121,5 +121,3 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     if ndim != 5:
         return _drop_unbatched(input, p, training, inplace)
     return _drop("feature_dropout", input, p, training, inplace)
-
-

@@ -104,9 +104,7 @@ def embedding_bag(
     )
 
 
-def _flat_bags(
-    input: Tensor, offsets: Tensor | None, weights: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _flat_bags(input: Tensor, offsets: Tensor | None, weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """1-D input, offsets and weights, whichever way the bags were given."""
     if input.dim() == 2:
         if offsets is not None:

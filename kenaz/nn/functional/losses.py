@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from ... import _api as torch
 from ..._api import Tensor
-from ...ops import activation
+from ...ops import activation, network
 from ...ops import losses as ops
-from ...ops import network
 from .. import _reduction
 from .._reduction import resolve
 
@@ -20,18 +19,19 @@ if TYPE_CHECKING:
 
 
 # ---------------------------------------------------------------------------------------------------------- regression
-def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
-    if target.shape != input.shape:
-        warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
-            "This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size.",
-            stacklevel=3,
-        )
+def _alike(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one size, with PyTorch's warning where that takes broadcasting."""
+    warnings.warn(
+        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
+        "This will likely lead to incorrect results due to broadcasting. "
+        "Please ensure they have the same size.",
+        stacklevel=3,
+    )
+    return torch.broadcast_tensors(input, target)
 
 
-def _check_weight(weight: Tensor, input: Tensor) -> None:
-    if weight.shape != input.shape:
+def _check_weight(weight: Tensor | None, input: Tensor) -> None:
+    if weight is not None and weight.shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
 
 
@@ -54,13 +54,13 @@ def mse_loss(
     >>> mse_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(2.)
     """
+    _check_weight(weight, input)
     if target.shape != input.shape:
-        _warn_of_broadcasting(input, target)
+        input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     if weight is None:
-        return ops.mse_loss(input, target, reduction)
-    _check_weight(weight, input)
-    return _weighted_mean(ops.mse_loss(input, target, "none"), weight, reduction)
+        return ops.mse_loss(input, target, reduction=reduction)
+    return _weighted_mean(ops.mse_loss(input, target, reduction="none"), weight, reduction)
 
 
 def l1_loss(
@@ -76,13 +76,13 @@ def l1_loss(
     >>> l1_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(1.)
     """
+    _check_weight(weight, input)
     if target.shape != input.shape:
-        _warn_of_broadcasting(input, target)
+        input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     loss = (input - target).abs()
     if weight is None:
         return _reduction.apply(loss, reduction)
-    _check_weight(weight, input)
     return _weighted_mean(loss, weight, reduction)
 
 
@@ -100,13 +100,13 @@ def smooth_l1_loss(
     tensor([0.0000, 1.5000])
     """
     if target.shape != input.shape:
-        _warn_of_broadcasting(input, target)
+        input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     if beta == 0.0:
         return l1_loss(input, target, reduction=reduction)
     if beta < 0.0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    return ops.smooth_l1_loss(input, target, reduction, beta)
+    return ops.smooth_l1_loss(input, target, reduction=reduction, beta=float(beta))
 
 
 def huber_loss(
@@ -121,16 +121,16 @@ def huber_loss(
     >>> huber_loss(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]), reduction="none", delta=2.0)
     tensor([0., 4.])
     """
+    _check_weight(weight, input)
     if target.shape != input.shape:
-        _warn_of_broadcasting(input, target)
+        input, target = _alike(input, target)
     if delta <= 0.0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
-        return ops.huber_loss(input, target, reduction, delta)
-    _check_weight(weight, input)
+        return ops.huber_loss(input, target, reduction=reduction, delta=float(delta))
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"Invalid reduction mode: {reduction}. Expected one of 'none', 'mean', 'sum'.")
-    return _reduction.apply(ops.huber_loss(input, target, "none", delta) * weight, reduction)
+    return _reduction.apply(ops.huber_loss(input, target, reduction="none", delta=float(delta)) * weight, reduction)
 
 
 # ------------------------------------------------------------------------------------------------------- probabilities
@@ -153,7 +153,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    return ops.binary_cross_entropy(input, target, weight, reduction)
+    return ops.binary_cross_entropy(input, target, weight, reduction=reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -173,7 +173,7 @@ def binary_cross_entropy_with_logits(
     reduction = resolve(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
+    return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
 
 
 def nll_loss(
@@ -436,7 +436,7 @@ def soft_margin_loss(
     tensor(0.6931)
     """
     reduction = resolve(size_average, reduce, reduction)
-    return ops.soft_margin_loss(input, target, reduction)
+    return ops.soft_margin_loss(input, target, reduction=reduction)
 
 
 def _check_rows(input: Tensor) -> None:

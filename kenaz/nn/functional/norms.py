@@ -84,9 +84,7 @@ def group_norm(
     return ops.group_norm(input, num_groups, weight, bias, eps)
 
 
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha * mean of x ** 2 over `size` neighbouring channels) ** beta.
 
     >>> local_response_norm(torch.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
@@ -95,9 +93,7 @@ def local_response_norm(
     ndim = input.dim()
     if ndim < 3:
         # the run of blanks is PyTorch's
-        raise ValueError(
-            f"Expected 3D or higher dimensionality                          input (got {ndim} dimensions)"
-        )
+        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {ndim} dimensions)")
     if input.numel() == 0:
         return input
     return ops.local_response_norm(input, size, alpha, beta, k)

@@ -274,9 +274,7 @@ def fractional_max_pool2d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`fractional_max_pool2d` and where each maximum stood."""
-    size, samples = _fractional_arguments(
-        "fractional_max_pool2d", 2, input, output_size, output_ratio, _random_samples
-    )
+    size, samples = _fractional_arguments("fractional_max_pool2d", 2, input, output_size, output_ratio, _random_samples)
     return ops.fractional_max_pool2d(input, kernel_size, size, samples)
 
 
@@ -289,9 +287,7 @@ def fractional_max_pool3d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`fractional_max_pool3d` and where each maximum stood."""
-    size, samples = _fractional_arguments(
-        "fractional_max_pool3d", 3, input, output_size, output_ratio, _random_samples
-    )
+    size, samples = _fractional_arguments("fractional_max_pool3d", 3, input, output_size, output_ratio, _random_samples)
     return ops.fractional_max_pool3d(input, kernel_size, size, samples)
 
 
