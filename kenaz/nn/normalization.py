@@ -257,9 +257,9 @@ class _InstanceNorm(_NormBase):
                 error_msgs.append(
                     f"Unexpected running stats buffer(s) {quoted} for {layer} with track_running_stats=False. If "
                     f"state_dict is a checkpoint saved before 0.4.0, this may be expected because {layer} does not "
-                    "track running stats by default since 0.4.0. Please remove these keys from state_dict. If the running "
-                    f"stats are actually needed, instead set track_running_stats=True in {layer} to enable them. See "
-                    f"the documentation of {layer} for details."
+                    "track running stats by default since 0.4.0. Please remove these keys from state_dict. If the "
+                    f"running stats are actually needed, instead set track_running_stats=True in {layer} to enable "
+                    f"them. See the documentation of {layer} for details."
                 )
                 for name in found:
                     state_dict.pop(prefix + name)

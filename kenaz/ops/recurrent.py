@@ -1,9 +1,9 @@
 """Recurrent networks over a sequence, and their single steps: compositions, so that every step fuses.
 
-The weights come flat, as PyTorch keeps them: for each layer and direction w_ih, w_hh, b_ih, b_hh and, where hidden states
-are projected, w_hr. What the input contributes to all gates of all steps is one product; only what the hidden state
-contributes is computed step by step. A packed sequence is the steps of all sequences in one matrix, the batch shrinking
-from step to step.
+The weights come flat, as PyTorch keeps them: for each layer and direction w_ih, w_hh, b_ih, b_hh and, where hidden
+states are projected, w_hr. What the input contributes to all gates of all steps is one product; only what the hidden
+state contributes is computed step by step. A packed sequence is the steps of all sequences in one matrix, the batch
+shrinking from step to step.
 """
 
 from __future__ import annotations
