@@ -1,0 +1,23 @@
+"""Every function and type of the `torch` namespace that is not in a submodule. Clients import this and read like user code.
+
+The functions come from the registry of `ops`: whatever an operator file declares public appears here.
+"""
+
+from __future__ import annotations
+
+from . import autograd, execute, ops, printing
+from ._tensor import Tensor
+from .autograd import engine, methods, modes
+from .autograd.modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .core.device import device, get_default_device, set_default_device
+from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
+from .core.shape import Size
+from .execute import eager
+from .ops import conversion, creation, pointwise, reduction, views
+from .ops.record import PUBLIC
+from .printing import set_printoptions, tensor_str
+
+globals().update(BY_NAME)
+globals().update(ALIASES)
+globals().update(PUBLIC)
+Tensor.__repr__ = Tensor.__str__ = lambda self, *, tensor_contents=None: tensor_str(self)  # type: ignore[method-assign,assignment]

@@ -1,0 +1,211 @@
+"""Tensor: a strided view of a Storage, plus autograd state.
+
+The class is bare on purpose: whoever declares an operator attaches its method. What is here is what a tensor *is*: its spec,
+its memory, and how a value leaves it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import execute
+from .core.device import CPU, device
+from .core.dtype import dtype
+from .core.shape import Size
+from .core.spec import Spec, spec
+from .graph.node import Node
+from .graph.storage import Storage, make_storage
+
+
+class Tensor:
+    """A multi-dimensional array of elements of one dtype, with gradients."""
+
+    __slots__ = ("__dict__", "__weakref__", "_grad_fn", "_offset", "_spec", "_storage")
+    _storage: Storage
+    _spec: Spec
+    _offset: int
+    _grad_fn: Any  # the backward node that made it, AccumulateGrad for a leaf that requires gradients, or None
+
+    # what few tensors have lives in __dict__, over these defaults
+    _output_nr = 0
+    _grad: Tensor | None = None
+    _base: Tensor | None = None  # the tensor this is a view of
+    _view_version = 0
+    _retains_grad = False
+    _hooks: Any = None
+    names_: None = None
+
+    # ---------------------------------------------------------------------------------------------------- what it is
+    @property
+    def shape(self) -> Size:
+        return self._spec.size
+
+    def size(self, dim: int | None = None) -> Any:
+        """The size, or that of one axis."""
+        return self._spec.size if dim is None else self._spec.size[_axis(dim, self._spec.ndim)]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The steps between neighbours along each axis, in elements."""
+        return self._spec.stride if dim is None else self._spec.stride[_axis(dim, self._spec.ndim)]
+
+    def storage_offset(self) -> int:
+        return self._offset
+
+    @property
+    def dtype(self) -> dtype:
+        return self._spec.dtype
+
+    @property
+    def device(self) -> device:
+        return self._spec.device
+
+    @property
+    def ndim(self) -> int:
+        return self._spec.ndim
+
+    def dim(self) -> int:
+        return self._spec.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return self._spec.numel
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self._spec.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self._spec.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._spec.numel * self._spec.dtype.itemsize
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    def __len__(self) -> int:
+        if not self._spec.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self._spec.size[0]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ------------------------------------------------------------------------------------------------------- making
+    @staticmethod
+    def _from_storage(storage: Storage, size: Any, stride: Any, offset: int, dtype: dtype, device: device = CPU) -> Tensor:
+        """A tensor over a storage, with nothing checked."""
+        return make_tensor(storage, spec(tuple(size), tuple(stride), dtype, device, offset != 0), offset)
+
+    @staticmethod
+    def _from_array(array: np.ndarray) -> Tensor:
+        """A tensor that owns a freshly computed array."""
+        if not array.flags.c_contiguous:
+            array = np.ascontiguousarray(array)
+        storage = Storage.of(array)
+        return make_tensor(storage, storage.spec, 0)
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+        """A tensor of class `cls` that shares the data of another."""
+        self = cls.__new__(cls) if cls.__new__ is object.__new__ else Tensor.__new__(cls)
+        self._storage, self._spec, self._offset, self._grad_fn = data._storage, data._spec, data._offset, None
+        if require_grad:
+            self.requires_grad_()
+        return self
+
+    # ------------------------------------------------------------------------------------------------ values go out
+    def _array(self) -> np.ndarray:
+        """The elements as an array that shares memory, for reading by Kenaz itself; runs what is pending."""
+        return execute.array(self._storage, self._spec, self._offset)
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The elements as an ndarray that shares memory.
+
+        >>> Tensor._from_array(np.arange(3)).numpy()
+        array([0, 1, 2])
+        """
+        if self._grad_fn is not None:
+            if not force:
+                raise RuntimeError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                )
+        if self.dtype.name == "bfloat16":
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        execute.expose(self._storage, "view")
+        return self._array()
+
+    def item(self) -> Any:
+        """The single element as a Python number."""
+        if self._spec.numel != 1:
+            raise RuntimeError(f"a Tensor with {self._spec.numel} elements cannot be converted to Scalar")
+        value = self._array().item()
+        return float(value) if self._spec.dtype.is_floating_point else value
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        array = self._array()
+        return (array.astype(np.float32) if self._spec.dtype.name == "bfloat16" else array).tolist()
+
+    def data_ptr(self) -> int:
+        """The address of the first element; the memory stays there from now on."""
+        execute.expose(self._storage, "always")
+        return self._array().__array_interface__["data"][0] if self._spec.numel else 0
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __bool__(self) -> bool:
+        if self._spec.numel == 1:
+            return bool(self.item())
+        if self._spec.numel == 0:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._spec.numel != 1 or self._spec.dtype.kind > 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+
+Tensor.__module__ = "torch"
+
+
+def _axis(dim: int, ndim: int) -> int:
+    if not -ndim <= dim < ndim:
+        n = ndim or 1
+        if ndim == 0:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim
+
+
+def make_tensor(storage: Storage, spec: Spec, offset: int = 0) -> Tensor:
+    """A tensor of known parts."""
+    self = Tensor()
+    self._storage, self._spec, self._offset, self._grad_fn = storage, spec, offset, None
+    return self
+
+
+def wrap(node: Node) -> Tensor:
+    """The tensor over a fresh node's result."""
+    return make_tensor(make_storage(node), node.call.out, 0)

@@ -1,0 +1,310 @@
+"""The backward pass: gradients flow from results to leaves, newest node first, and are recorded like everything else."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from .._tensor import Tensor, make_tensor
+from ..core.spec import Spec
+from ..graph.storage import make_storage
+from .backward import AccumulateGrad, BackwardNode, grad_edge
+from .modes import state
+
+
+def run(
+    roots: Sequence[tuple[BackwardNode, int]],
+    grads: Sequence[Tensor],
+    retain_graph: bool,
+    create_graph: bool,
+    inputs: Sequence[tuple[BackwardNode, int]] | None = None,
+    accumulate: bool = True,
+) -> list:
+    """Send gradients from `roots` towards the leaves; returns those of `inputs` where they are given."""
+    waiting = _count_edges(roots)
+    needed = None if inputs is None else _leading_to({fn for fn, _ in inputs}, waiting)
+    captured: dict = {edge: None for edge in inputs or ()}
+    wanted = {fn for fn, _ in inputs or ()}
+    buffers: dict[BackwardNode, list] = {}
+    before, state.enabled = state.enabled, create_graph
+    try:
+        for (fn, number), grad in zip(roots, grads, strict=True):
+            _add(buffers, fn, number, grad)
+        ready = [(-fn.sequence, id(fn), fn) for fn in buffers if waiting.get(fn, 0) == 0]
+        heapq.heapify(ready)
+        while ready:
+            fn = heapq.heappop(ready)[2]
+            arrived = buffers.pop(fn, None)
+            results = None
+            if arrived is not None:
+                arrived = _tensor_hooks(fn, arrived)
+                if fn in wanted:
+                    for number, grad in enumerate(arrived):
+                        if (fn, number) in captured:
+                            captured[fn, number] = grad
+                if type(fn) is AccumulateGrad:
+                    if accumulate and (needed is None or fn in wanted):
+                        _accumulate(fn, arrived[0], create_graph)
+                elif needed is None or fn in needed:
+                    results = _call(fn, arrived, create_graph)
+                    if not retain_graph:
+                        fn.release()
+            for i, edge in enumerate(fn.edges):
+                if edge is None:
+                    continue
+                target, number = edge
+                if results is not None and results[i] is not None:
+                    _add(buffers, target, number, results[i])
+                waiting[target] -= 1
+                if not waiting[target]:
+                    heapq.heappush(ready, (-target.sequence, id(target), target))
+    finally:
+        state.enabled = before
+    return [captured[edge] for edge in inputs or ()]
+
+
+def _count_edges(roots: Sequence[tuple[BackwardNode, int]]) -> dict[BackwardNode, int]:
+    """How many edges lead to each reachable node."""
+    counts: dict[BackwardNode, int] = {}
+    stack = list({fn for fn, _ in roots})
+    seen = set(stack)
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None:
+                fn = edge[0]
+                counts[fn] = counts.get(fn, 0) + 1
+                if fn not in seen:
+                    seen.add(fn)
+                    stack.append(fn)
+    for fn in seen:
+        counts.setdefault(fn, 0)
+    return counts
+
+
+def _leading_to(targets: set, reachable: dict) -> set:
+    """The nodes from which a target can be reached, so that they have to run."""
+    readers: dict = {}
+    for fn in reachable:
+        for edge in fn.edges:
+            if edge is not None:
+                readers.setdefault(edge[0], []).append(fn)
+    found: set = set()
+    stack = list(targets)
+    while stack:
+        for reader in readers.get(stack.pop(), ()):
+            if reader not in found:
+                found.add(reader)
+                stack.append(reader)
+    return found
+
+
+def _add(buffers: dict, fn: BackwardNode, number: int, grad: Tensor) -> None:
+    arrived = buffers.get(fn)
+    if arrived is None:
+        arrived = buffers[fn] = [None] * fn.number_of_outputs()
+    arrived[number] = grad if arrived[number] is None else arrived[number] + grad
+
+
+def _tensor_hooks(fn: BackwardNode, grads: list) -> list:
+    """Run the hooks on the tensors that this node made, and keep the gradients they retain."""
+    if fn.tensor_hooks:
+        for number, hooks in fn.tensor_hooks.items():
+            for hook in list(hooks.values()):
+                if grads[number] is not None:
+                    changed = hook(grads[number])
+                    grads[number] = grads[number] if changed is None else changed
+    if fn.pre_hooks:
+        for hook in list(fn.pre_hooks.values()):
+            changed = hook(tuple(grads))
+            if changed is not None:
+                grads = list(changed) if isinstance(changed, tuple) else [changed]
+    if fn.retained:
+        for number, reference in fn.retained.items():
+            tensor = reference()
+            if tensor is not None and grads[number] is not None:
+                tensor._grad = grads[number] if tensor._grad is None else tensor._grad + grads[number]
+    return grads
+
+
+def _call(fn: BackwardNode, grads: list, create_graph: bool) -> list:
+    if all(g is None for g in grads) and not getattr(fn, "takes_none", False):
+        return [None] * len(fn.edges)
+    results = fn.apply(grads)
+    if type(results) is not tuple:
+        results = (results,)
+    specs = fn.specs
+    found = [
+        None if edge is None or g is None else fit(g, spec)
+        for g, edge, spec in zip(results, fn.edges, specs, strict=False)
+    ]
+    if len(found) < len(fn.edges):
+        found += [None] * (len(fn.edges) - len(found))
+    if fn.post_hooks:
+        for hook in list(fn.post_hooks.values()):
+            changed = hook(tuple(found), tuple(grads))
+            if changed is not None:
+                found = list(changed) if isinstance(changed, tuple) else [changed]
+    return found
+
+
+def fit(grad: Tensor, spec: Spec) -> Tensor:
+    """A gradient in the size and dtype of the input it belongs to: broadcast axes are summed."""
+    have = grad._spec
+    if have.size != spec.size:
+        lead = have.ndim - spec.ndim
+        dims = tuple(range(lead)) + tuple(
+            i + lead for i, s in enumerate(spec.size) if s == 1 and have.size[i + lead] != 1
+        )
+        if dims:
+            grad = grad.sum(dims, True)  # type: ignore[attr-defined]
+        if grad._spec.size != spec.size:
+            grad = grad.reshape(spec.size) if lead > 0 else grad.expand(spec.size)  # type: ignore[attr-defined]
+    if have.dtype is not spec.dtype:
+        if have.dtype.is_complex and not spec.dtype.is_complex:
+            grad = grad.real  # type: ignore[attr-defined]
+        grad = grad.to(spec.dtype)  # type: ignore[attr-defined]
+    return grad
+
+
+def _accumulate(fn: AccumulateGrad, grad: Tensor | None, create_graph: bool) -> None:
+    tensor = fn.tensor()
+    if tensor is None or grad is None:
+        return
+    if fn.edges == () and getattr(fn, "spec_fit", True):
+        grad = fit(grad, tensor._spec)
+    if tensor._grad is None:
+        tensor._grad = grad if create_graph else own(grad)
+    elif create_graph:
+        tensor._grad = tensor._grad + grad  # type: ignore[operator]
+    else:
+        tensor._grad.add_(grad)  # type: ignore[attr-defined]
+    hooks = tensor.__dict__.get("_post_accumulate_grad_hooks")
+    if hooks:
+        for hook in list(hooks.values()):
+            if hook(tensor) is not None:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+
+
+def own(grad: Tensor) -> Tensor:
+    """A gradient with a storage of its own; the recorded value is shared, so nothing is copied.
+
+    Two leaves may receive the same tensor, and writing to one `grad` must not change the other.
+    """
+    spec = grad._spec
+    if spec.contiguous and not spec.shifted and grad._storage.spec.numel == spec.numel and not grad._storage.exposed:
+        storage = make_storage(grad._storage.node)
+        return make_tensor(storage, spec, 0)
+    return grad.detach().clone()  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------------------------ entry points
+def _tuple(value: Any) -> tuple:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
+    roots, values = [], []
+    for i, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
+        edge = grad_edge(tensor)
+        if edge is None:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        if grad is None:
+            if tensor._spec.numel != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if not tensor.dtype.is_floating_point:
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}")
+            grad = _ones_like(tensor)
+        elif not isinstance(grad, Tensor):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(grad).__name__}"
+            )
+        elif grad.shape != tensor.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of "
+                f"{tensor.shape}."
+            )
+        elif grad.dtype.is_complex != tensor.dtype.is_complex:
+            raise RuntimeError(
+                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+                f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {tensor.dtype}."
+            )
+        roots.append(edge)
+        values.append(grad)
+    return roots, values
+
+
+def _ones_like(tensor: Tensor) -> Tensor:
+    import numpy as np
+
+    return Tensor._from_array(np.ones(tensor.shape, tensor.dtype.np))
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Sum the gradients of `tensors` into the leaves of the graph."""
+    tensors = _tuple(tensors)
+    grad_tensors = _tuple(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
+    if inputs is not None:
+        inputs = _tuple(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if len(grad_tensors) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(grad_tensors)} gradients")
+    roots, grads = _roots(tensors, grad_tensors)
+    edges = None
+    if inputs is not None:
+        edges = [grad_edge(t) for t in inputs]
+        if any(e is None for e in edges):
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run(roots, grads, keep, create_graph, edges)  # type: ignore[arg-type]
+    for tensor, value in zip(inputs or (), found, strict=True):
+        if type(tensor._grad_fn) is not AccumulateGrad and value is not None:
+            tensor._grad = value if tensor._grad is None else tensor._grad + value
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of `outputs` with respect to `inputs`, summed over the outputs.
+
+    Raises RuntimeError where an input took no part in the outputs, unless `allow_unused` (then None stands for it).
+    """
+    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+    allow_unused = materialize_grads if allow_unused is None else allow_unused
+    grad_outputs = _tuple(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    edges = [grad_edge(t) for t in inputs]
+    if any(e is None for e in edges):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    roots, grads = _roots(outputs, grad_outputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run(roots, grads, keep, create_graph, edges, accumulate=False)  # type: ignore[arg-type]
+    found = [None if g is None else fit(g, t._spec) for g, t in zip(found, inputs, strict=True)]
+    if None in [g if g is None else 0 for g in found]:
+        if not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+                "is the desired behavior."
+            )
+        if materialize_grads:
+            found = [t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True)]
+    return tuple(found)

@@ -1,0 +1,149 @@
+"""Grad modes: whether operators note how to differentiate themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class State:
+    """`enabled`: operators build the backward graph. `inference`: inside inference_mode."""
+
+    __slots__ = ("enabled", "inference")
+
+
+state = State()
+state.enabled, state.inference = True, False
+
+
+class _Mode:
+    """A switch of `state.enabled` that works as a context, a decorator, and a call."""
+
+    value = True
+
+    def __new__(cls, function: Any = None, *args: Any) -> Any:
+        self = object.__new__(cls)
+        if callable(function):
+            self.__init__()  # type: ignore[misc]  # decorating without parentheses
+            return self(function)
+        return self
+
+    def __enter__(self) -> Any:
+        self._before = state.enabled
+        state.enabled = self.value
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        state.enabled = self._before
+
+    def clone(self) -> Any:
+        return type(self)()
+
+    def __call__(self, function: Any) -> Any:
+        import functools
+
+        if isinstance(function, type):
+            for_init = function.__init__  # type: ignore[misc]
+            function.__init__ = self(for_init)  # type: ignore[misc]
+            return function
+
+        if _is_generator(function):
+
+            @functools.wraps(function)
+            def generating(*args: Any, **kwargs: Any) -> Any:
+                with self.clone():
+                    iterator = function(*args, **kwargs)
+                while True:
+                    with self.clone():
+                        try:
+                            value = next(iterator)
+                        except StopIteration:
+                            return
+                    yield value
+
+            return generating
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+def _is_generator(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & 0x20)
+
+
+class no_grad(_Mode):
+    """Operators inside do not record how to differentiate themselves.
+
+    >>> with no_grad():
+    ...     is_grad_enabled()
+    False
+    """
+
+    value = False
+
+
+class enable_grad(_Mode):
+    """Operators inside record how to differentiate themselves, also within `no_grad`."""
+
+
+class set_grad_enabled(_Mode):
+    """Switch gradients on or off, at once and, as a context, until it ends."""
+
+    def __init__(self, mode: bool):
+        self._before = state.enabled
+        self.value = bool(mode)
+        state.enabled = self.value
+
+    def __new__(cls, mode: Any) -> Any:
+        return object.__new__(cls)
+
+    def __enter__(self) -> Any:
+        state.enabled = self.value
+        return self
+
+    def __call__(self, function: Any) -> Any:
+        state.enabled = self._before
+        return super().__call__(function)
+
+    def clone(self) -> Any:
+        return set_grad_enabled(self.value)
+
+
+class inference_mode(_Mode):
+    """No gradients inside, and tensors made inside can never take part in them."""
+
+    value = False
+
+    def __init__(self, mode: bool = True):
+        self.mode = mode if not callable(mode) else True
+
+    def __enter__(self) -> Any:
+        self._before, self._inference = state.enabled, state.inference
+        if self.mode:
+            state.enabled, state.inference = False, True
+        else:
+            state.enabled, state.inference = (True, False) if state.inference else (state.enabled, False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        state.enabled, state.inference = self._before, self._inference
+
+    def clone(self) -> Any:
+        return inference_mode(self.mode)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operators record how to differentiate themselves."""
+    return state.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    return state.inference
+
+
+for _mode in (no_grad, enable_grad, set_grad_enabled, inference_mode):
+    _mode.__module__ = "torch.autograd.grad_mode"

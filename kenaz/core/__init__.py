@@ -1,0 +1,1 @@
+"""The words everything shares: dtypes, devices, shapes, specs and switches. Start with `dtype.py`, then `spec.py`."""

@@ -1,0 +1,23 @@
+"""Every switch, with its default and a line of help. Each is read once from its KENAZ_* variable."""
+
+from __future__ import annotations
+
+import os
+
+
+def _int(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise ValueError(f"{name} must be an integer, got {text!r}") from None
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+EAGER = _flag("KENAZ_EAGER")  # run each op as it is recorded
+DEBUG = _int("KENAZ_DEBUG", 0)  # 1: what runs where ... 5: LLVM
+HOT = os.environ.get("KENAZ_HOT", "auto")  # "always" compiles what it can at once, "never" only interprets
+PENDING = _int("KENAZ_PENDING", 2000)  # run what is recorded when so many nodes wait

@@ -1,0 +1,234 @@
+"""Recording and running: what waits, when it runs, and whether it is interpreted or compiled.
+
+`record` appends a node to `pending`. `flush` runs every pending node that somebody can still reach: a node is alive when
+something other than the pending list and the sources of other pending nodes refers to it (Python's reference counts tell),
+or when a living node reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import interpret
+from .core import config
+from .core.spec import Spec
+from .graph.node import Call, Failure, Node, make_node
+from .graph.storage import Storage, any_exposed
+
+pending: list[Node] = []
+_lock = threading.RLock()
+
+
+class Mode:
+    """`slow` is true while recording has more to do than to append: run at once, or watch exposed memory."""
+
+    __slots__ = ("eager", "slow")
+    eager: bool
+    slow: bool
+
+
+mode = Mode()
+mode.eager = mode.slow = config.EAGER
+
+
+def update_mode() -> None:
+    mode.slow = mode.eager or any_exposed()
+
+
+@contextmanager
+def eager(on: bool = True) -> Iterator[None]:
+    """Run each operator as it is recorded inside the block, as `KENAZ_EAGER=1` does for a whole process."""
+    before, mode.eager = mode.eager, on
+    flush()
+    update_mode()
+    try:
+        yield
+    finally:
+        mode.eager = before
+        update_mode()
+
+
+def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -> Node:
+    """A pending node; it runs later, or at once in eager mode."""
+    node = make_node(call, sources, offsets)
+    if call.op.late_errors:
+        node.line = users_line()
+    if type(call.out) is Spec and call.out.device.type == "meta":
+        return node
+    pending.append(node)
+    if mode.eager:
+        run_now(node)
+    elif len(pending) > config.PENDING:
+        flush()
+    return node
+
+
+def users_line() -> tuple[str, int] | None:
+    """File and line of the innermost frame outside Kenaz."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+# ------------------------------------------------------------------------------------------------------------- running
+def flush() -> None:
+    """Run every pending node that is alive."""
+    if not pending:
+        return
+    with _lock:
+        batch = pending[:]
+        del pending[: len(batch)]
+        _run(_alive(batch))
+
+
+def _alive(batch: list[Node]) -> list[Node]:
+    """The nodes of a batch whose values somebody can still ask for, in order."""
+    for node in batch:
+        node.refs = 0
+    for node in batch:
+        for source in node.sources:
+            if type(source) is Node and source.value is None:
+                source.refs += 1
+    found = []
+    for i in range(len(batch) - 1, -1, -1):
+        node = batch[i]
+        # 3: the batch, the local name and getrefcount's argument; refs is negative once a living node reads it
+        if node.value is None and (node.refs < 0 or sys.getrefcount(node) - node.refs > 3):
+            found.append(node)
+            for source in node.sources:
+                if type(source) is Node:
+                    source.refs = -1
+    batch.clear()
+    found.reverse()
+    return found
+
+
+def _run(nodes: list[Node]) -> None:
+    """Run nodes in order. After an error the failing node keeps failing, and the others stay pending."""
+    nodes.reverse()
+    while nodes:
+        node = nodes.pop()
+        if node.value is not None:
+            continue
+        try:
+            interpret.compute(node)
+        except Exception as error:
+            _fail(node, error)
+            pending[:0] = reversed(nodes)
+            raise
+        except BaseException:  # interrupted: nothing is lost
+            nodes.append(node)
+            pending[:0] = reversed(nodes)
+            raise
+
+
+def _fail(node: Node, error: Exception) -> None:
+    """Make every later reader of a failed node meet the same error, which names the line that recorded it."""
+    line = getattr(node, "line", None)
+    if line and not getattr(error, "__notes__", None):
+        error.add_note(f"recorded by {node.call.op.name} at {line[0]}:{line[1]}")
+    node.value, node.sources = Failure(error), ()
+
+
+def run_now(node: Node) -> None:
+    """Run one node and what it needs; everything else stays pending."""
+    with _lock:
+        if node.value is None:
+            _run(_ancestors(node))
+
+
+def _ancestors(node: Node) -> list[Node]:
+    """The pending nodes that a node needs and itself, sources first."""
+    order: list[Node] = []
+    seen = {node}
+    stack = [(node, iter(node.sources))]
+    while stack:
+        current, sources = stack[-1]
+        for source in sources:
+            if type(source) is Node and source.value is None and source not in seen:
+                seen.add(source)
+                stack.append((source, iter(source.sources)))
+                break
+        else:
+            order.append(current)
+            stack.pop()
+    return order
+
+
+# ------------------------------------------------------------------------------------------------ storages and memory
+def memory(storage: Storage) -> np.ndarray:
+    """The memory of a storage, after running what it waits for."""
+    node = storage.node
+    if node.value is None:
+        flush()
+        if node.value is None:  # recorded by another thread, or without data
+            if node.call.out.device.type == "meta":
+                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+            run_now(node)
+    value = node.value
+    if type(value) is Failure:
+        raise value.error
+    return value
+
+
+def array(storage: Storage, spec: Spec, offset: int) -> np.ndarray:
+    """The elements that a spec sees in a storage, without a copy."""
+    memory(storage)
+    return interpret.read(storage.node, spec, offset)
+
+
+def expose(storage: Storage, how: str) -> None:
+    """Let something outside see a storage's memory: everything recorded before has run by then."""
+    memory(storage)
+    flush()
+    storage.expose(how)
+    update_mode()
+
+
+def replace(storage: Storage, node: Node) -> None:
+    """Point a storage at the node of its new value: an in-place write."""
+    old = storage.node
+    storage.node = node
+    storage.version += 1
+    if mode.slow and storage.exposed:
+        storage.node = old
+        if storage.is_exposed():
+            _write_through(storage, node)
+        else:
+            storage.node = node
+            update_mode()
+
+
+def _write_through(storage: Storage, node: Node) -> None:
+    """Bring the new value of an exposed storage into the memory that others see."""
+    run_now(node)
+    seen = storage.node.value
+    if type(node.value) is Failure:
+        raise node.value.error
+    if node.value is not seen:
+        np.copyto(seen.reshape(-1), node.value.reshape(-1).view(seen.dtype))
+
+
+def watch(node: Node, storages: tuple) -> None:
+    """In slow mode: run a node at once where it reads memory that others can change."""
+    if node.value is None and (mode.eager or any(s.exposed and s.is_exposed() for s in storages)):
+        run_now(node)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,134 @@
+"""Op, Call and Node: an operator, one way of using it, and one use.
+
+A `Call` is interned by operator, input specs and attributes, so that everything which depends on shapes and dtypes (the result's
+spec, casts, the prepared kernel) is worked out once; a `Node` is little more than a call and its sources, and the structure
+of a graph is the tuple of its calls. What changes from use to use (Python numbers, storage offsets) is not in the call.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..core.spec import Spec
+
+
+class Op:
+    """The record of an operator.
+
+    rule: `rule(specs, attributes) -> (out, compute)`: the spec(s) of the result, and the dtype to compute in (or None).
+    kernel: `kernel(call) -> run`, where `run(*arrays)` computes the value; called once per Call.
+    grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; None where there is none.
+    """
+
+    __slots__ = (
+        "backward_class", "body", "calls", "family", "grad", "grad_name", "kernel", "late_errors", "name", "overwrites",
+        "rule", "saves",
+    )  # fmt: skip
+
+    def __init__(self, name: str, family: str, kernel: Callable[[Call], Callable], **extra: Any):
+        self.name, self.family, self.kernel = name, family, kernel
+        self.rule = extra.pop("rule", None)
+        self.body = extra.pop("body", None)  # a pointwise body over xp, for the compiler
+        self.grad = extra.pop("grad", None)
+        self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
+        self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns
+        self.late_errors = extra.pop("late_errors", False)  # may find a user's mistake only when it runs
+        self.saves = self.backward_class = None  # autograd fills these at first use
+        self.calls: dict[Any, Call] = {}
+        assert not extra, f"{name}: unknown fields {list(extra)}"
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+
+def grad_fn_name(name: str) -> str:
+    """PyTorch's name of an operator's backward node.
+
+    >>> grad_fn_name("log_softmax")
+    'LogSoftmaxBackward0'
+    """
+    return "".join(w[:1].upper() + w[1:] for w in name.strip("_").split("_")) + "Backward0"
+
+
+class Call:
+    """An operator with the specs of its inputs (a type for a number), its attributes, and the spec of its result.
+
+    `out` is a tuple of specs where the operator gives several results; then the node's value is a tuple of arrays, and
+    one `pick` node per result follows.
+    """
+
+    __slots__ = ("attributes", "compute", "op", "out", "prepared", "shifted", "specs")
+
+    def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
+        self.compute = compute
+        self.op, self.specs, self.attributes, self.out = op, specs, attributes, out
+        self.shifted = any(type(s) is Spec and s.shifted for s in specs)
+        self.prepared: Callable | None = None
+
+    def run(self, *arrays: Any) -> Any:
+        """The value on these arrays; the kernel is prepared at the first use."""
+        if self.prepared is None:
+            self.prepared = self.op.kernel(self)
+        return self.prepared(*arrays)
+
+    def __repr__(self) -> str:
+        return f"{self.op.name}({', '.join(map(str, self.specs))}, {self.attributes}) -> {self.out}"
+
+
+class Node:
+    """One use of a call: `sources` are nodes and numbers, `offsets` (or None) says where in each source the view begins.
+
+    `value` is None until it has run; then the memory of the result, row-major in memory order. `refs` is for liveness.
+    """
+
+    __slots__ = ("call", "line", "offsets", "refs", "sources", "value")
+    call: Call
+    sources: tuple
+    offsets: tuple[int, ...] | None
+    value: Any
+
+    def __repr__(self) -> str:
+        return f"<Node {self.call.op.name} {'pending' if self.value is None else 'done'}>"
+
+
+def make_node(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None, value: Any = None) -> Node:
+    node = Node()
+    node.call, node.sources, node.offsets, node.value = call, sources, offsets, value
+    return node
+
+
+class Failure:
+    """The value of a node whose kernel raised: every reader raises it again."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+
+# --------------------------------------------------------------------------- the two operators that the graph itself needs
+HELD = Op("held", "source", lambda call: _nothing)  # memory that is simply there
+PICK = Op("pick", "opaque", lambda call: operator.itemgetter(call.attributes["index"]))  # one of several results
+
+
+def _nothing() -> Any:
+    raise AssertionError("held memory has its value from the start")
+
+
+def held(spec: Spec) -> Call:
+    """The call of memory that is there already."""
+    call = HELD.calls.get(spec)
+    if call is None:
+        call = HELD.calls[spec] = Call(HELD, (), {}, spec)
+    return call
+
+
+def pick_call(of: Call, index: int) -> Call:
+    """The call that takes result `index` of a call with several results."""
+    key = (of, index)
+    call = PICK.calls.get(key)
+    if call is None:
+        call = PICK.calls[key] = Call(PICK, (None,), {"index": index}, of.out[index])
+    return call

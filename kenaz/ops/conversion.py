@@ -1,0 +1,165 @@
+"""Tensors written to and converted: `copy_`, `fill_`, `to` and its short forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._tensor import Tensor
+from ..autograd import backward as backward_module
+from ..autograd.modes import state
+from ..core import device as devices
+from ..core import dtype as dtypes
+from ..core.dtype import dtype
+from ..core.spec import fresh
+from .creation import _full
+from .record import COPY, NUMBERS, _rewire, apply, assign, check_writable, composite, method, number, public, put
+
+
+class _Overwritten(backward_module.BackwardNode):
+    """The history of a tensor whose values were replaced by ones that need no gradient: nothing flows further."""
+
+    __slots__ = ("specs",)
+
+    def apply(self, grads: list) -> Any:
+        return (None,)
+
+
+_Overwritten.__name__ = "FillBackward0"
+
+
+def overwrite(x: Tensor, value: Tensor, name: str) -> Tensor:
+    """Write a value without gradient to `x`, broadcasting it; x stays part of the graph where it was."""
+    check_writable(x)
+    tracked = x._grad_fn is not None and state.enabled
+    if value._spec.size != x._spec.size:
+        value = value.expand(x._spec.size)  # type: ignore[attr-defined]
+    put(x, value)
+    if tracked:
+        fn = _Overwritten()
+        fn.__class__ = _named(name)
+        fn.edges, fn.specs = (backward_module.grad_edge(x),), [x._spec]
+        fn.sequence = next(backward_module._sequence)
+        history = x.detach()  # type: ignore[attr-defined]
+        history._grad_fn = fn
+        _rewire(x, history)
+    return x
+
+
+_classes: dict[str, type] = {}
+
+
+def _named(name: str) -> type:
+    if name not in _classes:
+        _classes[name] = type(name, (_Overwritten,), {"__slots__": ()})
+    return _classes[name]
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write the elements of `src`, broadcast and converted, to this tensor."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    if src._spec.size != self._spec.size:
+        src = src.expand(self._spec.size)  # type: ignore[attr-defined]
+    if src._grad_fn is None or not state.enabled or self._spec.dtype.kind < 2:
+        return overwrite(self, src, "CopyBackwards")
+    return assign(self, apply(COPY, (src,), {"out": fresh(self._spec.size, self._spec.dtype)}))
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to a number or to a 0-d tensor's."""
+    value = number(value)
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
+        return copy_(self, value) if value._grad_fn is not None else overwrite(self, value, "FillBackward1")
+    if type(value) not in NUMBERS:
+        raise TypeError(f"fill_(): argument 'value' (position 1) must be Number, not {type(value).__name__}")
+    return overwrite(self, _full(value, out=fresh(self._spec.size, self._spec.dtype)), "FillBackward0")
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to zero."""
+    return overwrite(self, _full(0, out=fresh(self._spec.size, self._spec.dtype)), "ZeroBackward0")
+
+
+for _function in (copy_, fill_, zero_):
+    method(_function.__name__, _function)
+public(fill_)
+public(zero_)
+
+
+# ------------------------------------------------------------------------------------------------------------ conversion
+CAST_GRAD = "ToCopyBackward0"
+
+
+def cast(x: Tensor, to: dtype) -> Tensor:
+    """The tensor in another dtype; itself where it has that already."""
+    if x._spec.dtype is to:
+        return x
+    return apply(_TO, (x,), {"out": x._spec.like(to)})
+
+
+def _make_cast() -> Any:
+    from ..graph.node import Op
+    from .record import register
+
+    return register(Op("to_copy", "pointwise", COPY.kernel, rule=COPY.rule, grad=lambda g, y, _x, out: g, grad_name=CAST_GRAD))
+
+
+_TO = _make_cast()
+
+
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """The tensor with another dtype or device, or those of another tensor; itself where nothing changes."""
+    kind, place, copy = _to_arguments(*args, **kwargs)
+    if place is not None:
+        devices.resolve(place)
+    result = cast(self, kind) if kind is not None else self
+    return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
+
+
+def _to_arguments(*args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **rest: Any) -> tuple:
+    for i, a in enumerate(args):
+        if isinstance(a, dtypes.dtype):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, bool):
+            copy = a if i == len(args) - 1 and i > 1 else copy
+        elif isinstance(a, (str, int, devices.device)):
+            device = a
+        elif a is not None:
+            raise TypeError(f"to() received an invalid combination of arguments - got ({type(a).__name__})")
+    return dtype, device, copy
+
+
+method("to", to)
+
+
+def _short(name: str, kind: dtype) -> None:
+    def function(self: Tensor, memory_format: Any = None) -> Tensor:
+        return cast(self, kind)
+
+    function.__name__ = name
+    function.__doc__ = f"The tensor as {kind}."
+    method(name, function)
+
+
+for _name, _kind in {
+    **dtypes.ALIASES, "bool": dtypes.bool_, "byte": dtypes.uint8, "char": dtypes.int8, "bfloat16": dtypes.bfloat16,
+}.items():  # fmt: skip
+    _short(_name, _kind)
+
+
+@composite("Tensor")
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor on the CPU."""
+    return self
+
+
+@composite("Tensor")
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype of another."""
+    return cast(self, other.dtype)

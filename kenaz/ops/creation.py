@@ -1,0 +1,200 @@
+"""Tensors out of nothing or out of Python and NumPy values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import execute
+from .._tensor import Tensor, make_tensor
+from ..core import device as devices
+from ..core import dtype as dtypes
+from ..core.dtype import dtype
+from ..core.spec import Spec, fresh
+from ..graph.storage import Storage
+from .declare import source
+from .record import COPY, apply, method, public
+from .views import flat
+
+
+def _size(args: tuple) -> tuple[int, ...]:
+    size = flat(args)
+    for s in size:
+        if s < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {s}: {list(size)}")
+    return tuple(int(s) for s in size)
+
+
+def finish(t: Tensor, requires_grad: bool) -> Tensor:
+    return t.requires_grad_() if requires_grad else t  # type: ignore[attr-defined]
+
+
+@source(lambda value, out: out)
+def _full(xp: Any, value: Any, out: Spec) -> Any:
+    return xp.full(out.size, xp.array(value).astype(out.dtype.np), out.dtype.np)
+
+
+def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """A tensor filled with a number.
+
+    >>> full((2,), 7).tolist()
+    [7, 7]
+    """
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    kind = dtypes.of_python(type(fill_value)) if dtype is None else dtype
+    result = _full(fill_value, out=fresh(_size((size,)), kind, devices.resolve(device)))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "full")
+    return finish(result, requires_grad)
+
+
+def _filled(name: str, value: int) -> Any:
+    def function(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
+        kind = dtypes.get_default_dtype() if dtype is None else dtype
+        if out is not None:
+            from .record import write_out
+
+            return write_out(_full(value, out=fresh(_size(size), out.dtype)), out, name)
+        return finish(_full(value, out=fresh(_size(size), kind, devices.resolve(device))), requires_grad)
+
+    def like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Tensor:  # fmt: skip
+        spec = input._spec.like(dtype or input._spec.dtype)
+        return finish(_full(value, out=spec if device is None else fresh(spec.size, spec.dtype, devices.resolve(device))), requires_grad)
+
+    def new(self: Tensor, *size: Any, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+        place = self._spec.device if device is None else devices.resolve(device)
+        return finish(_full(value, out=fresh(_size(size), dtype or self._spec.dtype, place)), requires_grad)
+
+    function.__name__, like.__name__, new.__name__ = name, name + "_like", "new_" + name
+    public(function)
+    public(like)
+    method(new.__name__, new)
+    return function
+
+
+zeros, ones = _filled("zeros", 0), _filled("ones", 1)
+empty = _filled("empty", 0)  # cleared memory: what PyTorch leaves undefined is at least the same every time
+public(full)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares the memory of an array.
+
+    >>> a = np.zeros(2, np.float32); t = from_numpy(a); a[0] = 3; t.tolist()
+    [3.0, 0.0]
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    kind = dtypes.of_numpy(array.dtype)
+    if any(q < 0 for q in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+        )
+    if not array.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.")
+    stride = tuple(q // array.itemsize for q in array.strides)
+    reach = 1 + sum((s - 1) * q for s, q in zip(array.shape, stride, strict=True)) if array.size else 0
+    memory = array.reshape(-1) if array.flags.c_contiguous else np.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
+    storage = Storage.of(memory, "always")
+    execute.update_mode()
+    return Tensor._from_storage(storage, array.shape, stride, 0, kind)
+
+
+public(from_numpy)
+
+
+def infer_dtype(data: Any) -> dtype | None:
+    """The dtype that Python data asks for, or None for an empty list."""
+    if isinstance(data, Tensor):
+        return data.dtype
+    if isinstance(data, (np.ndarray, np.generic)):
+        return dtypes.of_numpy(data.dtype)
+    if type(data) in dtypes.PYTHON_TYPES:
+        return dtypes.of_python(type(data))
+    return None
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new tensor with a copy of Python or NumPy data.
+
+    >>> tensor([[1, 2], [3, 4]]).shape
+    torch.Size([2, 2])
+    """
+    return finish(_copied(data, dtype), requires_grad)
+
+
+def _copied(data: Any, dtype: Any) -> Tensor:
+    if isinstance(data, Tensor):
+        import warnings
+
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            stacklevel=3,
+        )
+        data = data._array()
+    if isinstance(data, np.ndarray):
+        return Tensor._from_array(np.array(data, (dtype or dtypes.of_numpy(data.dtype)).np, order="C"))
+    if isinstance(data, (list, tuple)):
+        return Tensor._from_array(_from_sequence(data, dtype))
+    kind = dtype or infer_dtype(data)
+    if kind is None:
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    return Tensor._from_array(np.array(data).astype(kind.np))
+
+
+def _from_sequence(data: Sequence, dtype: Any) -> np.ndarray:
+    leaves: set = set()
+    _collect_types(data, leaves)
+    data = _plain(data)
+    array = np.array(data, dtype=None if leaves else np.float32)
+    if dtype is not None:
+        return array.astype(dtype.np)
+    if not leaves:
+        return array.astype(dtypes.get_default_dtype().np)
+    kind = None
+    for leaf in leaves:
+        kind = leaf if kind is None else dtypes.promote_types(kind, leaf)
+    return array.astype(kind.np)
+
+
+def _collect_types(data: Any, leaves: set) -> None:
+    for item in data:
+        if isinstance(item, (list, tuple)):
+            _collect_types(item, leaves)
+        else:
+            kind = infer_dtype(item)
+            if kind is None:
+                raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
+            leaves.add(kind)
+
+
+def _plain(data: Any) -> Any:
+    return [_plain(d) if isinstance(d, (list, tuple)) else d._array() if isinstance(d, Tensor) else d for d in data]
+
+
+public(tensor)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy of a tensor that gradients flow through."""
+    return apply(COPY, (input,), {"out": input._spec.like(input._spec.dtype)})
+
+
+public(clone)
+method("clone", clone)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, apart from the graph of gradients."""
+    return make_tensor(input._storage, input._spec, input._offset)
+
+
+public(detach)
+method("detach", detach)

@@ -1,0 +1,604 @@
+"""The families of operators. A record says what is the operator's own; its family supplies the rest.
+
+    pointwise   unary, binary, compare: a body over `xp`, elementwise with broadcasting and promotion
+    reduction   a body over `xp` and axes
+    view        a rule on (size, stride, offset)
+    opaque      a rule for the result's spec and a kernel over whole arrays
+    source      values out of nothing: no tensor goes in
+
+Each declaration returns the public function and attaches the method, the in-place form and `out=`.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import execute
+from .._tensor import Tensor, make_tensor
+from ..autograd.backward import attach
+from ..autograd.modes import state
+from ..core import dtype as dtypes
+from ..core import shape as shapes
+from ..core.dtype import COMPLEX, FLOAT, HALF, INT, dtype, result_dtype
+from ..core.spec import Spec, fresh, spec
+from ..execute import mode, pending
+from ..graph.node import Call, Node, Op
+from ..graph.storage import Storage
+from ..runtime import xp
+from .record import NUMBERS, apply, apply_call, assign, method, new_call, number, public, register, write_out
+
+# ---------------------------------------------------------------------------------------------------------------- kinds
+# A kind says, from the promoted dtype of the inputs, which dtype is computed in and which one comes out.
+Kind = Callable[[dtype], tuple[dtype, dtype]]
+
+
+def SAME(d: dtype) -> tuple[dtype, dtype]:
+    return d, d
+
+
+def FLOATING(d: dtype) -> tuple[dtype, dtype]:
+    """Integers become the default floating type."""
+    d = dtypes.get_default_dtype() if d.kind < FLOAT else d
+    return d, d
+
+
+def TO_BOOL(d: dtype) -> tuple[dtype, dtype]:
+    return d, dtypes.bool_
+
+
+def TO_REAL(d: dtype) -> tuple[dtype, dtype]:
+    return d, d.to_real()
+
+
+# ------------------------------------------------------------------------------------------------------------ pointwise
+def _promoted(specs: Sequence) -> dtype:
+    first = specs[0]
+    if len(specs) == 1:
+        return first.dtype
+    full, zero, numbers = [], [], []
+    for s in specs:
+        if type(s) is Spec:
+            (full if s.ndim else zero).append(s.dtype)
+        else:
+            numbers.append(s)
+    return result_dtype(full, zero, numbers)
+
+
+def pointwise_rule(name: str, kind: Kind) -> Callable:
+    def rule(specs: tuple, attributes: dict) -> tuple:
+        compute, out = kind(_promoted(specs))
+        tensors = [s for s in specs if type(s) is Spec]
+        size = tensors[0].size if len(tensors) == 1 else shapes.broadcast(*[s.size for s in tensors])
+        for s in tensors:
+            if s.size == size:
+                return s.like(out), compute
+        device = next((s.device for s in tensors if s.ndim), tensors[0].device)
+        return fresh(size, out, device), compute
+
+    return rule
+
+
+def pointwise_kernel(call: Call) -> Callable:
+    """The body on arrays of the computing dtype; halves are computed in float32."""
+    body, attributes = call.op.body, call.attributes
+    work = dtypes.float32 if call.compute in HALF else call.compute
+    fixes = [_converter(s, work) for s in call.specs]
+    if not any(fixes):
+        return functools.partial(body, xp, **attributes)
+
+    def run(*arrays: Any) -> Any:
+        return body(xp, *[f(a) if f else a for f, a in zip(fixes, arrays, strict=True)], **attributes)
+
+    return run
+
+
+def _converter(spec: Any, work: dtype) -> Callable | None:
+    if type(spec) is Spec:
+        if spec.dtype is work:
+            return None
+        return lambda a: a.astype(work.np)
+    if work.kind <= INT:
+        return lambda a: np.array(a).astype(work.np)[()]  # out-of-range numbers wrap, as in C
+    return work.np.type
+
+
+def _no_tensor(name: str, value: Any, argument: str = "input", position: int = 1) -> TypeError:
+    return TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+    )
+
+
+def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, **extra: Any) -> Callable:
+    """Declare a pointwise operator of one tensor: torch.name, Tensor.name, Tensor.name_, and `out=`."""
+    where = {k: extra.pop(k, True) for k in ("torch", "tensor", "inplace")}
+    aliases = extra.pop("aliases", ())
+    doc = extra.pop("doc", None)
+    op = register(
+        Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
+    )
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise _no_tensor(name, input)
+        result = apply(op, (input,))
+        return result if out is None else write_out(result, out, name)
+
+    def inplace(self: Tensor) -> Tensor:
+        return assign(self, function(self))
+
+    publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
+    function.op = op  # type: ignore[attr-defined]
+    return function
+
+
+def publish(
+    name: str, function: Callable, inplace: Callable | None, torch: bool = True, tensor: bool = True, aliases: Any = (),
+    doc: str | None = None,
+) -> None:  # fmt: skip
+    """Enter a function as torch.name and Tensor.name, and its in-place form as name_, under all its names."""
+    function.__name__ = function.__qualname__ = name
+    if doc:
+        function.__doc__ = doc
+    for n in (name, *aliases):
+        if torch:
+            public(function, n)
+        if tensor:
+            method(n, _as_method(n, function))
+        if inplace is not None:
+            method(n + "_", inplace)
+            if torch:
+                public(inplace, n + "_")
+    if inplace is not None:
+        inplace.__name__ = inplace.__qualname__ = name + "_"
+
+
+def _as_method(name: str, function: Callable) -> Callable:
+    return function
+
+
+def binary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, **extra: Any) -> Callable:
+    """Declare a pointwise operator of two tensors, or a tensor and a number."""
+    where = {k: extra.pop(k, True) for k in ("torch", "tensor", "inplace")}
+    aliases = extra.pop("aliases", ())
+    doc = extra.pop("doc", None)
+    op = register(
+        Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
+    )
+
+    def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+            raise _no_tensor(name, input)
+        result = apply(op, (operand(name, input, "input", 1), operand(name, other, "other", 2)))
+        return result if out is None else write_out(result, out, name)
+
+    def inplace(self: Tensor, other: Any) -> Tensor:
+        return assign(self, same_size(self, function(self, other)))
+
+    publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
+    function.op = op  # type: ignore[attr-defined]
+    return function
+
+
+def operand(name: str, value: Any, argument: str, position: int) -> Any:
+    """A tensor or a Python number, or PyTorch's error."""
+    if isinstance(value, Tensor) or type(value) in NUMBERS:
+        return value
+    value = number(value)
+    if type(value) in NUMBERS:
+        return value
+    raise _no_tensor(name, value, argument, position)
+
+
+def same_size(x: Tensor, result: Tensor) -> Tensor:
+    """`result`, or PyTorch's error where writing it to `x` would have to broadcast `x`."""
+    if result._spec.size != x._spec.size:
+        raise RuntimeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    return result
+
+
+def dunder(op: Op, reverse: bool = False) -> Callable:
+    """The fast form of a binary operator for `a + b`: a table look-up and three small objects.
+
+    Anything that is not plain (gradients, offsets, numbers of other types, slow mode) goes the general way.
+    """
+    calls = op.calls
+    append = pending.append
+    new_node, new_storage, new_tensor = Node, Storage, Tensor
+    limit = execute.config.PENDING
+
+    def general(a: Tensor, b: Any) -> Tensor:
+        b = number(b)
+        if not isinstance(b, Tensor) and type(b) not in NUMBERS:
+            return NotImplemented
+        return apply(op, (b, a) if reverse else (a, b))
+
+    def fast(self: Tensor, other: Any) -> Tensor:
+        kind = type(other)
+        if kind in NUMBERS:
+            call = calls.get((kind, self._spec) if reverse else (self._spec, kind))
+            if call is None or call.shifted or mode.slow or self._grad_fn is not None:
+                return general(self, other)
+            node = new_node()
+            node.sources = (other, self._storage.node) if reverse else (self._storage.node, other)
+        else:
+            try:
+                call = calls.get((self._spec, other._spec))
+            except AttributeError:
+                return general(self, other)
+            if call is None or call.shifted or mode.slow or reverse:
+                return general(self, other)
+            if self._grad_fn is not None or other._grad_fn is not None:
+                if state.enabled and op.grad is not None:
+                    return differentiable(call, self, other)
+            node = new_node()
+            node.sources = (self._storage.node, other._storage.node)
+        node.call = call
+        node.offsets = node.value = None
+        storage = new_storage()
+        storage.node = node
+        storage.version = 0
+        storage.exposed = False
+        out = new_tensor()
+        out._storage = storage
+        out._spec = call.out
+        out._offset = 0
+        out._grad_fn = None
+        append(node)
+        if len(pending) > limit:
+            execute.flush()
+        return out
+
+    def differentiable(call: Call, a: Tensor, b: Tensor) -> Tensor:
+        out = apply_call(call, (a, b)) if False else _recorded(call, a, b)
+        if out._spec.dtype.kind >= FLOAT:
+            attach(op, out, (a, b), call.attributes)
+        return out
+
+    def _recorded(call: Call, a: Tensor, b: Tensor) -> Tensor:
+        node = new_node()
+        node.call, node.sources = call, (a._storage.node, b._storage.node)
+        node.offsets = node.value = None
+        storage = new_storage()
+        storage.node, storage.version, storage.exposed = node, 0, False
+        append(node)
+        if len(pending) > limit:
+            execute.flush()
+        return make_tensor(storage, call.out, 0)
+
+    fast.__name__ = fast.__qualname__ = f"__{'r' * reverse}{op.name}__"
+    return fast
+
+
+def pointwise(kind: Kind, grad: Callable | None = None, **extra: Any) -> Callable:
+    """Decorate a pointwise body: parameters without a default are tensors (or numbers), those with one are attributes.
+
+    The docstring of the body becomes that of the function.
+    """
+
+    def enter(body: Callable) -> Callable:
+        name = extra.pop("name", body.__name__)
+        where = {k: extra.pop(k, True) for k in ("torch", "tensor", "inplace")}
+        aliases = extra.pop("aliases", ())
+        op = register(
+            Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
+        )
+        tensors, defaults = signature(body, skip=1)
+
+        def function(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
+            inputs, attributes = bind(name, tensors, defaults, args, kwargs)
+            result = apply(op, tuple([operand(name, v, t, i + 1) for i, (t, v) in enumerate(zip(tensors, inputs, strict=True))]), attributes)
+            return result if out is None else write_out(result, out, name)
+
+        def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            return assign(self, same_size(self, function(self, *args, **kwargs)))
+
+        publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, body.__doc__)
+        function.op, function.inplace = op, inplace  # type: ignore[attr-defined]
+        return function
+
+    return enter
+
+
+def signature(body: Callable, skip: int) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The names of a kernel's arrays, and its attributes with their defaults (the first array is called `input`)."""
+    code = body.__code__
+    names = code.co_varnames[skip : code.co_argcount]
+    values = body.__defaults__ or ()
+    n = len(names) - len(values)
+    tensors = ("input", *names[1:n]) if n else ()
+    return tensors, dict(zip(names[n:], values, strict=True)) | (body.__kwdefaults__ or {})
+
+
+def bind(name: str, tensors: Sequence[str], defaults: dict, args: tuple, kwargs: dict) -> tuple[list, dict]:
+    """Split a call's arguments into tensors and attributes, in the order of the signature."""
+    names = (*tensors, *defaults)
+    if len(args) > len(names):
+        raise TypeError(f"{name}() takes {len(names)} positional arguments but {len(args)} were given")
+    given = dict(zip(names, args, strict=False))
+    if kwargs:
+        for k in kwargs:
+            if k in given:
+                raise TypeError(f"{name}() got multiple values for argument '{k}'")
+            if k not in names:
+                raise TypeError(f"{name}() got an unexpected keyword argument '{k}'")
+        given |= kwargs
+    for position, t in enumerate(tensors):
+        if t not in given:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "{t}"')
+    return [given[t] for t in tensors], {k: given.get(k, v) for k, v in defaults.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------ reductions
+def WIDEN_INTS(d: dtype) -> tuple[dtype, dtype]:
+    """Integers and booleans are summed in int64."""
+    d = dtypes.int64 if d.kind < FLOAT else d
+    return d, d
+
+
+def reduction(
+    name: str,
+    kind: Kind,
+    body: Callable,
+    grad: Callable | None = None,
+    *,
+    has_dtype: bool = False,
+    empty: str | None = None,
+    torch: bool = True,
+    tensor: bool = True,
+    grad_name: str | None = None,
+    doc: str | None = None,
+) -> Callable:
+    """Declare an operator that folds axes: `body(xp, x, axes, keepdims, **attributes)`.
+
+    `grad` gets (g, y, x, dim, keepdim) where `dim` is a tuple of axes. `empty` is the message where nothing is folded
+    over (None: an empty fold has a value).
+    """
+
+    def rule(specs: tuple, attributes: dict) -> tuple:
+        x = specs[0]
+        compute, out = kind(attributes.get("dtype") or x.dtype)
+        dims = attributes["dim"]
+        if empty is not None and any(x.size[d] == 0 for d in dims):
+            raise IndexError(empty)
+        return fresh(folded(x.size, dims, attributes["keepdim"]), out, x.device), compute
+
+    op = register(Op(name, "reduction", reduction_kernel, rule=rule, body=body, grad=grad, grad_name=grad_name))
+
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise _no_tensor(name, input)
+        attributes = {"dim": shapes.axes(dim, input._spec.ndim), "keepdim": bool(keepdim)}
+        if has_dtype:
+            attributes["dtype"] = dtype
+        result = apply(op, (input,), attributes)
+        return result if out is None else write_out(result, out, name)
+
+    function = numpy_names(function)
+    publish(name, function, None, torch, tensor, (), doc)
+    function.op = op  # type: ignore[attr-defined]
+    return function
+
+
+def folded(size: Sequence[int], dims: Sequence[int], keepdim: bool) -> tuple[int, ...]:
+    """A size after axes were folded."""
+    if keepdim:
+        return tuple(1 if i in dims else s for i, s in enumerate(size))
+    return tuple(s for i, s in enumerate(size) if i not in dims)
+
+
+def reduction_kernel(call: Call) -> Callable:
+    body, attributes = call.op.body, call.attributes
+    rest = {k: v for k, v in attributes.items() if k not in ("dim", "keepdim", "dtype")}
+    x = call.specs[0]
+    dims = attributes["dim"] if x.ndim else ()
+    work = dtypes.float32 if call.compute in HALF else call.compute
+    convert = x.dtype is not work
+
+    def run(a: np.ndarray) -> Any:
+        return body(xp, a.astype(work.np) if convert else a, dims, attributes["keepdim"], **rest)
+
+    return run
+
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def numpy_names(function: Callable) -> Callable:
+    """Let a function take NumPy's words for its arguments too (`axis`, `keepdims`), as PyTorch's functions do."""
+
+    @functools.wraps(function)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        for k in kwargs:
+            if k in _NUMPY_NAMES:
+                kwargs = {_NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
+                break
+        return function(*args, **kwargs)
+
+    return named
+
+
+# ----------------------------------------------------------------------------------------------------------------- views
+class View:
+    """What a view rule works on: the size, stride and offset of a tensor, and ways to derive new ones."""
+
+    __slots__ = ("dtype", "offset", "size", "stride")
+
+    def __init__(self, size: Sequence[int], stride: Sequence[int], offset: int = 0, dtype: dtype | None = None):
+        self.size, self.stride, self.offset, self.dtype = tuple(size), tuple(stride), offset, dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.size)
+
+    def axis(self, dim: int, extra: int = 0) -> int:
+        return shapes.axis(operator.index(dim), len(self.size) + extra)
+
+    def permute(self, order: Sequence[int]) -> View:
+        return View([self.size[d] for d in order], [self.stride[d] for d in order], self.offset, self.dtype)
+
+    def swap(self, a: int, b: int) -> View:
+        order = list(range(len(self.size)))
+        if order:
+            order[a], order[b] = order[b], order[a]
+        return self.permute(order)
+
+    def drop(self, dim: int) -> View:
+        return View(self.size[:dim] + self.size[dim + 1 :], self.stride[:dim] + self.stride[dim + 1 :], self.offset, self.dtype)
+
+    def insert(self, dim: int, size: int, stride: int) -> View:
+        return View((*self.size[:dim], size, *self.size[dim:]), (*self.stride[:dim], stride, *self.stride[dim:]), self.offset, self.dtype)
+
+    def change(self, dim: int, size: int, stride: int, shift: int = 0) -> View:
+        return View(
+            (*self.size[:dim], size, *self.size[dim + 1 :]), (*self.stride[:dim], stride, *self.stride[dim + 1 :]),
+            self.offset + shift, self.dtype,
+        )  # fmt: skip
+
+
+def view(grad: Callable | None, *, grad_name: str | None = None, torch: bool = True, tensor: bool = True, name: str | None = None) -> Callable:
+    """Decorate a rule on views, `rule(v, *arguments) -> View`.
+
+    `grad(g, y, _x, *arguments)` gets the input's Spec. The decorated name is the function of (tensor, *arguments), which other
+    functions wrap where PyTorch accepts its arguments in several ways.
+    """
+
+    def enter(rule: Callable) -> Callable:
+        n = name or rule.__name__.strip("_")
+        op = register(Op(n, "view", _view_kernel, rule=rule, grad=grad, grad_name=grad_name))
+        names, defaults = signature(rule, skip=1)
+        parameters = rule.__code__.co_varnames[1 : rule.__code__.co_argcount]
+
+        def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if kwargs or len(args) < len(parameters):
+                args = _positional(n, parameters, rule.__defaults__ or (), args, kwargs)
+            if not isinstance(input, Tensor):
+                raise _no_tensor(n, input)
+            s = input._spec
+            v = rule(View(s.size, s.stride, 0, s.dtype), *args)
+            return make_view(input, op, v, dict(zip(parameters, args, strict=True)))
+
+        publish(n, function, None, torch, tensor, (), rule.__doc__)
+        function.op = op  # type: ignore[attr-defined]
+        return function
+
+    return enter
+
+
+def _positional(name: str, parameters: Sequence[str], defaults: tuple, args: tuple, kwargs: dict) -> tuple:
+    values = dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True)) | dict(zip(parameters, args, strict=False))
+    kwargs = {_NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
+    for k in kwargs:
+        if k not in parameters:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{k}'")
+    values |= kwargs
+    missing = [p for p in parameters if p not in values]
+    if missing:
+        raise TypeError(f'{name}() missing {len(missing)} required positional arguments: "{", ".join(missing)}"')
+    return tuple(values[p] for p in parameters)
+
+
+def _view_kernel(call: Call) -> Callable:
+    raise AssertionError("a view is never run")
+
+
+def make_view(x: Tensor, op: Op, v: View, attributes: dict[str, Any]) -> Tensor:
+    """A tensor that looks at the storage of `x` through `v`, whose offset counts from that of `x`."""
+    s = x._spec
+    offset = x._offset + v.offset
+    out = make_tensor(x._storage, spec(v.size, v.stride, v.dtype or s.dtype, s.device, offset != 0), offset)
+    out._base = x if x._base is None else x._base
+    if x._grad_fn is not None and state.enabled and op.grad is not None:
+        if x._base is not None:
+            out._view_version = out._base.__dict__.get("_grad_version", 0)
+        attach(op, out, (x,), attributes)
+    if out._base is not None:
+        version = out._base.__dict__.get("_grad_version", 0)
+        if version:
+            out._view_version = version
+    return out
+
+
+# -------------------------------------------------------------------------------------------------------- opaque, source
+def opaque(rule: Callable, grad: Callable | None = None, *, name: str | None = None, **extra: Any) -> Callable:
+    """Decorate a kernel over whole arrays, `kernel(xp, *arrays, **attributes)`; gives a function of (inputs, attributes).
+
+    `rule(*specs, **attributes)` returns the result's (size, dtype), or a list of such pairs where there are several results;
+    it raises what a user got wrong. Inputs may be tensors and numbers. Halves are handed over as float32 unless `halves`.
+    """
+    halves = extra.pop("halves", False)
+
+    def enter(kernel: Callable) -> Callable:
+        n = name or kernel.__name__.strip("_")
+
+        def spec_rule(specs: tuple, attributes: dict) -> tuple:
+            found = rule(*specs, **attributes)
+            device = next((s.device for s in specs if type(s) is Spec), None)
+            if isinstance(found, list):
+                return tuple(_out_spec(f, device) for f in found), None
+            return _out_spec(found, device), None
+
+        op = register(Op(n, "opaque", functools.partial(_opaque_kernel, kernel, halves), rule=spec_rule, grad=grad, **extra))
+
+        def function(*inputs: Any, **attributes: Any) -> Any:
+            return apply(op, inputs, attributes)
+
+        function.__name__ = function.__qualname__ = n
+        function.__doc__ = kernel.__doc__
+        function.op = op  # type: ignore[attr-defined]
+        return function
+
+    return enter
+
+
+def _out_spec(found: Any, device: Any) -> Spec:
+    if isinstance(found, Spec):
+        return found
+    return fresh(found[0], found[1], device) if device is not None else fresh(found[0], found[1])
+
+
+def _opaque_kernel(kernel: Callable, halves: bool, call: Call) -> Callable:
+    attributes = call.attributes
+    widen = [not halves and type(s) is Spec and s.dtype in HALF for s in call.specs]
+    if not any(widen):
+        return functools.partial(kernel, xp, **attributes)
+
+    def run(*arrays: Any) -> Any:
+        return kernel(xp, *[a.astype(np.float32) if w else a for a, w in zip(arrays, widen, strict=True)], **attributes)
+
+    return run
+
+
+def source(rule: Callable, **extra: Any) -> Callable:
+    """Decorate a kernel that makes values out of attributes and numbers: `kernel(xp, *numbers, **attributes)`.
+
+    `rule(*types, **attributes)` returns the Spec of the result.
+    """
+
+    def enter(kernel: Callable) -> Callable:
+        n = kernel.__name__.strip("_")
+        op = register(
+            Op(n, "source", lambda call: functools.partial(kernel, xp, **call.attributes),
+               rule=lambda specs, attributes: (rule(*specs, **attributes), None), **extra)
+        )  # fmt: skip
+
+        def function(*numbers: Any, **attributes: Any) -> Tensor:
+            return apply(op, numbers, attributes)
+
+        function.op = op  # type: ignore[attr-defined]
+        return function
+
+    return enter
+
+
+__all__ = [
+    "COMPLEX", "FLOAT", "FLOATING", "INT", "NUMBERS", "SAME", "TO_BOOL", "TO_REAL", "WIDEN_INTS", "Spec", "Tensor", "View",
+    "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "make_view", "new_call", "opaque", "pointwise",
+    "public", "reduction", "source", "unary", "view", "write_out",
+]  # fmt: skip

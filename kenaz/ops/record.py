@@ -1,0 +1,348 @@
+"""Applying operators: from tensors and numbers to a recorded node and a tensor over it; and writing in place.
+
+Everything the families in `declare.py` have in common ends here: `apply` for a new value, `assign` for an in-place write,
+`write_out` for `out=`.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import execute
+from .._tensor import Tensor, make_tensor, wrap
+from ..autograd import backward as backward_module
+from ..autograd.backward import AccumulateGrad, attach, refreshed
+from ..autograd.modes import state
+from ..core.dtype import can_cast, dtype, scalar_name
+from ..core.spec import Spec, fresh
+from ..execute import mode
+from ..graph.node import Call, Node, Op, held, make_node, pick_call
+from ..graph.storage import make_storage
+
+REGISTRY: dict[str, Op] = {}
+PUBLIC: dict[str, Callable] = {}  # the functions of the `torch` namespace
+NUMBERS = frozenset((float, int, bool, complex))
+
+
+def register(op: Op) -> Op:
+    """Enter an operator into the registry; incomplete or doubled records are refused."""
+    assert op.name not in REGISTRY, f"operator {op.name} is defined twice"
+    assert op.rule is not None and callable(op.kernel), f"operator {op.name} lacks a rule or a kernel"
+    REGISTRY[op.name] = op
+    return op
+
+
+def public(function: Callable, name: str | None = None) -> Callable:
+    """Make a function part of the `torch` namespace; usable as a decorator."""
+    PUBLIC[name or function.__name__] = function
+    return function
+
+
+def method(name: str, function: Callable) -> None:
+    """Attach a method to Tensor."""
+    setattr(Tensor, name, function)
+
+
+def composite(*names: str) -> Callable:
+    """Decorate a composition of operators: it becomes torch.name and Tensor.name (or only those said: "torch", "Tensor")."""
+
+    def enter(function: Callable) -> Callable:
+        where = names or ("torch", "Tensor")
+        if "torch" in where:
+            public(function)
+        if "Tensor" in where:
+            method(function.__name__, function)
+        return function
+
+    return enter
+
+
+# --------------------------------------------------------------------------------------------------------------- apply
+def apply(op: Op, inputs: tuple, attributes: dict[str, Any] | None = None) -> Any:
+    """Record an operator over tensors and Python numbers; the result is a tensor or a tuple of tensors."""
+    specs = tuple([x._spec if isinstance(x, Tensor) else type(x) for x in inputs])
+    key = specs + tuple(attributes.values()) if attributes else specs
+    call = op.calls.get(key)
+    if call is None:
+        call = op.calls[key] = new_call(op, specs, attributes or {})
+    return apply_call(call, inputs)
+
+
+def new_call(op: Op, specs: tuple, attributes: dict[str, Any]) -> Call:
+    """Work out an operator's result for these specs: raises what a user got wrong."""
+    assert op.rule is not None
+    out, compute = op.rule(specs, attributes)
+    return Call(op, specs, attributes, out, compute)
+
+
+def apply_call(call: Call, inputs: tuple) -> Any:
+    """Record a known call over its inputs."""
+    sources = tuple([x._storage.node if isinstance(x, Tensor) else x for x in inputs])
+    offsets = tuple([x._offset if isinstance(x, Tensor) else 0 for x in inputs]) if call.shifted else None
+    node = execute.record(call, sources, offsets)
+    if mode.slow:
+        execute.watch(node, tuple([x._storage for x in inputs if isinstance(x, Tensor)]))
+    out = wrap(node) if type(call.out) is Spec else _wrap_all(call, node)
+    if call.op.grad is not None and state.enabled and requires_grad(inputs) and _differentiable(out):
+        attach(call.op, out, inputs, call.attributes)
+    return out
+
+
+def _wrap_all(call: Call, node: Node) -> tuple:
+    return tuple([wrap(execute.record(pick_call(call, i), (node,))) for i in range(len(call.out))])
+
+
+def requires_grad(inputs: Sequence) -> bool:
+    for x in inputs:
+        if isinstance(x, Tensor) and x._grad_fn is not None:
+            return True
+    return False
+
+
+def _differentiable(out: Any) -> bool:
+    first = out[0] if type(out) is tuple else out
+    return first._spec.dtype.kind >= 2 or type(out) is tuple and any(o._spec.dtype.kind >= 2 for o in out)
+
+
+def number(value: Any) -> Any:
+    """A Python number for a Python or NumPy number; everything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+# ------------------------------------------------------------------------------------------------ the graph's own operators
+def _copy_rule(specs: tuple, attributes: dict) -> tuple:
+    return attributes["out"], None
+
+
+COPY = register(
+    Op(
+        "copy", "pointwise", lambda call: lambda x: np.array(_cast(x, call.out.dtype), copy=True, order="K"),
+        rule=_copy_rule, grad=lambda g, y, _x, out: g, grad_name="CloneBackward0",
+    )
+)  # fmt: skip
+
+
+def _cast(x: np.ndarray, to: dtype) -> np.ndarray:
+    """An array in another dtype, converting as C does (out-of-range values wrap, complex drops its imaginary part)."""
+    if x.dtype == to.np:
+        return x
+    if x.dtype.kind == "c" and not to.is_complex:
+        x = x.real
+    if to.kind == 1 and to.name.startswith("u") and x.dtype.kind in "fV":
+        return x.astype(np.int64).astype(to.np)  # a negative float to unsigned wraps through a signed integer
+    return x.astype(to.np)
+
+
+def _write_kernel(call: Call) -> Callable:
+    region: Spec = call.attributes["region"]
+
+    def write(base: np.ndarray, value: np.ndarray, offset: int) -> np.ndarray:
+        if region.numel:
+            seen = np.ndarray(region.size, region.dtype.np, base, offset * region.dtype.itemsize, region.numpy_stride)
+            seen[...] = _cast(value, region.dtype)
+        return base
+
+    return write
+
+
+WRITE = register(
+    Op("write", "indexed", _write_kernel, rule=lambda specs, attributes: (specs[0], None), overwrites=True))
+
+
+# ------------------------------------------------------------------------------------------------------ writing in place
+def is_whole(x: Tensor) -> bool:
+    """Whether a tensor sees all of its storage, in order and in the storage's own dtype."""
+    spec, memory = x._spec, x._storage.node.call.out
+    return spec.contiguous and not spec.shifted and spec.numel == memory.numel and spec.dtype is memory.dtype and (
+        memory.contiguous
+    )  # fmt: skip
+
+
+def check_writable(x: Tensor) -> None:
+    """Raise what PyTorch raises where writing to a tensor in place would break its gradient."""
+    if not state.enabled or x._grad_fn is None:
+        return
+    if x._base is None:
+        if type(x._grad_fn) is AccumulateGrad:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    elif type(x._base._grad_fn) is AccumulateGrad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def assign(x: Tensor, value: Tensor) -> Tensor:
+    """Write `value` (of x's size, any castable dtype) to `x` in place; x's gradient becomes the value's.
+
+    Where x is a view, its base is recorded as "the base with this region replaced".
+    """
+    check_writable(x)
+    differentiable = state.enabled and value._grad_fn is not None and x._spec.dtype.kind >= 2
+    if value._spec.dtype is not x._spec.dtype:
+        if not can_cast(value._spec.dtype, x._spec.dtype):
+            raise RuntimeError(
+                f"result type {scalar_name(value.dtype)} can't be cast to the desired output type {scalar_name(x.dtype)}"
+            )
+    put(x, value)
+    if differentiable or x._grad_fn is not None and state.enabled:
+        _rewire(x, value)
+    return x
+
+
+def put(x: Tensor, value: Tensor) -> None:
+    """Replace the elements of `x` by those of `value`, with nothing said about gradients."""
+    if is_whole(x):
+        execute.replace(x._storage, _as_memory(value, x._spec))
+        return
+    storage = x._storage
+    with_region = {"region": x._spec}
+    memory = make_tensor(storage, storage.node.call.out, 0)
+    specs = (memory._spec, value._spec, int)
+    key = (*specs, x._spec)
+    call = WRITE.calls.get(key)
+    if call is None:
+        call = WRITE.calls[key] = new_call(WRITE, specs, with_region)
+    offsets = (0, value._offset, 0) if call.shifted else None
+    node = execute.record(call, (storage.node, value._storage.node, x._offset), offsets)
+    if mode.slow:
+        execute.watch(node, (storage, value._storage))
+    execute.replace(storage, node)
+
+
+def _as_memory(value: Tensor, spec: Spec) -> Node:
+    """A node whose memory is `value` in a dense tensor of `spec`."""
+    if (
+        value._spec.dtype is spec.dtype and value._spec.size == spec.size and is_whole(value)
+        and sys.getrefcount(value._storage) <= 3 and not value._storage.exposed
+    ):  # fmt: skip
+        return value._storage.node  # a fresh result that nobody else sees: its node is the new value
+    out = fresh(spec.size, spec.dtype, spec.device)
+    key = (value._spec, out)
+    call = COPY.calls.get(key)
+    if call is None:
+        call = COPY.calls[key] = new_call(COPY, (value._spec,), {"out": out})
+    node = execute.record(call, (value._storage.node,), (value._offset,) if call.shifted else None)
+    if mode.slow:
+        execute.watch(node, (value._storage,))
+    return node
+
+
+def _rewire(x: Tensor, value: Tensor) -> None:
+    """After an in-place write: x's history is that of the value, and a base's history contains the write."""
+    base = x._base
+    if base is None:
+        x._grad_fn = value._grad_fn
+        x._output_nr = value._output_nr
+        return
+    fn = _CopySlices()
+    fn.edges = (backward_module.grad_edge(base), backward_module.grad_edge(value))
+    fn.specs, fn.region, fn.offset = [base._spec, x._spec], x._spec, x._offset - base._offset
+    fn.base_spec = base._spec
+    fn.sequence = next(backward_module._sequence)
+    base._grad_fn = fn
+    base._output_nr = 0
+    base._grad_version = base.__dict__.get("_grad_version", 0) + 1
+    regenerate(x)
+
+
+class _CopySlices(backward_module.BackwardNode):
+    """The history of a base after a view of it was written to."""
+
+    __slots__ = ("base_spec", "offset", "region", "specs")
+
+    def apply(self, grads: list) -> tuple:
+        dense = apply(COPY, (grads[0],), {"out": fresh(grads[0].shape, grads[0].dtype, stride=self._dense_stride())})
+        where = (self.region.size, self.region.stride, self.offset)
+        value = rest = None
+        if self.edges[0] is not None:
+            rest = dense.clone()
+            rest.as_strided(*where).zero_()
+        if self.edges[1] is not None:
+            value = dense.as_strided(*where)
+        return rest, value
+
+    def _dense_stride(self) -> tuple:
+        return self.base_spec.stride if self.base_spec.order() is not None else fresh(self.base_spec.size, self.base_spec.dtype).stride
+
+
+_CopySlices.__name__ = "CopySlices"
+
+
+class _AsStrided(backward_module.BackwardNode):
+    """The history of a view whose base was written to since: the base, seen through the view's spec."""
+
+    __slots__ = ("base_spec", "offset", "region", "specs")
+
+    def apply(self, grads: list) -> Any:
+        base = Tensor._from_array(np.zeros(self.base_spec.size, self.base_spec.dtype.np))
+        base.as_strided(self.region.size, self.region.stride, self.offset).copy_(grads[0])  # type: ignore[attr-defined]
+        return base
+
+
+_AsStrided.__name__ = "AsStridedBackward0"
+
+
+def regenerate(view: Tensor) -> None:
+    """Give a view the history of its base as it is now."""
+    base = view._base
+    assert base is not None
+    view._view_version = base.__dict__.get("_grad_version", 0)
+    if base._grad_fn is None:
+        return
+    fn = _AsStrided()
+    fn.edges, fn.specs = (backward_module.grad_edge(base),), [base._spec]
+    fn.base_spec, fn.region, fn.offset = base._spec, view._spec, view._offset - base._offset
+    fn.sequence = next(backward_module._sequence)
+    view._grad_fn = fn
+    view._output_nr = 0
+
+
+backward_module.regenerate = regenerate
+
+
+# ---------------------------------------------------------------------------------------------------------------- out=
+def write_out(result: Any, out: Any, name: str = "") -> Any:
+    """Write results to the tensors given as `out=`, resizing them where they have another size."""
+    if type(result) is tuple or isinstance(result, tuple):
+        for r, o in zip(result, out, strict=True):
+            write_out(r, o, name)
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if state.enabled and (requires_grad((result,)) or out._grad_fn is not None):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+            "requires grad."
+        )
+    if not can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {scalar_name(result.dtype)} can't be cast to the desired output type {scalar_name(out.dtype)}"
+        )
+    if out.shape != result.shape:
+        resize(out, result.shape)
+    put(out, result)
+    return out
+
+
+def resize(out: Tensor, size: tuple) -> None:
+    """Give a tensor new memory of another size, warning where it held something."""
+    if out.numel():
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not match the "
+            f"required output shape {list(size)}. This behavior is deprecated, and in a future PyTorch release outputs will "
+            "not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, "
+            "to zero elements with t.resize_(0).",
+            stacklevel=4,
+        )
+    spec = fresh(size, out.dtype, out.device)
+    array = np.empty(spec.size, spec.dtype.np)
+    version = out._storage.version
+    out._storage = make_storage(make_node(held(spec), (), None, array))
+    out._storage.version = version + 1
+    out._spec, out._offset = spec, 0
+
+
+__all__ = ["apply", "apply_call", "assign", "composite", "method", "public", "put", "refreshed", "register", "write_out"]

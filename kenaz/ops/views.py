@@ -1,0 +1,271 @@
+"""Views: rules on size, stride and offset. No rule touches an element."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from .._tensor import Tensor
+from ..core import shape as shapes
+from ..core.spec import Spec, fresh
+from .declare import View, opaque, view
+from .record import COPY, apply, composite, method, public
+
+
+# ---------------------------------------------------------------------------------------------------- order of axes
+@view(grad=lambda g, y, _x, dim0, dim1: g.transpose(dim0, dim1))
+def transpose(v: View, dim0: int, dim1: int) -> View:
+    """The tensor with two axes exchanged."""
+    return v.swap(v.axis(dim0), v.axis(dim1))
+
+
+@view(grad=lambda g, y, _x, dims: g.permute(_inverse(dims, _x.ndim)), name="permute", torch=False, tensor=False)
+def _permute(v: View, dims: tuple) -> View:
+    if len(dims) != v.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
+            f"of dimensions i.e. input.dim() = {v.ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    order = [v.axis(d) for d in dims]
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return v.permute(order)
+
+
+def _inverse(dims: tuple, ndim: int) -> tuple:
+    order = [d % ndim for d in dims]
+    return tuple(order.index(i) for i in range(ndim))
+
+
+def flat(args: tuple) -> tuple:
+    """Arguments that may come one by one or as one sequence."""
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        return tuple(args[0])
+    return args
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The tensor with its axes in the given order."""
+    return _permute(input, flat(dims))
+
+
+public(permute)
+method("permute", permute)
+
+
+# ------------------------------------------------------------------------------------------------------------- size
+@view(grad=lambda g, y, _x, size: g.reshape(_x.size), name="view", torch=False, tensor=False)
+def _view(v: View, size: tuple) -> View:
+    new = shapes.infer(size, shapes.numel(v.size))
+    stride = shapes.view_stride(v.size, v.stride, new)
+    if stride is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    return View(new, stride)
+
+
+def view_method(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    """The same memory with another size, or read as another dtype."""
+    size = flat(size)
+    if dtype is not None or (len(size) == 1 and not isinstance(size[0], int) and hasattr(size[0], "itemsize")):
+        return view_dtype(self, dtype or size[0])
+    return _view(self, size)
+
+
+@view(grad=None, name="view_as_dtype", torch=False, tensor=False)
+def view_dtype(v: View, dtype: Any) -> View:
+    old, new = v.dtype.itemsize, dtype.itemsize
+    if old == new:
+        return View(v.size, v.stride, 0, dtype)
+    if not v.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 to view {_dtype_word(v.dtype)} as {_dtype_word(dtype)} (different element sizes)")
+    if old > new:
+        n = old // new
+        return View((*v.size[:-1], v.size[-1] * n), (*(q * n for q in v.stride[:-1]), 1), 0, dtype)
+    n = new // old
+    return View((*v.size[:-1], v.size[-1] // n), (*(q // n for q in v.stride[:-1]), 1), 0, dtype)
+
+
+def _dtype_word(d: Any) -> str:
+    from ..core.dtype import scalar_name
+
+    return scalar_name(d)
+
+
+method("view", view_method)
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The elements in another size: a view where strides allow it, else a copy."""
+    shape = flat(shape)
+    s = input._spec
+    new = shapes.infer(shape, s.numel)
+    if shapes.view_stride(s.size, s.stride, new) is None:
+        input = contiguous(input)
+    return _view(input, new)
+
+
+public(reshape)
+method("reshape", reshape)
+
+
+@view(grad=lambda g, y, _x, size: g, name="expand", torch=False, tensor=False)
+def _expand(v: View, size: tuple) -> View:
+    lead = len(size) - v.ndim
+    if lead < 0:
+        raise RuntimeError(
+            f"expand({{{_sizes(v.size)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or "
+            f"equal to the number of dimensions in the tensor ({v.ndim})"
+        )
+    new, stride = [], []
+    for i, s in enumerate(size):
+        have = v.size[i - lead] if i >= lead else None
+        if s == -1:
+            if have is None:
+                raise RuntimeError(
+                    f"expand({{{_sizes(v.size)}}}, size={list(size)}): the expanded size of the tensor ({s}) isn't allowed in a "
+                    f"leading, non-existing dimension {i}"
+                )
+            s = have
+        if have is not None and have not in (s, 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({s}) must match the existing size ({have}) at non-singleton dimension {i}.  "
+                f"Target sizes: {list(size)}.  Tensor sizes: {list(v.size)}"
+            )
+        new.append(s)
+        stride.append(v.stride[i - lead] if have is not None and have == s else 0)
+    return View(new, stride)
+
+
+def _sizes(size: tuple) -> str:
+    return "torch.FloatTensor" + str(list(size))
+
+
+def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+    """The tensor with axes of one element repeated without a copy."""
+    return _expand(self, tuple(map(operator.index, flat(size))))
+
+
+method("expand", expand)
+
+
+@view(grad=lambda g, y, _x, dim: g.squeeze(dim))
+def unsqueeze(v: View, dim: int) -> View:
+    """The tensor with a new axis of one element at `dim`."""
+    d = v.axis(dim, extra=1)
+    step = v.size[d] * v.stride[d] if d < v.ndim else 1
+    return v.insert(d, 1, step)
+
+
+@view(grad=lambda g, y, _x, dims: g.reshape(_x.size), name="squeeze", torch=False, tensor=False)
+def _squeeze(v: View, dims: tuple) -> View:
+    keep = [i for i in range(v.ndim) if i not in dims or v.size[i] != 1]
+    return View([v.size[i] for i in keep], [v.stride[i] for i in keep])
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """The tensor without its axes of one element, or without those named."""
+    return _squeeze(input, shapes.axes(dim, input._spec.ndim) if dim is not None else tuple(range(input._spec.ndim)))
+
+
+public(squeeze)
+method("squeeze", squeeze)
+
+
+# ------------------------------------------------------------------------------------------------------------ parts
+@view(grad=lambda g, y, _x, dim, index: embed(g, _x, select, dim, index), grad_name="SelectBackward0")
+def select(v: View, dim: int, index: int) -> View:
+    """One slice along an axis, without that axis."""
+    if not v.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    d, n = v.axis(dim), v.size[v.axis(dim)]
+    i = operator.index(index)
+    if not -n <= i < n:
+        raise IndexError(f"select(): index {i} out of range for tensor of size {list(v.size)} at dimension {d}")
+    out = v.drop(d)
+    out.offset += (i + n if i < 0 else i) * v.stride[d]
+    return out
+
+
+@view(grad=lambda g, y, _x, dim, start, end, step: embed(g, _x, slice_, dim, start, end, step), name="slice", torch=False, tensor=False)
+def slice_(v: View, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> View:
+    """Every step-th slice from start to end along an axis."""
+    d = v.axis(dim)
+    if step <= 0:
+        raise ValueError("step must be greater than zero")
+    first, last = shapes.slice_bounds(start, end, v.size[d])
+    return v.change(d, (last - first + step - 1) // step, v.stride[d] * step, first * v.stride[d])
+
+
+def embed(g: Tensor, x: Spec, rule: Any, *args: Any) -> Tensor:
+    """Zeros of the input's size with `g` added where a view looked: the derivative of every view that takes a part."""
+    v = rule.op.rule(View(x.size, shapes.contiguous_stride(x.size)), *args)
+    return _embed(g, v.offset, size=x.size, stride=v.stride)
+
+
+def _embed_rule(g: Spec, offset: Any, size: tuple, stride: tuple) -> tuple:
+    return size, g.dtype
+
+
+@opaque(_embed_rule, grad=lambda g, y, _x, offset, size, stride: _as_strided(g, _x.size, stride, offset), name="embed", halves=True)
+def _embed(xp: Any, g: Any, offset: int, size: tuple, stride: tuple) -> Any:
+    out = xp.zeros(size, g.dtype)
+    if not g.size:
+        return out
+    steps = tuple(q * g.itemsize for q in stride)
+    seen = xp.lib.stride_tricks.as_strided(out.reshape(-1)[offset:], g.shape, steps)
+    if shapes.may_overlap(g.shape, stride):
+        for index in xp.ndindex(g.shape):  # elements that several places of the view share
+            seen[index] += g[index]
+    else:
+        seen[...] = g
+    return out
+
+
+@view(
+    grad=lambda g, y, _x, size, stride, storage_offset: embed(g, _x, _as_strided, size, stride, storage_offset),
+    torch=False, tensor=False, name="as_strided",
+)  # fmt: skip
+def _as_strided(v: View, size: tuple, stride: tuple, storage_offset: int) -> View:
+    """The memory from `storage_offset` (counted from the input's own first element) with any size and strides."""
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(q < 0 for q in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    return View(size, stride, storage_offset)
+
+
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """The storage of a tensor seen with any size, strides and offset (counted from the storage's start).
+
+    Raises RuntimeError where that would reach beyond the storage.
+    """
+    size, stride = tuple(size), tuple(stride)
+    start = input._offset if storage_offset is None else storage_offset
+    needed = (start + shapes.extent(size, stride)) * input._spec.dtype.itemsize
+    if needed > input._storage.nbytes and shapes.numel(size):
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and itemsize "
+            f"{input._spec.dtype.itemsize} requiring a storage size of {needed} are out of bounds for storage of size "
+            f"{input._storage.nbytes}"
+        )
+    return _as_strided(input, size, stride, start - input._offset)
+
+
+public(as_strided)
+method("as_strided", as_strided)
+
+
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor itself where it is row-major, else a row-major copy."""
+    s = input._spec
+    if s.contiguous:
+        return input
+    return apply(COPY, (input,), {"out": fresh(s.size, s.dtype, s.device)})
+
+
+method("contiguous", contiguous)
+method("is_contiguous", lambda self, memory_format=None: self._spec.contiguous)
+assert composite

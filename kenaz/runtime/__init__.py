@@ -1,0 +1,1 @@
+"""Memory and machines: array namespaces, random streams, threads, the kernel cache. Start with `xp.py`."""
