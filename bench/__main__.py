@@ -4,8 +4,8 @@
     python -m bench --torch /venv/bin/python   Kenaz and PyTorch, which that interpreter has
     python -m bench --only record              the tasks whose name contains a word
 
-Each implementation has a process of its own with the same number of threads. They take turns, so that a drifting machine
-is fair. Figures are medians over the rounds.
+Each implementation has a process of its own with the same number of threads. They take turns, so that a drifting
+machine is fair. Figures are medians over the rounds.
 """
 
 import argparse
