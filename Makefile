@@ -3,7 +3,7 @@
 #   make demo    train a convolutional network on real pictures, and draw what it learned
 #   make test    run the tests (quick the second time)
 #   make lint    ruff, types, layering
-#   make bench   speed of recording and of training steps
+#   make bench   speed of import, recording, training steps (ARGS="--torch PYTHON" compares with PyTorch)
 #   make docs    check the examples in README.md and docs/
 #
 # PYTHON picks the interpreter (make test PYTHON=python3.13), VENV the folder of the environment.
