@@ -97,8 +97,9 @@ class AccumulateGrad(BackwardNode):
 class OpBackward(BackwardNode):
     """The backward node of an operator; each operator has a subclass that only carries its name."""
 
-    __slots__ = ("attributes", "inputs", "outputs", "specs", "versions")
+    __slots__ = ("attributes", "inputs", "outputs", "saves", "specs", "versions")
     op: Op
+    saves: Saves
     inputs: tuple | None  # per input: the tensor, its Spec where the rule looks no further, a number, or None
     outputs: Any  # what the rule needs of the results: (storage, spec, version), or their Specs
 
@@ -106,7 +107,7 @@ class OpBackward(BackwardNode):
         return len(self.outputs) if type(self.outputs) is list else 1
 
     def apply(self, grads: list) -> Any:
-        saves = self.op.saves
+        saves = self.saves
         inputs = self.inputs
         if inputs is None:
             raise RuntimeError(FREED)
@@ -118,7 +119,13 @@ class OpBackward(BackwardNode):
         attributes = {k: self.attributes[k] for k in saves.attributes} if saves.attributes else {}
         if saves.needs:
             attributes["needs"] = tuple(e is not None for e in self.edges)
-        return self.op.grad(g, y, *inputs, **attributes)
+        rule = self.op.grad
+        if type(rule) is tuple:
+            return tuple([
+                None if edge is None else one(g, y, *inputs, **attributes)
+                for one, edge in zip(rule, self.edges, strict=True)
+            ])  # fmt: skip
+        return rule(g, y, *inputs, **attributes)
 
     def saved_output(self) -> Any:
         """The result as a tensor again, part of the graph where gradients are recorded."""
@@ -145,9 +152,9 @@ class OpBackward(BackwardNode):
                 raise RuntimeError(_modified(tensor._spec, tensor._output_nr, fn, tensor._storage.version, version))
 
     def release(self) -> None:
-        if self.versions or self.op.saves.y:
+        if self.versions or self.saves.y:
             self.inputs = self.versions = None
-            if self.op.saves.y and type(self.outputs) is not list:
+            if self.saves.y and type(self.outputs) is not list:
                 self.outputs = None
 
 
@@ -187,11 +194,26 @@ class Saves:
     __slots__ = ("attributes", "inputs", "needs", "variadic", "y")
 
 
-def reads(rule: Callable, attributes: dict) -> Saves:
+def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
     """What a rule reads, from its own bytecode: a parameter that is never loaded need not be kept alive.
 
-    A parameter whose name begins with an underscore gets the input's Spec instead of its value.
+    A parameter whose name begins with an underscore gets the input's Spec instead of its value. Where there is a rule per
+    input, only those of the inputs that require gradients count.
     """
+    if type(rule) is not tuple:
+        return _reads_one(rule, attributes)
+    found = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need]
+    first = found[0]
+    for other in found[1:]:
+        first.y = first.y or other.y
+        first.inputs = tuple(
+            True if True in (a, b) else None if None in (a, b) else False
+            for a, b in zip(first.inputs, other.inputs, strict=True)
+        )
+    return first
+
+
+def _reads_one(rule: Callable, attributes: dict) -> Saves:
     code = rule.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     loaded = _loaded(code)
@@ -220,50 +242,49 @@ def _loaded(code: Any) -> set[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- attach
-def backward_class(op: Op, attributes: dict) -> type:
+def backward_class(op: Op) -> type:
     """The class of an operator's backward nodes, made at its first use."""
-    assert op.grad is not None
-    op.saves = reads(op.grad, attributes)
+    op.saves = {}
     op.backward_class = type(op.grad_name, (OpBackward,), {"__slots__": (), "op": op})
     return op.backward_class
 
 
 def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
     """Make `out` (a tensor or a tuple of them) remember how it was made; some input requires gradients."""
-    fn = (op.backward_class or backward_class(op, attributes))()
+    fn = (op.backward_class or backward_class(op))()
     fn.attributes = attributes
-    keep = op.saves.inputs
+    edges = tuple([grad_edge(x) if isinstance(x, Tensor) else None for x in inputs])
+    mask = tuple([e is not None for e in edges])
+    saves = op.saves.get(mask)
+    if saves is None:
+        saves = op.saves[mask] = reads(op.grad, attributes, mask)
+    keep = saves.inputs
     if len(keep) < len(inputs):
-        keep = keep + (op.saves.variadic,) * (len(inputs) - len(keep))
-    edges, saved, specs = [], [], []
+        keep = keep + (saves.variadic,) * (len(inputs) - len(keep))
+    saved: list = []
     versions: list | None = None
     for i, x in enumerate(inputs):
-        if isinstance(x, Tensor):
-            gradient = grad_edge(x)
-            edges.append(gradient)
-            specs.append(x._spec)
-            if keep[i]:
-                saved.append(x)
-                if versions is None:
-                    versions = [None] * len(inputs)
-                versions[i] = x._storage.version
-            else:
-                saved.append(x._spec if keep[i] is None else None)
-        else:
-            edges.append(None)
-            specs.append(None)
+        if not isinstance(x, Tensor):
             saved.append(x)
-    fn.inputs, fn.edges, fn.specs, fn.versions = tuple(saved), tuple(edges), specs, versions
+        elif keep[i]:
+            saved.append(x)
+            if versions is None:
+                versions = [None] * len(inputs)
+            versions[i] = x._storage.version
+        else:
+            saved.append(x._spec)
+    fn.inputs, fn.edges, fn.versions, fn.saves = tuple(saved), edges, versions, saves
+    fn.specs = [x._spec if isinstance(x, Tensor) else None for x in inputs]
     fn.sequence = next(_sequence)
     if type(out) is tuple:
-        fn.outputs = [_remember(o, op.saves.y) for o in out]
+        fn.outputs = [_remember(o, saves.y) for o in out]
         for i, o in enumerate(out):
             if o._spec.dtype.kind >= 2:
                 o._grad_fn = fn
                 if i:
                     o._output_nr = i
     else:
-        fn.outputs = _remember(out, op.saves.y)
+        fn.outputs = _remember(out, saves.y)
         out._grad_fn = fn
 
 

@@ -19,7 +19,8 @@ class Op:
 
     rule: `rule(specs, attributes) -> (out, compute)`: the spec(s) of the result, and the dtype to compute in (or None).
     kernel: `kernel(call) -> run`, where `run(*arrays)` computes the value; called once per Call.
-    grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; None where there is none.
+    grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; or a tuple with a rule per
+        input, so that only what is asked for is saved and recorded; None where there is no gradient.
     """
 
     __slots__ = (

@@ -10,6 +10,7 @@ from ..core.dtype import FLOAT, INT, dtype
 from .declare import (
     FLOATING, SAME, TO_BOOL, binary, dunder, pointwise, same_size, unary,
 )  # fmt: skip
+from .creation import full
 from .record import NUMBERS, apply, assign, composite, method, number, public, write_out
 
 
@@ -21,14 +22,14 @@ def conj(x: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------ arithmetic
-_add = binary("add", SAME, lambda xp, a, b: xp.add(a, b), grad=lambda g, y, _a, _b: (g, g), torch=False, tensor=False)
-_sub = binary("sub", SAME, lambda xp, a, b: a - b, grad=lambda g, y, _a, _b: (g, -g), torch=False, tensor=False)
+_add = binary("add", SAME, lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False)
+_sub = binary("sub", SAME, lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False)
 mul = binary(
-    "mul", SAME, lambda xp, a, b: a * b, grad=lambda g, y, a, b: (g * conj(b), g * conj(a)), aliases=("multiply",)
+    "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",)
 )
 _div = binary(
     "div", FLOATING, lambda xp, a, b: xp.true_divide(a, b), torch=False, tensor=False,
-    grad=lambda g, y, a, b: (g / conj(b), -g * conj((a / b) / b)),
+    grad=(lambda g, y, a, b: g / conj(b), lambda g, y, a, b: -g * conj((a / b) / b)),
 )  # fmt: skip
 
 
@@ -93,29 +94,23 @@ for _n in ("div", "divide", "true_divide"):
 
 _pow = binary(
     "pow", SAME, lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
-    grad=lambda g, y, a, b: _pow_grad(g, y, a, b),
+    grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)),
 )  # fmt: skip
 
 
-def _pow_grad(g: Any, y: Any, a: Any, b: Any) -> tuple:
-    """d/da = b a^(b-1), zero where b is zero; d/db = a^b log a, zero where a is zero and b is not negative."""
-    if not isinstance(b, Tensor):
-        da = None if b == 0 else g * conj(b * a ** (b - 1)) if b != 2 else g * conj(a * 2)
-        return (g * 0 if da is None else da), None
-    zero = b == 0
-    da = None
-    if isinstance(a, Tensor):
-        da = g * conj((b * a ** (b - 1)).masked_fill(zero, 0))  # type: ignore[attr-defined]
-        log = a.log()  # type: ignore[attr-defined]
-        still = (a == 0) & (b >= 0) if not b.dtype.is_complex else (a == 0)  # type: ignore[operator]
-        return da, g * conj((y * log).masked_fill(still, 0))
-    import cmath
-    import math
+def _pow_grad_base(g: Tensor, a: Tensor, b: Any) -> Tensor:
+    """b a^(b-1), and zero where b is zero."""
+    if isinstance(b, Tensor):
+        return g * conj((b * a ** (b - 1)).masked_fill(b == 0, 0))
+    return g * 0 if b == 0 else g * conj(a * 2 if b == 2 else b * a ** (b - 1))
 
-    if a == 0:
-        return None, g * conj(y * 0)
-    log = cmath.log(a) if isinstance(a, complex) or a < 0 and b.dtype.is_complex else (math.log(a) if a > 0 else math.nan)
-    return None, g * conj(y * log)
+
+def _pow_grad_exponent(g: Tensor, y: Tensor, a: Any, b: Tensor) -> Tensor:
+    """y log a, and zero where a is zero and b is not negative."""
+    if isinstance(a, Tensor):
+        still = (a == 0) if b.dtype.is_complex else (a == 0) & (b >= 0)
+        return g * conj((y * a.log()).masked_fill(still, 0))
+    return g * 0 if a == 0 else g * conj(y * full((), a, dtype=y.dtype).log())
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
@@ -135,8 +130,8 @@ public(pow)
 method("pow", pow)
 method("pow_", _pow_inplace)
 
-remainder = binary("remainder", SAME, lambda xp, a, b: xp.remainder_as_c(a, b), grad=lambda g, y, a, b: (g, -g * floor_ratio(a, b)))
-fmod = binary("fmod", SAME, lambda xp, a, b: xp.fmod(a, b), grad=lambda g, y, a, b: (g, -g * div(a, b, rounding_mode="trunc")))
+remainder = binary("remainder", SAME, lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)))
+fmod = binary("fmod", SAME, lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
 
 
 def floor_ratio(a: Any, b: Any) -> Any:
