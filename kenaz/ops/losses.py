@@ -159,8 +159,7 @@ def binary_cross_entropy_with_logits(
 # -------------------------------------------------------------------------------------------------------------- margins
 def _soft_margin_grad(g: Tensor, input: Tensor, target: Tensor) -> tuple:
     slope = (-target * input).exp()
-    slope = -g * slope / (slope + 1)
-    return slope * target, slope * input
+    return -g * target * slope / (slope + 1), None
 
 
 @loss(_soft_margin_grad)
@@ -168,4 +167,9 @@ def soft_margin_loss(input: Tensor, target: Tensor) -> Tensor:
     """log(1 + exp(-target * input))."""
     if not input.is_floating_point():
         raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(input.dtype)}")
+    if target.requires_grad:
+        raise RuntimeError(
+            "The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. "
+            "This input cannot have requires_grad True."
+        )
     return (-target * input).exp().log1p()
