@@ -13,8 +13,9 @@ from .core.device import device, get_default_device, set_default_device
 from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .core.shape import Size
 from .execute import eager
-from .ops import conversion, creation, pointwise, reduction, views
+from .ops import activation, conversion, creation, pointwise, products, reduction, sampling, views
 from .ops.record import PUBLIC
+from .ops.sampling import Generator, default_generator
 from .printing import set_printoptions, tensor_str
 
 globals().update(BY_NAME)
