@@ -2,20 +2,27 @@
 
 The three kernels are each other's derivatives, which is all that higher derivatives need:
 
-    y  = conv(x, w)             dx = conv_input(g, w)      dw = conv_weight(x, g)
-    x  = conv_input(y, w)       dy = conv(g, w)            dw = conv_weight(g, y)      (a transposed convolution)
-    w  = conv_weight(x, y)      dx = conv_input(y, g)      dy = conv(x, g)
+    y = conv(x, w)             dx = conv_input(g, w)      dw = conv_weight(x, g)
+    x = conv_input(y, w)       dy = conv(g, w)            dw = conv_weight(g, y)      (a transposed convolution)
+    w = conv_weight(x, y)      dx = conv_input(y, g)      dy = conv(x, g)
+
+First the kernels, then what they are made of, the operators, PyTorch's functions, and the checks of their arguments.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from ..core.dtype import bool_, scalar_name
 from ..core.shape import contiguous_stride
-from .windows import Columns, Ints, Tile, Window, conv_size, inside, pad, taps
+from .declare import Spec, Tensor, opaque
+from .record import public
+from .windows import Columns, Ints, Tile, Window, as_ints, conv_size, inside, pad, taps, transposed_size
 
 
 # -------------------------------------------------------------------------------------------------------------- kernels
@@ -53,10 +60,11 @@ def conv_input(xp: Any, y: Any, w: Any, window: Window, groups: int) -> Any:
     special = _special_case(channels, w, window, groups, backward=True)
     if special:
         return special(xp, y, w, window, groups)
-    turned = _turned_window(window)
-    if turned is not None and len(w) <= 2 * channels:
+    turned = tuple(d * (k - 1) - p for k, p, d in zip(window.kernel, window.padding, window.dilation, strict=True))
+    if max(window.stride) == 1 and min(turned) >= 0 and len(w) <= 2 * channels:
         # with stride 1 the gradient is a convolution too, and gathering its columns beats scattering them
-        return conv(xp, y, _turned_weight(xp, w, groups), None, turned, groups)
+        swapped = window._replace(size=window.out, out=window.size, padding=turned)
+        return conv(xp, y, _turned_weight(xp, w, groups), None, swapped, groups)
     result = xp.zeros((len(y), channels, *window.size), y.dtype)
     window = window.with_two_axes()
     into, y = result.reshape(len(y), channels, *window.size), y.reshape(*y.shape[:2], *window.out)
@@ -109,24 +117,15 @@ def _add(x: Any, y: Any) -> Any:
     return x
 
 
-def _turned_window(window: Window) -> Window | None:
-    """The window of the convolution that takes results back to inputs, if there is one."""
-    size, kernel, stride, padding, dilation, out = window
-    padding = tuple(d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True))
-    if max(stride) > 1 or min(padding) < 0 or conv_size(out, kernel, stride, padding, dilation) != size:
-        return None
-    return Window(out, kernel, stride, padding, dilation, size)
-
-
 def _turned_weight(xp: Any, w: Any, groups: int) -> Any:
-    """Its weight: channels exchanged within each group, taps reversed."""
+    """The weight that takes results back to inputs: channels exchanged within each group, taps reversed."""
     grouped = w.reshape(groups, len(w) // groups, *w.shape[1:]).swapaxes(1, 2)
     reverse = (slice(None, None, -1),) * (w.ndim - 2)
     return xp.ascontiguousarray(grouped[(..., *reverse)]).reshape(groups * w.shape[1], -1, *w.shape[2:])
 
 
 def _special_case(channels: int, w: Any, window: Window, groups: int, backward: bool = False) -> Any:
-    if math.prod(window.kernel) == 1 and not any(window.padding):
+    if math.prod(window.kernel) == 1 and window.is_inside():
         return _pointwise_input if backward else _conv_pointwise
     if groups == channels == len(w) and groups > 1:
         return _depthwise_input if backward else _conv_depthwise
@@ -206,9 +205,9 @@ class _Phases:
     """
 
     def __init__(self, window: Window):
-        size, kernel, stride, padding, dilation, _ = window
+        _, kernel, stride, _, dilation, _ = window
         self.stride = stride
-        self.size = tuple(-(-(n + 2 * p) // s) for n, p, s in zip(size, padding, stride, strict=True))
+        self.size = tuple(-(-n // s) for n, s in zip(window.padded(), stride, strict=True))
         self.most = tuple((k - 1) * d // s for k, d, s in zip(kernel, dilation, stride, strict=True))
         self.shifts: dict[Ints, list[tuple[int, Ints]]] = {}
         for i, tap in enumerate(taps(kernel)):
@@ -234,3 +233,355 @@ def _add_shifted(xp: Any, terms: list[tuple[Any, Ints, Any]], out: Ints) -> Any:
         if i:
             total += part
     return inside(flat.reshape(len(first), out[0], *first.shape[2:]), (0,) * len(out), out)
+
+
+# ------------------------------------------------------------------------------------------------------------ operators
+def _convolve_rule(x: Spec, w: Spec, bias: Any, window: Window, groups: int) -> tuple:
+    return (x.size[0], w.size[0], *window.out), x.dtype
+
+
+def _transposed_rule(y: Spec, w: Spec, bias: Any, window: Window, groups: int) -> tuple:
+    return (y.size[0], w.size[1] * groups, *window.size), y.dtype
+
+
+def _weight_rule(x: Spec, y: Spec, window: Window, groups: int) -> tuple:
+    return (y.size[1], x.size[1] // groups, *window.kernel), x.dtype
+
+
+def _convolve_grad(g: Any, y: Any, x: Any, w: Any, bias: Any, window: Window, groups: int, needs: tuple) -> tuple:
+    of = {"window": window, "groups": groups}
+    return (
+        _transposed(g, w.conj(), None, **of) if needs[0] else None,
+        _weight_gradient(x.conj(), g, **of) if needs[1] else None,
+        _bias_gradient(g) if needs[2] else None,
+    )
+
+
+def _transposed_grad(g: Any, x: Any, y: Any, w: Any, bias: Any, window: Window, groups: int, needs: tuple) -> tuple:
+    of = {"window": window, "groups": groups}
+    return (
+        _convolve(g, w.conj(), None, **of) if needs[0] else None,
+        _weight_gradient(g, y.conj(), **of) if needs[1] else None,
+        _bias_gradient(g) if needs[2] else None,
+    )
+
+
+def _weight_grad(g: Any, w: Any, x: Any, y: Any, window: Window, groups: int, needs: tuple) -> tuple:
+    of = {"window": window, "groups": groups}
+    return (
+        _transposed(y, g.conj(), None, **of) if needs[0] else None,
+        _convolve(x.conj(), g, None, **of) if needs[1] else None,
+    )
+
+
+def _bias_gradient(g: Any) -> Any:
+    return g.sum((0, *range(2, g.ndim)))
+
+
+def _conv_transposed(xp: Any, y: Any, w: Any, bias: Any, window: Window, groups: int) -> Any:
+    result = conv_input(xp, y, w, window, groups)
+    return result if bias is None else result + _as_rows(bias, len(window.size))
+
+
+_convolve = opaque(_convolve_rule, _convolve_grad, name="convolution")(conv)
+_transposed = opaque(
+    _transposed_rule, _transposed_grad, name="convolution_transposed", grad_name="ConvolutionBackward0"
+)(_conv_transposed)
+_weight_gradient = opaque(
+    _weight_rule, _weight_grad, name="convolution_weight", grad_name="ConvolutionBackwardBackward0"
+)(conv_weight)
+
+
+# ------------------------------------------------------------------------------------------------- PyTorch's functions
+@public
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The cross-correlation of a signal (N, C, L) or (C, L) with `weight` (O, C / groups, K).
+
+    >>> conv1d(torch.tensor([[1.0, 2.0, 3.0]]), torch.ones(1, 1, 2))
+    tensor([[3., 5.]])
+    """
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The cross-correlation of images (N, C, H, W) or (C, H, W) with `weight` (O, C / groups, KH, KW).
+
+    >>> conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3), padding="same")
+    tensor([[[[4., 6., 4.],
+              [6., 9., 6.],
+              [4., 6., 4.]]]])
+    """
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The cross-correlation of volumes (N, C, D, H, W) or (C, D, H, W) with `weight` (O, C / groups, KD, KH, KW)."""
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transposed convolution of a signal: the gradient of `conv1d` with respect to its input.
+
+    >>> conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.ones(1, 1, 2), stride=2)
+    tensor([[1., 1., 2., 2.]])
+    """
+    return _conv("conv_transpose1d", 1, input, weight, bias, stride, padding, dilation, groups, output_padding)
+
+
+@public
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transposed convolution of images: the gradient of `conv2d` with respect to its input."""
+    return _conv("conv_transpose2d", 2, input, weight, bias, stride, padding, dilation, groups, output_padding)
+
+
+@public
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transposed convolution of volumes: the gradient of `conv3d` with respect to its input."""
+    return _conv("conv_transpose3d", 3, input, weight, bias, stride, padding, dilation, groups, output_padding)
+
+
+@public
+def convolution(
+    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: int,
+) -> Tensor:  # fmt: skip
+    """The convolution, or transposed convolution, of a batch over as many axes as the weight has."""
+    specs = _specs("convolution", input, weight, bias)
+    if weight.ndim != input.ndim:
+        raise RuntimeError(
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight {list(weight.shape)}, "
+            f"but got {input.ndim}-dimensional input of size {list(input.shape)} instead"
+        )
+    added = as_ints(output_padding) if transposed else None
+    window = _window(*specs, as_ints(stride), as_ints(padding), as_ints(dilation), groups, added)
+    return (_transposed if transposed else _convolve)(input, weight, bias, window=window, groups=groups)
+
+
+@public
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """`conv1d` of (time, batch, channels) with `weight` (K, C, O)."""
+    result = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)  # type: ignore[attr-defined]
+    return result.permute(2, 0, 1)  # type: ignore[attr-defined]
+
+
+def _conv(
+    name: str, axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
+    groups: int, output_padding: Any = None,
+) -> Tensor:  # fmt: skip
+    x, w, b = _specs(name, input, weight, bias)
+    if b is not None and b.dtype is not x.dtype and output_padding is None:
+        raise RuntimeError(
+            f"Input type ({_C_NAMES[x.dtype.name]}) and bias type ({_C_NAMES[b.dtype.name]}) should be the same"
+        )
+    if x.ndim not in (axes + 1, axes + 2):
+        raise RuntimeError(
+            f"Expected {axes + 1}D (unbatched) or {axes + 2}D (batched) input to {name}, but got input of size: "
+            f"{list(x.size)}"
+        )
+    one = x.ndim == axes + 1
+    if one:
+        input = input.unsqueeze(0)  # type: ignore[attr-defined]
+    padding = padding if type(padding) is str else as_ints(padding)
+    added = None if output_padding is None else as_ints(output_padding)
+    window = _window(input._spec, w, b, as_ints(stride), padding, as_ints(dilation), groups, added)
+    result = (_convolve if added is None else _transposed)(input, weight, bias, window=window, groups=groups)
+    return result.squeeze(0) if one else result
+
+
+# --------------------------------------------------------------------------------------------------------------- checks
+_C_NAMES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
+    "int64": "long int", "uint16": "short unsigned int", "uint32": "unsigned int", "uint64": "long unsigned int",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
+    "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def _specs(name: str, input: Any, weight: Any, bias: Any) -> tuple[Spec, Spec, Spec | None]:
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
+        given = [type(v).__name__ for v in (input, weight, bias)][: 2 if bias is None else 3]
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({', '.join(given)}), but expected one of:\n"
+            " * (Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, ...)"
+        )
+    return input._spec, weight._spec, None if bias is None else bias._spec
+
+
+@functools.lru_cache(4096)
+def _window(
+    x: Spec, w: Spec, bias: Spec | None, stride: Ints, padding: Ints | str, dilation: Ints, groups: int,
+    output_padding: Ints | None,
+) -> Window:  # fmt: skip
+    """Where the windows of a convolution lie, or PyTorch's error; transposed if there is an output padding."""
+    axes, kernel, size = w.ndim - 2, w.size[2:], x.size[2:]
+    if axes < 1:
+        raise RuntimeError("weight should have at least three dimensions")
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+    stride, dilation = _for_axes("stride", stride, axes), _for_axes("dilation", dilation, axes)
+    if type(padding) is str:
+        return _named_window(x, w, bias, stride, padding, dilation, groups)
+    padding = _for_axes("padding", padding, axes)
+    added = None if output_padding is None else _for_axes("output_padding", output_padding, axes)
+    _check_numbers(stride, padding, dilation, added)
+    _check_sizes(x, w, bias, groups, added is not None)
+    if added is None:
+        _check_kernel(size, kernel, padding, dilation)
+        out = conv_size(size, kernel, stride, padding, dilation)
+        return Window(size, kernel, stride, padding, dilation, out)
+    _check_output_padding(added, stride, dilation)
+    out = transposed_size(size, kernel, stride, padding, dilation, added)
+    if min(out) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: ({_by(size)}). Calculated output size per channel: ({_by(out)}). "
+            "Output size is too small"
+        )
+    return Window(out, kernel, stride, padding, dilation, size)
+
+
+def _named_window(
+    x: Spec, w: Spec, bias: Spec | None, stride: Ints, padding: str, dilation: Ints, groups: int
+) -> Window:
+    """The windows of padding "valid" (none) and "same" (as many windows as elements; an odd element goes behind)."""
+    kernel, size = w.size[2:], x.size[2:]
+    if padding not in ("same", "valid"):
+        raise RuntimeError(f"Invalid padding string: '{padding}'")
+    if w.ndim != x.ndim:
+        raise RuntimeError(
+            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight{list(w.size)}, but got "
+            f"{x.ndim}-dimensional input of size {list(x.size)} instead"
+        )
+    if padding == "valid":
+        return _window(x, w, bias, stride, (0,) * len(size), dilation, groups, None)
+    if set(stride) != {1}:
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
+    _check_numbers(stride, before, dilation, None)
+    _check_sizes(x, w, bias, groups, False)
+    if any(d * (k - 1) % 2 for d, k in zip(dilation, kernel, strict=True)):
+        warnings.warn(
+            "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the "
+            "input be created",
+            stacklevel=5,
+        )
+    return Window(size, kernel, stride, before, dilation, size)
+
+
+def _for_axes(name: str, value: Ints, axes: int) -> Ints:
+    """One number for each axis, or PyTorch's error."""
+    if len(value) == axes:
+        return value
+    if len(value) != 1:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {axes} values to match the convolution "
+            f"dimensions, but got {name}={list(value)}"
+        )
+    return value * axes
+
+
+def _check_numbers(stride: Ints, padding: Ints, dilation: Ints, output_padding: Ints | None) -> None:
+    if min(padding) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if output_padding is not None and min(output_padding) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    if min(stride) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(dilation) < 0:
+        raise RuntimeError("dilation should be greater than zero")
+
+
+def _check_sizes(x: Spec, w: Spec, bias: Spec | None, groups: int, transposed: bool) -> None:
+    """Raise where input, weight and bias do not fit together."""
+    size, channels = list(w.size), w.size[0] if transposed else w.size[1] * groups
+    if w.ndim != x.ndim:
+        raise RuntimeError(
+            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight {size}, but got {x.ndim}-dimensional "
+            f"input of size {list(x.size)} instead"
+        )
+    if size[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{size} instead"
+        )
+    if size[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"size [{size}] instead"
+        )
+    if x.size[1] != channels:
+        given = "transposed=1" if transposed else f"groups={groups}"
+        raise RuntimeError(
+            f"Given {given}, weight of size {size}, expected input{list(x.size)} to have {channels} channels, but got "
+            f"{x.size[1]} channels instead"
+        )
+    features = w.size[1] * groups if transposed else w.size[0]
+    if bias is not None and bias.size != (features,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' * transposed}weight of size {size}, expected bias to be 1-dimensional with "
+            f"{features} elements, but got bias of size {list(bias.size)} instead"
+        )
+    _check_types(x, w)
+
+
+def _check_types(x: Spec, w: Spec) -> None:
+    if x.dtype is not w.dtype:
+        if x.dtype.is_complex:
+            raise RuntimeError(
+                f"Input type (CPU{scalar_name(x.dtype)}Type) and weight type (torch.{scalar_name(w.dtype)}Tensor) "
+                "should be the same"
+            )
+        raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(w.dtype)}")
+    if x.dtype is bool_:
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+
+
+def _check_kernel(size: Ints, kernel: Ints, padding: Ints, dilation: Ints) -> None:
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if any(k > n for n, k in zip(padded, extent, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({_by(padded)}). Kernel size: ({_by(extent)}). "
+            "Kernel size can't be greater than actual input size"
+        )
+    if min(dilation) == 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
+
+
+def _check_output_padding(added: Ints, stride: Ints, dilation: Ints) -> None:
+    names = ("depth", "height", "width")
+    if min(dilation) == 0:
+        at = ", ".join(f"dilation_{n}: {d}" for n, d in zip(names[-len(dilation) :], dilation, strict=True))
+        raise RuntimeError(f"dilation should be greater than zero, but got {at}")
+    if any(o >= s and o >= d for o, s, d in zip(added, stride, dilation, strict=True)):
+        if len(added) == 1:  # PyTorch convolves a signal as an image of one row
+            added, stride, dilation = (0, *added), (1, *stride), (1, *dilation)
+        pairs = (("output_padding", added), ("stride", stride), ("dilation", dilation))
+        told = " ".join(
+            f"{word}_{n}: {v}" for word, values in pairs for n, v in zip(names[-len(values) :], values, strict=True)
+        )
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {told}")
+
+
+def _by(size: Any) -> str:
+    return " x ".join(map(str, size))

@@ -1,6 +1,6 @@
 """Pooling: what sliding windows, or a division into parts, make of their values; and windows as columns (unfold, fold).
 
-Kernels pool the last axes of an array, however many come before.
+Kernels pool the last axes of an array, however many come before. Then come the operators, and PyTorch's functions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,24 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .windows import Ints, Window, inside, pad, tap_view, taps
+from ..autograd.modes import state
+from ..core.dtype import FLOAT, INT, int64
+from .declare import Spec, Tensor, opaque
+from .pooling_checks import (
+    check_adaptive_average,
+    check_adaptive_max,
+    check_adaptive_max1d,
+    check_dtype,
+    check_fractional,
+    check_max_pool1d,
+    check_signal,
+    check_unpool,
+    fold_window,
+    pool_window,
+    unfold_window,
+)
+from .record import public
+from .windows import Ints, Window, as_ints, inside, pad, tap_view, taps
 
 
 # ------------------------------------------------------------------------------------------------------ kernels: common
@@ -115,6 +132,20 @@ def gather_indices(xp: Any, x: Any, indices: Any, size: Ints) -> Any:
     return xp.take(x.reshape(-1), places).reshape(indices.shape)
 
 
+def unpool(xp: Any, x: Any, indices: Any, size: Ints) -> Any:
+    """Values put into planes of `size` where their indices say (the last one wins), among zeros."""
+    lead = x.shape[: x.ndim - len(size)]
+    planes, plane = math.prod(lead), math.prod(size)
+    wrong = indices[(indices < 0) | (indices >= plane)]
+    if wrong.size:
+        volume = "x".join(map(str, size))
+        raise RuntimeError(f"Found an invalid max index: {wrong[0]} (output volumes are of size {volume})")
+    result = xp.zeros((planes, plane), x.dtype)
+    if x.size:
+        xp.put_along_axis(result, indices.reshape(planes, -1), x.reshape(planes, -1), 1)
+    return result.reshape(*lead, *size)
+
+
 # ----------------------------------------------------------------------------------------------------- kernels: average
 def average(xp: Any, x: Any, window: Window, count_pad: bool, divisor: int | None) -> Any:
     """The mean under each window; padding counts or not, or the sum is divided by `divisor`."""
@@ -145,7 +176,7 @@ def average_back(xp: Any, g: Any, window: Window, count_pad: bool, divisor: int 
     for axis in reversed(range(axes)):
         size, padding = window.size[axis], window.padding[axis]
         at = g.ndim - axes + axis
-        wide = xp.zeros((*g.shape[:at], max(size + padding, window.reach()[axis]), *g.shape[at + 1 :]), g.dtype)
+        wide = xp.zeros((*g.shape[:at], window.padded()[axis], *g.shape[at + 1 :]), g.dtype)
         for view in _along(wide, axis, window):
             view += g
         g = wide[(*(slice(None),) * at, slice(padding, padding + size))]
@@ -274,9 +305,413 @@ def add_columns(xp: Any, columns: Any, window: Window) -> Any:
     """Columns added to the places they come from: the derivative of `window_columns`."""
     lead = columns.shape[:-2]
     columns = columns.reshape(*lead, -1, math.prod(window.kernel), *window.out)
-    padded = tuple(max(n + p, r) for n, p, r in zip(window.size, window.padding, window.reach(), strict=True))
-    result = xp.zeros((*columns.shape[: len(lead) + 1], *padded), columns.dtype)
+    result = xp.zeros((*columns.shape[: len(lead) + 1], *window.padded()), columns.dtype)
     for i, tap in enumerate(taps(window.kernel)):
         view = tap_view(result, tap, window)
         view += columns[(..., i, *(slice(None),) * len(window.out))]
     return inside(result, window.padding, window.size)
+
+
+# ------------------------------------------------------------------------------------------------------------ operators
+def _resized(x: Spec, axes: int, size: Ints) -> tuple:
+    return (*x.size[: x.ndim - axes], *size), x.dtype
+
+
+def _pool_rule(x: Spec, window: Window) -> tuple:
+    return _resized(x, len(window.out), window.out)
+
+
+def _pool_rule_with_indices(x: Spec, window: Window) -> list:
+    size, dtype = _pool_rule(x, window)
+    return [(size, dtype), (size, int64)]
+
+
+def _max_grad(g: Any, y: Any, _x: Spec, window: Window) -> Any:
+    return _scatter(g[0], y[1], size=window.size)
+
+
+# a plane is scattered to and gathered from by the indices of its places; each is the other's derivative
+_scatter = opaque(
+    lambda g, indices, size: _resized(g, len(size), size),
+    lambda g, y, _x, indices, size: (_gather(g, indices, size=size), None),
+    name="scatter_planes",
+)(scatter_indices)
+_gather = opaque(
+    lambda x, indices, size: (indices.size, x.dtype),
+    lambda g, y, _x, indices, size: (_scatter(g, indices, size=size), None),
+    name="gather_planes",
+)(gather_indices)
+
+_max_pool = opaque(_pool_rule, name="max_pool")(max_values)
+_max_pool_with_indices = {
+    axes: opaque(
+        _pool_rule_with_indices, _max_grad, name=f"max_pool{axes}d_with_indices",
+        grad_name=f"MaxPool{axes}DWithIndicesBackward0",
+    )(max_indices)
+    for axes in (2, 3)
+}  # fmt: skip
+
+
+def _average_operators(axes: int) -> Any:
+    """The average over windows on so many axes; its derivative is linear too, and has it as its own."""
+    forward = opaque(
+        lambda x, window, count_pad, divisor: _pool_rule(x, window),
+        lambda g, y, _x, **of: back(g, **of),
+        name=f"avg_pool{axes}d",
+        grad_name=f"AvgPool{axes}DBackward0",
+    )(average)
+    back = opaque(
+        lambda g, window, count_pad, divisor: _resized(g, axes, window.size),
+        lambda g, y, _x, **of: forward(g, **of),
+        name=f"avg_pool{axes}d_backward",
+        grad_name=f"AvgPool{axes}DBackwardBackward0",
+    )(average_back)
+    return forward
+
+
+def _adaptive_operators(axes: int) -> tuple:
+    average_op = opaque(
+        lambda x, size, out: _resized(x, axes, out),
+        lambda g, y, _x, **of: back(g, **of),
+        name=f"adaptive_avg_pool{axes}d",
+        grad_name=f"AdaptiveAvgPool{axes}DBackward0",
+    )(adaptive_average)
+    back = opaque(
+        lambda g, size, out: _resized(g, axes, size),
+        lambda g, y, _x, **of: average_op(g, **of),
+        name=f"adaptive_avg_pool{axes}d_backward",
+        grad_name=f"AdaptiveAvgPool{axes}DBackwardBackward0",
+    )(adaptive_average_back)
+    largest = opaque(
+        lambda x, size, out: [_resized(x, axes, out), (_resized(x, axes, out)[0], int64)],
+        lambda g, y, _x, size, out: _scatter(g[0], y[1], size=size),
+        name=f"adaptive_max_pool{axes}d",
+        grad_name=f"AdaptiveMaxPool{axes}DBackward0",
+    )(adaptive_max)
+    return average_op, largest
+
+
+def _fractional_operator(axes: int) -> Any:
+    return opaque(
+        lambda x, samples, kernel, size, out: [_resized(x, axes, out), (_resized(x, axes, out)[0], int64)],
+        lambda g, y, _x, _samples, kernel, size, out: (_scatter(g[0], y[1], size=size), None),
+        name=f"fractional_max_pool{axes}d",
+        grad_name=f"FractionalMaxPool{axes}DBackward0",
+    )(fractional_max)
+
+
+def _unpool_operator(axes: int) -> Any:
+    return opaque(
+        lambda x, indices, size: _resized(x, axes, size),
+        lambda g, y, _x, indices, size: (_gather(g, indices, size=size), None),
+        name=f"max_unpool{axes}d",
+        grad_name=f"MaxUnpool{axes}DBackward0",
+        late_errors=True,
+    )(unpool)
+
+
+_avg_pool = {axes: _average_operators(axes) for axes in (2, 3)}
+_adaptive = {axes: _adaptive_operators(axes) for axes in (2, 3)}
+_fractional = {axes: _fractional_operator(axes) for axes in (2, 3)}
+_unpool = {axes: _unpool_operator(axes) for axes in (2, 3)}
+
+_im2col = opaque(
+    lambda x, window: (
+        (*x.size[:-3], x.size[-3] * math.prod(window.kernel), math.prod(window.out)), x.dtype
+    ),
+    lambda g, y, _x, window: _col2im(g, window=window),
+    name="im2col", grad_name="Im2ColBackward0",
+)(window_columns)  # fmt: skip
+_col2im = opaque(
+    lambda c, window: ((*c.size[:-2], c.size[-2] // math.prod(window.kernel), *window.size), c.dtype),
+    lambda g, y, _c, window: _im2col(g, window=window),
+    name="col2im", grad_name="Col2ImBackward0",
+)(add_columns)  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- functions: maximum
+def max_pool2d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The largest value under each window, and its index into the flattened plane.
+
+    >>> max_pool2d_with_indices(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
+    (tensor([[[3.]]]), tensor([[[1]]]))
+    """
+    return _max_pool_with_indices[2](
+        input, window=_max_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
+    )
+
+
+def max_pool3d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The largest value under each window, and its index into the flattened volume."""
+    return _max_pool_with_indices[3](
+        input, window=_max_window("max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode)
+    )
+
+
+@public
+def max_pool1d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The largest value under each window of a signal, and its index."""
+    values, indices = max_pool2d_with_indices(*_as_image(input, kernel_size, stride, padding, dilation), ceil_mode)
+    return values.squeeze(-2), indices.squeeze(-2)  # type: ignore[attr-defined]
+
+
+@public
+def max_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Tensor:
+    """The largest value under each window of a signal (N, C, L) or (C, L).
+
+    >>> max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[3., 2.]])
+    """
+    _need_tensor("max_pool1d", input)
+    numbers = [as_ints(v) for v in (kernel_size, () if stride is None else stride, padding, dilation)]
+    check_max_pool1d(input._spec, *numbers, bool(ceil_mode))
+    check_dtype("max_pool1d_impl", input._spec.dtype, (INT, FLOAT) if _is_differentiated(input) else (FLOAT,))
+    return max_pool2d(*_as_image(input, kernel_size, stride, padding, dilation), ceil_mode).squeeze(-2)  # type: ignore[attr-defined]
+
+
+@public
+def max_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Tensor:
+    """The largest value under each window of images (N, C, H, W) or (C, H, W).
+
+    >>> max_pool2d(torch.arange(4.0).reshape(1, 2, 2), 2)
+    tensor([[[3.]]])
+    """
+    return _largest(2, input, _max_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode))
+
+
+@public
+def max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Tensor:
+    """The largest value under each window of volumes (N, C, D, H, W) or (C, D, H, W)."""
+    return _largest(3, input, _max_window("max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode))
+
+
+def _largest(axes: int, input: Tensor, window: Window) -> Tensor:
+    if _is_differentiated(input):
+        return _max_pool_with_indices[axes](input, window=window)[0]
+    return _max_pool(input, window=window)  # the indices cost as much again, and nobody will read them
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    return x._grad_fn is not None and state.enabled
+
+
+def _max_window(
+    name: str, input: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Window:
+    _need_tensor(name, input)
+    stride = () if stride is None else as_ints(stride)
+    window = pool_window(
+        name, input._spec, as_ints(kernel), stride, as_ints(padding), as_ints(dilation), bool(ceil_mode)
+    )
+    check_dtype(name, input._spec.dtype, (INT, FLOAT))
+    return window
+
+
+def _need_tensor(name: str, input: Any) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+
+
+def _as_image(input: Tensor, *numbers: Any) -> tuple:
+    """A signal as an image of one row, and the arguments of its windows (size, stride, padding, dilation) likewise."""
+    around = (1, 1, 0, 1)
+    given = [None if v is None else as_ints(v) for v in numbers]
+    return input.unsqueeze(-2), *[v and (n, *v) for n, v in zip(around, given, strict=False)]  # type: ignore[attr-defined]
+
+
+# --------------------------------------------------------------------------------------------------- functions: average
+@public
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean under each window of a signal (N, C, L) or (C, L).
+
+    >>> avg_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    _need_tensor("avg_pool1d", input)
+    given = {"kernel_size": as_ints(kernel_size), "stride": () if stride is None else as_ints(stride)}
+    check_signal("avg_pool1d", input._spec, **given, padding=as_ints(padding))
+    image = _as_image(input, kernel_size, stride or None, padding)
+    return avg_pool2d(*image, ceil_mode, count_include_pad).squeeze(-2)  # type: ignore[attr-defined]
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean under each window of images (N, C, H, W) or (C, H, W).
+
+    >>> avg_pool2d(torch.arange(4.0).reshape(1, 2, 2), 2)
+    tensor([[[1.5000]]])
+    """
+    return _mean(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean under each window of volumes (N, C, D, H, W) or (C, D, H, W)."""
+    return _mean(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _mean(
+    axes: int, input: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_pad: bool,
+    divisor: int | None,
+) -> Tensor:  # fmt: skip
+    name = f"avg_pool{axes}d"
+    _need_tensor(name, input)
+    if divisor == 0:
+        raise RuntimeError("divisor must be not zero")
+    stride = () if stride is None else as_ints(stride)
+    window = pool_window(name, input._spec, as_ints(kernel), stride, as_ints(padding), None, bool(ceil_mode))
+    check_dtype(name + "_out_frame" * (axes == 3), input._spec.dtype, also=(int64,))
+    return _avg_pool[axes](input, window=window, count_pad=bool(count_pad), divisor=divisor)
+
+
+# -------------------------------------------------------------------------------------------------- functions: adaptive
+@public
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over parts that divide a signal into `output_size`.
+
+    >>> adaptive_avg_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    _need_tensor("adaptive_avg_pool1d", input)
+    check_signal("adaptive_avg_pool1d", input._spec, output_size=as_ints(output_size))
+    return adaptive_avg_pool2d(input.unsqueeze(-2), (1, *as_ints(output_size))).squeeze(-2)  # type: ignore[attr-defined]
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over parts that divide the plane into `output_size`."""
+    return _adaptive_mean(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over parts that divide the volume into `output_size`."""
+    return _adaptive_mean(3, input, output_size)
+
+
+def _adaptive_mean(axes: int, input: Tensor, output_size: Any) -> Tensor:
+    _need_tensor(f"adaptive_avg_pool{axes}d", input)
+    x, out = input._spec, _sizes(output_size, axes)
+    check_adaptive_average(x, out, axes)
+    if set(out) == {1}:
+        return input.mean(tuple(range(-axes, 0)), keepdim=True)  # type: ignore[attr-defined]
+    check_dtype(f"adaptive_avg_pool{axes}d" + "_cpu" * (axes == 3), x.dtype)
+    return _adaptive[axes][0](input, size=x.size[x.ndim - axes :], out=out)
+
+
+def _sizes(value: Any, axes: int) -> Ints:
+    return (value,) * axes if isinstance(value, int) else as_ints(value)
+
+
+@public
+def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """The largest value, and its index, of parts that divide a signal into `output_size`.
+
+    >>> adaptive_max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    (tensor([[3., 2.]]), tensor([[1, 2]]))
+    """
+    _need_tensor("adaptive_max_pool1d", input)
+    check_adaptive_max1d(input._spec, as_ints(output_size))
+    values, indices = adaptive_max_pool2d(input.unsqueeze(-2), (1, *as_ints(output_size)))  # type: ignore[attr-defined]
+    return values.squeeze(-2), indices.squeeze(-2)  # type: ignore[attr-defined]
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """The largest value, and its index, of parts that divide the plane into `output_size`."""
+    return _adaptive_largest(2, input, output_size)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """The largest value, and its index, of parts that divide the volume into `output_size`."""
+    return _adaptive_largest(3, input, output_size)
+
+
+def _adaptive_largest(axes: int, input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    _need_tensor(f"adaptive_max_pool{axes}d", input)
+    x, out = input._spec, _sizes(output_size, axes)
+    check_adaptive_max(x, out, axes)
+    return _adaptive[axes][1](input, size=x.size[x.ndim - axes :], out=out)
+
+
+# ---------------------------------------------------------------------------------- functions: fractional and unpooling
+def fractional_max_pool2d(input: Tensor, kernel_size: Any, output_size: Any, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest value, and its index, of windows that samples (N, C, 2) space at random (Graham, 2014)."""
+    return _fractional_largest(2, input, kernel_size, output_size, samples)
+
+
+def fractional_max_pool3d(input: Tensor, kernel_size: Any, output_size: Any, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """As `fractional_max_pool2d` for volumes, with samples (N, C, 3)."""
+    return _fractional_largest(3, input, kernel_size, output_size, samples)
+
+
+def _fractional_largest(axes: int, input: Tensor, kernel: Any, output_size: Any, samples: Tensor) -> Any:
+    x, kernel, out = input._spec, _sizes(kernel, axes), _sizes(output_size, axes)
+    check_fractional(x, samples._spec, kernel, out, axes)
+    return _fractional[axes](input, samples, kernel=kernel, size=x.size[x.ndim - axes :], out=out)
+
+
+def max_unpool2d(input: Tensor, indices: Tensor, output_size: Any) -> Tensor:
+    """The values of a maximum put back into planes of `output_size` where the indices say, among zeros.
+
+    >>> max_unpool2d(torch.tensor([[[3.0]]]), torch.tensor([[[2]]]), (2, 2))
+    tensor([[[0., 0.],
+             [3., 0.]]])
+    """
+    size = as_ints(output_size)
+    check_unpool(input._spec, indices._spec, size, None)
+    return _unpool[2](input, indices, size=size)
+
+
+def max_unpool3d(
+    input: Tensor, indices: Tensor, output_size: Any, stride: Any = (1, 1, 1), padding: Any = (0, 0, 0)
+) -> Tensor:
+    """The values of a maximum put back into volumes of `output_size` where the indices say, among zeros."""
+    size = as_ints(output_size)
+    check_unpool(input._spec, indices._spec, size, as_ints(stride))
+    return _unpool[3](input, indices, size=size)
+
+
+# --------------------------------------------------------------------------------------------------- functions: columns
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """The windows of images (N, C, H, W) as columns (N, C * taps, number of windows).
+
+    >>> unfold(torch.arange(4.0).reshape(1, 1, 2, 2), (1, 2))
+    tensor([[[0., 2.],
+             [1., 3.]]])
+    """
+    numbers = (_pair(v) for v in (kernel_size, dilation, padding, stride))
+    return _im2col(input, window=unfold_window(input._spec, *numbers))
+
+
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """Columns (N, C * taps, number of windows) added up to images of `output_size`.
+
+    >>> fold(torch.tensor([[[0.0, 2.0], [1.0, 3.0]]]), (2, 2), (1, 2))
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    numbers = (_pair(v) for v in (output_size, kernel_size, dilation, padding, stride))
+    return _col2im(input, window=fold_window(input._spec, *numbers))
+
+
+def _pair(value: Any) -> Ints:
+    return (value, value) if isinstance(value, int) else as_ints(value)

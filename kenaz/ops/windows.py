@@ -12,6 +12,7 @@ back. An array with one axis is treated as having a first one of length 1, so th
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -20,7 +21,10 @@ Ints = tuple[int, ...]
 
 
 class Window(NamedTuple):
-    """Where windows lie, for each axis: the array's size, and how many places (`out`) there are."""
+    """Where windows lie, for each axis: the array's size, and how many places (`out`) there are.
+
+    `padding` is what lies before the array; behind it is as much as the last window needs.
+    """
 
     size: Ints
     kernel: Ints
@@ -40,9 +44,30 @@ class Window(NamedTuple):
             for o, s, k, d in zip(self.out, self.stride, self.kernel, self.dilation, strict=True)
         )
 
+    def padded(self) -> Ints:
+        """The size with all the padding."""
+        return tuple(max(n + p, r) for n, p, r in zip(self.size, self.padding, self.reach(), strict=True))
+
+    def is_inside(self) -> bool:
+        """Whether no window reaches into padding."""
+        return not any(self.padding) and self.padded() == self.size
+
 
 TILE_BYTES = 1 << 20  # of columns at a time: about what a core's second-level cache holds
 TILE_COLUMNS = 256  # and not fewer columns than this, or the matrix product starves
+
+
+def as_ints(value: Any) -> Ints:
+    """A number, or several, as a tuple of ints.
+
+    >>> as_ints(2), as_ints([1, 2])
+    ((2,), (1, 2))
+    """
+    if type(value) is int:
+        return (value,)
+    if type(value) is tuple or type(value) is list:
+        return tuple([v if type(v) is int else operator.index(v) for v in value])
+    return as_ints(value.tolist()) if hasattr(value, "tolist") else (operator.index(value),)
 
 
 # ----------------------------------------------------------------------------------------------------- sizes of results
@@ -175,7 +200,7 @@ class Columns:
     def _padded(self, x: Any, tile: Tile) -> Any:
         """The input rows of a tile with their padding: a view where there is none."""
         begin, low, high = self._rows_inside(tile)
-        if not any(self.window.padding):
+        if self.window.is_inside():
             return x[tile.first : tile.last, :, begin : begin + tile.height]
         block = self._buffer("padded", self._padded_shape(tile), clear=True)
         block[:, :, :low] = 0
@@ -186,8 +211,7 @@ class Columns:
         return block
 
     def _padded_shape(self, tile: Tile) -> Ints:
-        beside = (n + 2 * p for n, p in zip(self.shape[3:], self.window.padding[1:], strict=True))
-        return (tile.last - tile.first, self.shape[1], tile.height, *beside)
+        return (tile.last - tile.first, self.shape[1], tile.height, *self.window.padded()[1:])
 
     def gather(self, x: Any, tile: Tile) -> Any:
         """The tile's windows as the columns of a matrix: (channel and tap, row and image and place in the row)."""
