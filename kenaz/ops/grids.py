@@ -1,8 +1,8 @@
 """Sampling images at the places of a grid, and the grids of affine maps.
 
 A place of the grid reads a few neighbours (taps) along each axis of the image: one for "nearest", two for "bilinear",
-four for "bicubic". The image's gradient goes back to the same neighbours; the grid's is the sum of what they hold, times
-how their weights change.
+four for "bicubic". The gradient of the image goes back to the same neighbours; that of the grid is the sum of what they
+hold, times how their weights change.
 """
 
 from __future__ import annotations
