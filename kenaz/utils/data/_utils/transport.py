@@ -70,14 +70,15 @@ def reduce_tensor(tensor: torch.Tensor) -> tuple:
         if extent > 2 * tensor.numel():
             array, stride = np.ascontiguousarray(array), tensor.contiguous().stride()
         else:
-            array = np.ndarray((extent,), array.dtype, array)
+            array = np.lib.stride_tricks.as_strided(array, (extent,), (array.itemsize,))
     memory = pickle.PickleBuffer(array.reshape(-1).view(np.uint8))
     return rebuild_tensor, (memory, array.dtype, tuple(tensor.shape), stride, tensor.requires_grad)
 
 
 def rebuild_tensor(memory: Any, dtype: np.dtype, size: tuple, stride: tuple, requires_grad: bool) -> torch.Tensor:
     array = np.frombuffer(memory, np.uint8).view(dtype)
-    tensor = torch.Tensor._from_array(array).as_strided(size, stride).detach()
+    flat = torch.Tensor._from_array(array)
+    tensor = torch.Tensor._from_storage(flat._storage, size, stride, 0, flat.dtype)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
