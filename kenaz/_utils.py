@@ -6,6 +6,7 @@ The functions carry PyTorch's names, since those names are what its files contai
 from __future__ import annotations
 
 import copyreg
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,7 @@ def _rebuild_tensor_v2(
 ) -> Tensor:  # fmt: skip
     """As `_rebuild_tensor`, with autograd's part."""
     tensor = _view(storage, storage.dtype, storage_offset, size, stride)
-    return _finished(tensor, requires_grad, backward_hooks, metadata)
+    return _finished(tensor, requires_grad, metadata)
 
 
 def _rebuild_tensor_v3(
@@ -42,22 +43,20 @@ def _rebuild_tensor_v3(
     metadata: Any = None,
 ) -> Tensor:  # fmt: skip
     """As `_rebuild_tensor_v2`, for dtypes whose storages have no class of their own."""
-    return _finished(_view(storage, dtype, storage_offset, size, stride), requires_grad, backward_hooks, metadata)
+    return _finished(_view(storage, dtype, storage_offset, size, stride), requires_grad, metadata)
 
 
 def _rebuild_meta_tensor_no_storage(dtype: dtype, size: Any, stride: Any, requires_grad: bool) -> Tensor:
     """A tensor without data."""
     storage = new_storage(needed_elements(tuple(size), tuple(stride)) * dtype.itemsize, dtype, META)
-    return _finished(view_of(storage, dtype, 0, size, stride), requires_grad, None, None)
+    return _finished(view_of(storage, dtype, 0, size, stride), requires_grad, None)
 
 
 def _rebuild_parameter(data: Tensor, requires_grad: bool, backward_hooks: Any) -> Any:
     """A Parameter over a tensor's data."""
     from .nn.parameter import Parameter  # nn needs this module to pickle its parameters
 
-    parameter = Parameter(data, requires_grad)
-    _set_hooks(parameter, backward_hooks)
-    return parameter
+    return Parameter(data, requires_grad)
 
 
 def _rebuild_parameter_with_state(data: Tensor, requires_grad: bool, backward_hooks: Any, state: Any) -> Any:
@@ -70,7 +69,7 @@ def _rebuild_from_type_v2(func: Callable, new_type: type, args: tuple, state: An
     result = func(*args)
     if type(result) is not new_type:
         result = Tensor._make_subclass(new_type, result, result.requires_grad)
-    if getattr(new_type, "__setstate__", Tensor.__setstate__) is not Tensor.__setstate__:
+    if getattr(new_type, "__setstate__", _setstate) is not _setstate:
         result.__setstate__(state)
         return result
     return _set_obj_state(result, state)
@@ -92,7 +91,7 @@ def _settle(storage: Storage, tensor: Tensor) -> None:
         storage.node = make_node(held(seen), (), None, elements(storage, seen.dtype).reshape(seen.size))
 
 
-def _finished(tensor: Tensor, requires_grad: bool, backward_hooks: Any, metadata: Any) -> Tensor:
+def _finished(tensor: Any, requires_grad: bool, metadata: Any) -> Tensor:
     for bit, apply in _MATH_BITS.items():
         if metadata and metadata.get(bit):
             if tensor.nbytes > tensor._storage.nbytes:  # the result has memory of its own, which must have a bound
@@ -100,17 +99,11 @@ def _finished(tensor: Tensor, requires_grad: bool, backward_hooks: Any, metadata
             tensor = apply(tensor)
     if requires_grad:
         tensor.requires_grad = True
-    _set_hooks(tensor, backward_hooks)
     return tensor
 
 
 # PyTorch may store a conjugate or negative as a flag over the original memory.
 _MATH_BITS: dict[str, Callable] = {"conj": lambda t: t.conj(), "neg": lambda t: t.neg()}
-
-
-def _set_hooks(tensor: Any, backward_hooks: Any) -> None:
-    if isinstance(backward_hooks, dict) and backward_hooks:
-        tensor._backward_hooks = backward_hooks
 
 
 # -------------------------------------------------------------------------------------------------------------- apart
@@ -119,14 +112,18 @@ def _get_obj_state(obj: Any) -> Any:
     getstate = getattr(type(obj), "__getstate__", None)
     if getstate is not getattr(object, "__getstate__", None):
         return obj.__getstate__()
-    # What Kenaz itself keeps in __dict__ has a default on the class.
-    attributes = {name: value for name, value in obj.__dict__.items() if name not in Tensor.__dict__}
+    attributes = {name: value for name, value in obj.__dict__.items() if not _is_kenazs(name)}
     slots = {
         name: getattr(obj, name)
         for name in copyreg._slotnames(type(obj))  # type: ignore[attr-defined]
         if name not in Tensor.__slots__ and hasattr(obj, name)
     }
     return (attributes, slots) if slots else attributes
+
+
+def _is_kenazs(name: str) -> bool:
+    """Whether Kenaz itself keeps an attribute of this name in a tensor's `__dict__`."""
+    return name in Tensor.__dict__ or name in ("_post_accumulate_grad_hooks", "_grad_version")
 
 
 def _set_obj_state(obj: Any, state: Any) -> Any:
@@ -142,13 +139,11 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     """How pickle takes a tensor apart: memory, view, and autograd's part."""
     from .nn.parameter import Parameter
 
-    if getattr(self, "_backward_hooks", None):
-        from .utils.hooks import warn_if_has_hooks
-
-        warn_if_has_hooks(self)
+    _warn_of_hooks(self)
     state = _get_obj_state(self)
-    if isinstance(self, Parameter):
-        plain = (self.data, self.requires_grad, OrderedDict())
+    is_parameter: bool = isinstance(self, Parameter)
+    if is_parameter:
+        plain: tuple = (self.data, self.requires_grad, OrderedDict())
         return (_rebuild_parameter_with_state, (*plain, state)) if state else (_rebuild_parameter, plain)
     function, parts = _parts(self)
     if type(self) is Tensor and not state:
@@ -156,15 +151,26 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     return _rebuild_from_type_v2, (function, type(self), parts, state)
 
 
-def _parts(tensor: Tensor) -> tuple[Callable, tuple]:
+def _parts(tensor: Any) -> tuple[Callable, tuple]:
     size, stride = tuple(tensor.shape), tensor.stride()
     if tensor.device.type == "meta":
         return _rebuild_meta_tensor_no_storage, (tensor.dtype, size, stride, tensor.requires_grad)
     storage = typed(tensor._storage, tensor.dtype)
-    view = (tensor.storage_offset(), size, stride, tensor.requires_grad, OrderedDict())
+    view: tuple = (tensor.storage_offset(), size, stride, tensor.requires_grad, OrderedDict())
     if tensor.dtype in STORAGE_NAMES:
         return _rebuild_tensor_v2, (storage, *view)
     return _rebuild_tensor_v3, (storage.untyped(), *view, tensor.dtype)
+
+
+def _warn_of_hooks(tensor: Any) -> None:
+    hooks = getattr(tensor._grad_fn, "__dict__", {}).get("tensor_hooks", {}).get(tensor._output_nr, {})
+    for hook in hooks.values():
+        if not hasattr(hook, "__torch_unserializable__"):
+            warnings.warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the "
+                "function with @torch.utils.hooks.unserializable_hook to suppress this warning",
+                stacklevel=2,
+            )
 
 
 def _setstate(self: Tensor, state: Any) -> None:
@@ -189,7 +195,8 @@ def _deepcopy(self: Any, memo: dict) -> Any:
         raise RuntimeError(_DEEPCOPY_OF_RESULT)
     if id(self) in memo:
         return memo[id(self)]
-    if isinstance(self, Parameter):
+    is_parameter: bool = isinstance(self, Parameter)
+    if is_parameter:
         result: Any = type(self)(self.data.clone(), self.requires_grad)
         memo[id(self)] = result
         return result
@@ -217,6 +224,6 @@ def _reduce_storage(storage: Storage) -> tuple:
     return _rebuild_storage, (execute.memory(storage).reshape(-1),)
 
 
-copyreg.pickle(Storage, _reduce_storage)  # type: ignore[arg-type]
+copyreg.pickle(Storage, _reduce_storage)
 for _name, _method in {"__reduce_ex__": _reduce_ex, "__deepcopy__": _deepcopy, "__setstate__": _setstate}.items():
     setattr(Tensor, _name, _method)

@@ -66,6 +66,11 @@ def _byte_array(content: Any = b"", encoding: str = "latin-1") -> bytearray:
     return bytearray(content)
 
 
+def _no_bytes() -> bytes:
+    """Protocol 2 writes `b""` as a call."""
+    return b""
+
+
 def _encode(text: str, encoding: str = "utf-8") -> bytes:
     """Pickles of protocol 2 write bytes as text in this encoding; other codecs are not wanted."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
@@ -120,6 +125,7 @@ _CALLABLE: dict[str, tuple[Any, Callable]] = {
     "set": (set, _plain_set),
     "complex": (complex, _complex),
     "bytearray": (bytearray, _byte_array),
+    "bytes": (bytes, _no_bytes),
     "_codecs.encode": (_encode, _encode),
     "torch.Size": (_api.Size, _size),
     "torch.device": (_api.device, _device),
@@ -309,7 +315,8 @@ def _globals_in(stream: Any) -> Iterator[tuple[str, str]]:
 
     memo: dict[int, Any] = {}
     recent: list[Any] = [None, None]  # the last two values pushed: strings, or None
-    for code, value, _ in pickletools.genops(stream):
+    for code, argument, _ in pickletools.genops(stream):
+        value: Any = argument
         if code.name == "GLOBAL":
             module, name = value.split(" ", 1)
             yield ("builtins" if module == "__builtin__" else module), name

@@ -159,7 +159,7 @@ class ArchiveReader:
 
     def pickle(self) -> io.BytesIO:
         """The record with the pickle, as a stream."""
-        return io.BytesIO(self.read("data.pkl", _MAX_RATIO_OF_PICKLE))
+        return io.BytesIO(self.read("data.pkl", _MAX_RATIO_OF_PICKLE).data)
 
     def read(self, record: str, max_ratio: int = _MAX_RATIO) -> np.ndarray:
         """The content of a record in fresh memory, its checksum verified."""
@@ -168,7 +168,7 @@ class ArchiveReader:
             raise _broken(f"reading file {record}: it is encrypted")
         data = self._stored(record) if info.compress_type == 0 else self._unpacked(record, max_ratio)
         # A checksum of 0 is PyTorch's way to say that there is none (set_crc32_options(False)).
-        if info.CRC and zlib.crc32(data) != info.CRC:
+        if info.CRC and zlib.crc32(data.data) != info.CRC:
             raise _broken(f"reading file {record}: checksum does not match, {size} bytes are damaged")
         return data
 
@@ -213,7 +213,7 @@ class ArchiveReader:
 
 def read_into(stream: Any, data: np.ndarray) -> int:
     """Fill `data`, an array of bytes, from a stream; how many bytes there were."""
-    view, done = memoryview(data), 0
+    view, done = data.data, 0
     if not hasattr(stream, "readinto"):
         chunk = stream.read(data.nbytes)
         view[: len(chunk)] = chunk

@@ -51,7 +51,7 @@ def write(obj: Any, stream: Any, pickle_module: Any, protocol: int) -> None:
         if sys.byteorder == "big" and kind.itemsize > 1:
             data = byteswapped(data.view(kind.np)).view(np.uint8)
         stream.write(_COUNT.pack(data.nbytes // kind.itemsize))
-        stream.write(memoryview(data))
+        stream.write(data.data)
 
 
 # ------------------------------------------------------------------------------------------------------------ loading

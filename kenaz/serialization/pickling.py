@@ -12,6 +12,8 @@ from typing import Any
 
 from ..core.dtype import dtype, uint8
 from ..graph.storage import Storage
+from ..nn.members import Members
+from ..nn.module import Module
 from ..storage import LEGACY_STORAGES, STORAGE_NAMES, TypedStorage, UntypedStorage, is_storage
 from . import names
 
@@ -41,14 +43,19 @@ class Saved:
         return "storage", cls, key, str(obj.device), storage.nbytes // kind.itemsize, *self._suffix
 
 
-class TorchPickler(pickle._Pickler):  # type: ignore[name-defined]
+_PicklerInPython: Any = pickle._Pickler
+
+
+class TorchPickler(_PicklerInPython):
     """Python's pickler in Python: the one in C writes a global's own name only."""
 
-    dispatch = pickle._Pickler.dispatch.copy()  # type: ignore[attr-defined]
+    dispatch: dict = _PicklerInPython.dispatch.copy()
 
     def __init__(self, stream: Any, protocol: int, saved: Saved):
         super().__init__(stream, protocol)
         self._saved = saved
+        if protocol > 2:
+            self.reducer_override = _as_protocol_2
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         """Write a class or function by the name that PyTorch knows it by."""
@@ -71,7 +78,13 @@ class TorchPickler(pickle._Pickler):  # type: ignore[name-defined]
 
     dispatch[types.FunctionType] = save_global
     dispatch[dtype] = save_global
+    dispatch[Members] = dispatch[dict]  # a module's dictionaries are plain ones in PyTorch
     dispatch[TypedStorage] = dispatch[UntypedStorage] = _save_storage
+
+
+def _as_protocol_2(obj: Any) -> Any:
+    """Modules in newer protocols: for those, plain pickles of our layers name what only Kenaz has."""
+    return obj.__reduce_ex__(2) if isinstance(obj, Module) else NotImplemented
 
 
 def dump(obj: Any, stream: Any, pickle_module: Any, protocol: int, saved: Saved) -> None:

@@ -56,6 +56,7 @@ class RestrictedUnpickler:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.protocol = 2
+        self.is_outside = False  # in persistent_load: its errors are its own
 
     def load(self) -> Any:
         """The object; any damage is an UnpicklingError."""
@@ -71,10 +72,10 @@ class RestrictedUnpickler:
                 step(self)
         except (UnpicklingError, EOFError):
             raise
-        except IndexError as error:
-            raise UnpicklingError(f"the pickle is damaged: its stack is empty ({error})") from None
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
-            raise UnpicklingError(f"the pickle is damaged: {type(error).__name__}: {_short(error)}") from error
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
+            if self.is_outside:
+                raise
+            raise UnpicklingError(f"the pickle is damaged: {type(error).__name__}: {str(error)[:300]}") from error
 
     def pop_mark(self) -> list[Any]:
         """The values since the last mark."""
@@ -151,8 +152,9 @@ for _code, (_layout, _convert) in {
     pickle.LONG1: ("<B", _integer), pickle.LONG4: ("<i", _integer),
 }.items():
     _sized(_code, _layout, _convert)
-for _code, _make in {pickle.EMPTY_LIST: list, pickle.EMPTY_DICT: dict, pickle.EMPTY_SET: set}.items():
-    _pushes(_code, lambda machine, make=_make: make())
+_pushes(pickle.EMPTY_LIST, lambda machine: [])
+_pushes(pickle.EMPTY_DICT, lambda machine: {})
+_pushes(pickle.EMPTY_SET, lambda machine: set())
 # fmt: on
 
 
@@ -341,7 +343,9 @@ def _binpersid(machine: RestrictedUnpickler) -> None:
         raise UnpicklingError(
             f"Only persistent_load of storage is allowed, but got {kind[:100] if isinstance(kind, str) else type(kind)}"
         )
+    machine.is_outside = True
     machine.stack.append(machine.persistent_load(pid))
+    machine.is_outside = False
 
 
 # ---------------------------------------------------------------------------------------------------------- the error
@@ -373,7 +377,3 @@ def explained(error: UnpicklingError) -> UnpicklingError:
             f"with your use case: WeightsUnpickler error: \n\n{error}"
         )
     return UnpicklingError(f"Weights only load failed. {text}{_DOCUMENTATION}")
-
-
-def _short(error: BaseException) -> str:
-    return str(error)[:300]

@@ -13,6 +13,7 @@ from ..core.device import CPU, META
 from ..core.dtype import dtype, uint8
 from ..graph.storage import Storage
 from ..storage import TypedStorage, UntypedStorage, typed, untyped
+from ..storage.classes import class_dtype
 from ..storage.memory import byteswapped, elements, new_storage
 from . import settings
 from .archive import ArchiveReader, ArchiveWriter
@@ -103,7 +104,7 @@ def checked_reference(pid: tuple) -> tuple[dtype, Any, str, str, int]:
     if cls is UntypedStorage or cls is TypedStorage:
         kind, cls = uint8, UntypedStorage
     elif isinstance(cls, type) and issubclass(cls, TypedStorage):
-        kind = cls.dtype
+        kind = class_dtype(cls)
     else:
         raise RuntimeError(f"a reference to a storage names {str(cls)[:100]}, which is not a storage class")
     key, location = _string(key), _string(location)

@@ -107,6 +107,11 @@ class _Window:
     def tolist(self) -> list:
         return _plain(elements(self._storage, self.dtype)).tolist()
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        execute.expose(self._storage, "view")
+        array = elements(self._storage, self.dtype)
+        return np.array(array, dtype, copy=copy) if copy or dtype is not None else array
+
     def __iter__(self) -> Iterator:
         return iter(self.tolist())
 
@@ -337,8 +342,9 @@ class TypedStorage(_Window):
     @classmethod
     def from_file(cls, filename: Any, shared: bool, size: int) -> TypedStorage:
         """A storage over a file's first `size` elements; with `shared`, writes go to the file."""
-        kind = _class_dtype(cls)
-        return typed(UntypedStorage.from_file(filename, shared, size * kind.itemsize)._storage, kind)
+        kind = class_dtype(cls)
+        mapped = UntypedStorage.from_file(filename, shared, size * kind.itemsize)
+        return typed(mapped._storage, kind)
 
     @classmethod
     def from_buffer(
@@ -347,7 +353,7 @@ class TypedStorage(_Window):
         """A storage with a copy of a buffer's elements."""
         if byte_order is None:
             raise RuntimeError("function missing required argument 'byte_order' (pos 2)")
-        kind = _class_dtype(cls) if dtype is None else dtype
+        kind = class_dtype(cls) if dtype is None else dtype
         return typed(Storage.of(memory.from_buffer(buffer, byte_order, count, offset, kind)), kind)
 
     @property
@@ -469,7 +475,8 @@ def _legacy(kind: str) -> Any:
     return _LegacyStorageMeta(name, (_LegacyStorage,), {"dtype": found, "__module__": "torch", "__slots__": ()})
 
 
-def _class_dtype(cls: Any) -> _dtype:
+def class_dtype(cls: Any) -> _dtype:
+    """The dtype of a legacy class; TypedStorage itself takes the default."""
     return cls.dtype if isinstance(cls, _LegacyStorageMeta) else get_default_dtype()
 
 

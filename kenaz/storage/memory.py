@@ -27,7 +27,7 @@ BYTE = np.dtype(np.uint8)
 def new_storage(nbytes: int, dtype: dtype = uint8, device: device = CPU, array: np.ndarray | None = None) -> Storage:
     """A storage of so many bytes, made of elements of `dtype`: over `array`, or with no data on the meta device."""
     if device.type == "meta":
-        return make_storage(make_node(held(fresh((nbytes // dtype.itemsize,), dtype, device))))
+        return make_storage(make_node(held(fresh((nbytes // dtype.itemsize,), dtype, device)), ()))
     return Storage.of(np.zeros(nbytes // dtype.itemsize, dtype.np) if array is None else array)
 
 
@@ -168,7 +168,7 @@ def move(storage: Storage, where: device) -> Storage:
     """A copy of a storage on another device."""
     if where.type == "meta":
         return new_storage(storage.nbytes, storage.dtype, where)
-    flat = Tensor._from_storage(storage, (storage.spec.numel,), (1,), 0, storage.dtype, storage.spec.device)
+    flat: Any = Tensor._from_storage(storage, (storage.spec.numel,), (1,), 0, storage.dtype, storage.spec.device)
     return flat.to(where)._storage
 
 
