@@ -1,63 +1,93 @@
-"""PyTorch's file names for our layers: `torch.nn.modules.conv.Conv2d`, as old files and some libraries say.
+"""PyTorch's file names for our layers: `torch.nn.modules.conv.Conv2d`, as files and some libraries say.
 
-Nothing is defined here. Every name below is a module that looks its attributes up in ours.
+Nothing is defined here. Every name below is a module that looks its attributes up in ours; and the layers are told that
+they come from there, which is what printing and pickling say.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-# PyTorch's file: ours that hold what it has
-_HOMES = {
-    "activation": ("activation", "transformer"),
-    "adaptive": ("adaptive",),
-    "batchnorm": ("normalization",),
-    "channelshuffle": ("shuffle",),
-    "container": ("container",),
-    "conv": ("convolution",),
-    "distance": ("distance",),
-    "dropout": ("dropout",),
-    "flatten": ("flatten",),
-    "fold": ("fold",),
-    "instancenorm": ("normalization",),
-    "lazy": ("lazy",),
-    "linear": ("linear",),
-    "loss": ("loss",),
-    "module": ("module", "calling", "conversion", "state"),
-    "normalization": ("normalization",),
-    "padding": ("padding",),
-    "pixelshuffle": ("shuffle",),
-    "pooling": ("pooling",),
-    "rnn": ("recurrent",),
-    "sparse": ("sparse",),
-    "transformer": ("transformer",),
-    "upsampling": ("upsampling",),
-    "utils": ("_shapes",),
-}
 _PACKAGE = __name__.rpartition(".")[0]
+
+# our file: PyTorch's file, or several with the classes that are not in the first
+_FILES: dict[str, str | dict[str, str]] = {
+    "activation": "activation",
+    "adaptive": "adaptive",
+    "container": "container",
+    "convolution": "conv",
+    "distance": "distance",
+    "dropout": "dropout",
+    "flatten": "flatten",
+    "fold": "fold",
+    "lazy": "lazy",
+    "linear": "linear",
+    "loss": "loss",
+    "module": "module",
+    "normalization": {
+        "batchnorm": "_NormBase _LazyNormBase _BatchNorm BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm "
+        "LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d",
+        "instancenorm": "_InstanceNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d "
+        "LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d",
+        "normalization": "LayerNorm RMSNorm GroupNorm LocalResponseNorm CrossMapLRN2d",
+    },
+    "padding": "padding",
+    "pooling": "pooling",
+    "recurrent": "rnn",
+    "shuffle": {"channelshuffle": "ChannelShuffle", "pixelshuffle": "PixelShuffle PixelUnshuffle"},
+    "sparse": "sparse",
+    "transformer": {
+        "activation": "MultiheadAttention",
+        "transformer": "Transformer TransformerEncoder TransformerDecoder TransformerEncoderLayer "
+        "TransformerDecoderLayer _generate_square_subsequent_mask _get_activation_fn _get_clones",
+    },
+    "upsampling": "upsampling",
+    "_shapes": "utils",
+}
 
 
 class _Alias(ModuleType):
     """A module that has what others have."""
 
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
+        self._homes: list[ModuleType] = []
+
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__"):
-            for home in _HOMES[self.__name__.rpartition(".")[2]]:
-                value = getattr(import_module(f"{_PACKAGE}.{home}"), name, self)
-                if value is not self:
-                    return value
+        for home in self._homes if not name.startswith("__") else ():
+            value = vars(home).get(name, self)
+            if value is not self:
+                return value
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
+def _alias(file: str) -> _Alias:
+    name = f"{__name__}.{file}"
+    if name not in sys.modules:
+        sys.modules[name] = globals()[file] = _Alias(name)
+    return sys.modules[name]  # type: ignore[return-value]
+
+
 def _enter() -> None:
-    for name in _HOMES:
-        alias = _Alias(f"{__name__}.{name}")
-        alias.__spec__ = ModuleSpec(alias.__name__, None)
-        sys.modules[alias.__name__] = globals()[name] = alias
+    public = vars(sys.modules[_PACKAGE])
+    for ours, files in _FILES.items():
+        home = sys.modules[f"{_PACKAGE}.{ours}"]
+        classes = {
+            name: value for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__
+        }
+        split = {files: " ".join(classes)} if isinstance(files, str) else files
+        for file, names in split.items():
+            _alias(file)._homes.append(home)
+            for name in names.split():
+                cls = classes.get(name)
+                if isinstance(cls, type) and public.get(name) is cls:
+                    cls.__module__ = f"torch.nn.modules.{file}"
+        # doctest looks for classes by their __module__, so it is told where they are
+        home.__test__ = {name: value for name, value in classes.items() if isinstance(value, type)}  # type: ignore[attr-defined]
 
 
 _enter()
@@ -65,7 +95,7 @@ _enter()
 
 def __getattr__(name: str) -> Any:
     """The layers themselves, as `torch.nn.modules.Linear`."""
-    value = getattr(sys.modules[_PACKAGE], name, None)
+    value = vars(sys.modules[_PACKAGE]).get(name)
     if value is None or name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return value
