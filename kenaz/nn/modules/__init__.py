@@ -76,18 +76,15 @@ def _enter() -> None:
     public = vars(sys.modules[_PACKAGE])
     for ours, files in _FILES.items():
         home = sys.modules[f"{_PACKAGE}.{ours}"]
-        classes = {
-            name: value for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__
-        }
+        own = {name: value for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__}
+        classes = {name: value for name, value in own.items() if isinstance(value, type)}
         split = {files: " ".join(classes)} if isinstance(files, str) else files
         for file, names in split.items():
             _alias(file)._homes.append(home)
             for name in names.split():
-                cls = classes.get(name)
-                if isinstance(cls, type) and public.get(name) is cls:
-                    cls.__module__ = f"torch.nn.modules.{file}"
-        # doctest looks for classes by their __module__, so it is told where they are
-        home.__test__ = {name: value for name, value in classes.items() if isinstance(value, type)}  # type: ignore[attr-defined]
+                if name in classes and public.get(name) is classes[name]:
+                    classes[name].__module__ = f"torch.nn.modules.{file}"
+        home.__test__ = classes  # type: ignore[attr-defined]  # doctest looks for classes by their __module__
 
 
 _enter()
