@@ -13,7 +13,10 @@ from .core.device import device, get_default_device, set_default_device
 from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .core.shape import Size
 from .execute import eager
-from .ops import activation, conversion, creation, pointwise, products, reduction, sampling, views
+from .ops import (
+    activation, conversion, convolution, creation, gathering, indexing, joining, losses, network, normalization, pointwise, pooling, products, recurrent,
+    reduction, resampling, sampling, views,
+)  # fmt: skip
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
 from .printing import set_printoptions, tensor_str

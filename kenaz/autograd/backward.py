@@ -114,7 +114,7 @@ class OpBackward(BackwardNode):
         if self.versions:
             self.check_versions()
         several = type(self.outputs) is list
-        g = tuple(_or_zeros(v, s) for v, s in zip(grads, self.outputs, strict=True)) if several else grads[0]
+        g = tuple(grads) if several else grads[0]  # of several results, those without a gradient are None
         y = self.saved_output() if saves.y else None
         attributes = {k: self.attributes[k] for k in saves.attributes} if saves.attributes else {}
         if saves.needs:
@@ -167,24 +167,6 @@ def _modified(spec: Spec, number: int, fn: Any, version: int, expected: int) -> 
         "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True)."
     )
-
-
-def _or_zeros(grad: Any, saved: Any) -> Tensor:
-    if grad is not None:
-        return grad
-    spec = saved if type(saved) is Spec else saved[1]
-    return zeros_of(spec)
-
-
-def zeros_of(spec: Spec) -> Tensor:
-    """Zeros of a spec's size and dtype."""
-    return Tensor.new_zeros(_EMPTY_OF(spec), spec.size)  # type: ignore[attr-defined]
-
-
-def _EMPTY_OF(spec: Spec) -> Tensor:
-    import numpy as np
-
-    return Tensor._from_array(np.empty(0, spec.dtype.np))
 
 
 # ------------------------------------------------------------------------------------------------ what a rule reads

@@ -198,3 +198,40 @@ def detach(input: Tensor) -> Tensor:
 
 public(detach)
 method("detach", detach)
+
+
+def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """Numbers from start up to and without end, step apart.
+
+    >>> arange(0, 1, 0.25).tolist()
+    [0.0, 0.25, 0.5, 0.75]
+    """
+    import math
+
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
+    if dtype is None:
+        kinds = {type(v) for v in (start, end, step)}
+        dtype = dtypes.get_default_dtype() if float in kinds else dtypes.int64
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    n = max(0, math.ceil((end - start) / step))
+    devices.resolve(device)
+    result = _arange(start, step, out=fresh((n,), dtype))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "arange")
+    return finish(result, requires_grad)
+
+
+@source(lambda start, step, out: out)
+def _arange(xp: Any, start: Any, step: Any, out: Spec) -> Any:
+    wide = xp.float64 if out.dtype.kind >= 2 else xp.int64
+    return (xp.arange(out.numel, dtype=wide) * xp.asarray(step).astype(wide) + xp.asarray(start).astype(wide)).astype(out.dtype.np)
+
+
+public(arange)

@@ -15,3 +15,57 @@ def __getattr__(name: str) -> Any:
     found = getattr(np, name)
     globals()[name] = found  # the next look-up is a plain global
     return found
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow for large negative x."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def scatter_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
+    """out[index[i]] += rows[i], where an index may come several times: sorted runs are summed at once."""
+    if not len(index):
+        return
+    order = np.argsort(index, kind="stable")
+    sorted_index = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], sorted_index[1:] != sorted_index[:-1])))
+    out[sorted_index[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def power_as_c(a: Any, b: Any) -> Any:
+    """a ** b; integers wrap, and a negative integer exponent gives 0 but for a base of 1 or -1."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype.kind in "iu" and b.dtype.kind == "i" and (b < 0).any():
+        whole = np.power(a, np.maximum(b, 0))
+        odd = np.where(b % 2 == 0, 1, -1)
+        return np.where(b >= 0, whole, np.where(a == 1, 1, np.where(a == -1, odd, 0))).astype(a.dtype)
+    if a.dtype.kind == "b":
+        return np.where(b, a, True)
+    return np.square(a) if b.ndim == 0 and b == 2 else np.power(a, b)
+
+
+def _no_zero(a: Any, b: Any) -> None:
+    if np.asarray(a).dtype.kind in "iub" and not np.all(b):
+        raise RuntimeError("ZeroDivisionError")
+
+
+def floor_quotient(a: Any, b: Any) -> Any:
+    """a / b rounded down."""
+    _no_zero(a, b)
+    return np.floor_divide(a, b)
+
+
+def trunc_quotient(a: Any, b: Any) -> Any:
+    """a / b rounded towards zero."""
+    _no_zero(a, b)
+    if np.asarray(a).dtype.kind == "f":
+        return np.trunc(np.true_divide(a, b))
+    q = np.floor_divide(a, b)
+    return q + ((q < 0) & (q * b != a))
+
+
+def remainder_as_c(a: Any, b: Any) -> Any:
+    """a - b floor(a / b), with the sign of b."""
+    _no_zero(a, b)
+    return np.remainder(a, b)
