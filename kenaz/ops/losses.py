@@ -14,7 +14,7 @@ from ..autograd.backward import attach
 from ..autograd.modes import no_grad, state
 from ..core.dtype import scalar_name
 from ..graph.node import Op
-from .activation import logsigmoid
+from . import activation
 from .record import requires_grad
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -135,7 +135,7 @@ def _bce_with_logits_grad(
     if pos_weight is None:
         return g * (input.sigmoid() - target), -g * input, None, None
     positive = pos_weight * target
-    by_target = -(input + (pos_weight - 1) * logsigmoid(input))
+    by_target = -(input + (pos_weight - 1) * activation.logsigmoid(input))
     return g * ((positive + 1 - target) * input.sigmoid() - positive), g * by_target, None, None
 
 
@@ -149,7 +149,7 @@ def binary_cross_entropy_with_logits(
             f"result type {scalar_name(input.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target.dtype)}"
         )
-    positives = logsigmoid(input)
+    positives = activation.logsigmoid(input)
     if pos_weight is not None:
         positives = ((pos_weight - 1) * target + 1) * positives
     value = (1 - target) * input - positives
