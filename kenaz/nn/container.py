@@ -224,7 +224,8 @@ class ModuleList(Module):
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before the one at a position."""
-        if index < 0 and f"{index}" not in self._modules:
+        index = operator.index(index)
+        if index < 0:  # counted from the front only, as in PyTorch
             raise KeyError(str(index))
         for i in range(len(self), index, -1):
             self._modules[str(i)] = self._modules[str(i - 1)]

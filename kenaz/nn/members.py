@@ -30,8 +30,8 @@ class Members(dict):
 
     def __init__(self, owner: Any, items: Iterable = ()):
         self.owner = ref(owner)  # a strong reference would leave every discarded model to the garbage collector
-        for name, value in dict(items).items():
-            self[name] = value
+        if items:
+            self.update(items)
 
     def __setitem__(self, name: str, value: Any) -> None:
         dict.__setitem__(self, name, value)

@@ -219,7 +219,13 @@ class Module(Called, Convertible, Stateful):
         elif isinstance(value, Module):
             self._set_module(name, value)
         else:
-            self._set_other(name, value)
+            own = self.__dict__
+            params = own.get("_parameters")
+            is_member = params is not None and (name in params or name in own["_buffers"] or name in own["_modules"])
+            if is_member or name in KINDS:
+                self._set_other(name, value)
+            else:
+                super().__setattr__(name, value)
 
     def _set_tensor(self, name: str, value: Any) -> None:
         own = self.__dict__

@@ -165,7 +165,9 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
-        return torch.Tensor._make_subclass(cls, torch.empty(0, device=device, dtype=dtype), requires_grad)
+        param = torch.Tensor._make_subclass(cls, torch.empty(0, device=device, dtype=dtype), False)
+        param.requires_grad = requires_grad
+        return param
 
     def __deepcopy__(self, memo: dict) -> Any:
         if id(self) in memo:

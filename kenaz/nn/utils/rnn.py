@@ -40,6 +40,9 @@ class PackedSequence(PackedSequence_):
     ) -> Any:
         return super().__new__(cls, *_packed_sequence_init_args(data, batch_sizes, sorted_indices, unsorted_indices))
 
+    def __reduce__(self) -> tuple:
+        return _packed_sequence_init, tuple(self)  # a function that plain pickle finds, under PyTorch's name for it
+
     def pin_memory(self) -> Any:
         """A copy in page-locked memory."""
         return type(self)(*(None if t is None else t.pin_memory() for t in self[:1]), *self[1:])
@@ -107,6 +110,12 @@ class PackedSequence(PackedSequence_):
     def is_pinned(self) -> bool:
         """Whether the data is in page-locked memory."""
         return self.data.is_pinned()
+
+
+def _packed_sequence_init(
+    data: Any, batch_sizes: Any = None, sorted_indices: Any = None, unsorted_indices: Any = None
+) -> PackedSequence:
+    return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices)
 
 
 def _packed_sequence_init_args(
