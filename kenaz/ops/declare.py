@@ -512,16 +512,19 @@ def make_view(x: Tensor, op: Op, v: View, attributes: dict[str, Any]) -> Tensor:
     """A tensor that looks at the storage of `x` through `v`, whose offset counts from that of `x`."""
     s = x._spec
     offset = x._offset + v.offset
-    out = make_tensor(x._storage, spec(v.size, v.stride, v.dtype or s.dtype, s.device, offset != 0), offset)
-    out._base = x if x._base is None else x._base
+    return look(x, op, spec(v.size, v.stride, v.dtype or s.dtype, s.device, offset != 0), offset, attributes)
+
+
+def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any]) -> Tensor:
+    """A tensor of a known spec that looks at the storage of `x`, and remembers how it was taken from `x`."""
+    out = make_tensor(x._storage, seen, offset)
+    base = x._base
+    out._base = base = x if base is None else base
     if x._grad_fn is not None and state.enabled and op.grad is not None:
-        if x._base is not None:
-            out._view_version = out._base.__dict__.get("_grad_version", 0)
         attach(op, out, (x,), attributes)
-    if out._base is not None:
-        version = out._base.__dict__.get("_grad_version", 0)
-        if version:
-            out._view_version = version
+    version = base.__dict__.get("_grad_version", 0)
+    if version:
+        out._view_version = version
     return out
 
 
@@ -599,6 +602,6 @@ def source(rule: Callable, **extra: Any) -> Callable:
 
 __all__ = [
     "COMPLEX", "FLOAT", "FLOATING", "INT", "NUMBERS", "SAME", "TO_BOOL", "TO_REAL", "WIDEN_INTS", "Spec", "Tensor", "View",
-    "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "make_view", "new_call", "opaque", "pointwise",
+    "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "look", "make_view", "new_call", "opaque", "pointwise",
     "public", "reduction", "source", "unary", "view", "write_out",
 ]  # fmt: skip

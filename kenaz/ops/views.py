@@ -269,3 +269,66 @@ def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
 method("contiguous", contiguous)
 method("is_contiguous", lambda self, memory_format=None: self._spec.contiguous)
 assert composite
+
+
+# --------------------------------------------------------------------------------------------------- names for an order
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` slices from `start` along an axis."""
+    if not input._spec.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor):
+        if start._spec.ndim or start._spec.dtype.kind != 1:
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = start.item()
+    d = shapes.axis(operator.index(dim), input._spec.ndim)
+    n = input._spec.size[d]
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    first = start + n if start < 0 else start
+    if first + length > n:
+        raise RuntimeError(f"start ({first}) + length ({length}) exceeds dimension size ({n}).")
+    return slice_(input, d, first, first + length, 1)
+
+
+@view(grad=lambda g, y, _x: g.t(), grad_name="TBackward0")
+def t(v: View) -> View:
+    """The transpose of a matrix; vectors and numbers as they are."""
+    if v.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {v.ndim}D")
+    return v.swap(0, 1) if v.ndim == 2 else View(v.size, v.stride)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from `start_dim` to `end_dim` as one."""
+    s = input._spec
+    first, last = shapes.axis(operator.index(start_dim), s.ndim), shapes.axis(operator.index(end_dim), s.ndim)
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if not s.ndim:
+        return reshape(input, 1)
+    if first == last:
+        return input
+    return reshape(input, *s.size[:first], shapes.numel(s.size[first : last + 1]), *s.size[last + 1 :])
+
+
+for _function in (narrow, flatten):
+    public(_function)
+    method(_function.__name__, _function)
+
+
+def _reversed_axes(self: Tensor) -> Tensor:
+    if self._spec.ndim != 2:
+        import warnings
+
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            stacklevel=2,
+        )
+    return _permute(self, tuple(range(self._spec.ndim - 1, -1, -1)))
+
+
+Tensor.T = property(_reversed_axes)  # type: ignore[attr-defined]
