@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .... import _api as torch
+from . import stacking
 
 np_str_obj_array_pattern = re.compile(r"[SaUO]")  # dtypes that no tensor can hold: strings and objects
 default_collate_err_msg_format = (
@@ -98,7 +99,8 @@ def collate_tensor_fn(batch, *, collate_fn_map=None):
             "Batches of sparse tensors are not currently supported by the default collate_fn; "
             "please provide a custom collate_fn to handle them appropriately."
         )
-    return torch.stack(batch, 0)
+    stacked = stacking.stack(batch)
+    return torch.stack(batch, 0) if stacked is None else stacked
 
 
 def collate_numpy_array_fn(batch, *, collate_fn_map=None):
