@@ -44,7 +44,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu6(torch.tensor([-1.0, 2.0, 7.0]))
     tensor([0., 2., 6.])
     """
-    return ops.relu6_(input) if inplace else ops.relu6(input)
+    return ops.hardtanh_(input, 0.0, 6.0) if inplace else ops.relu6(input)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..._api import Tensor
 from ...ops import network as ops
+from ...ops.record import assign
 
 
 def _check_probability(p: float) -> None:
@@ -16,8 +17,11 @@ def _check_probability(p: float) -> None:
 
 def _drop(name: str, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     _check_probability(p)
-    function: Callable[..., Tensor] = getattr(ops, name + "_" if inplace else name)
-    return function(input, p, training)
+    if not training or p == 0.0:
+        return input
+    function: Callable[..., Tensor] = getattr(ops, name)
+    result = function(input, p, training)
+    return assign(input, result) if inplace else result
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

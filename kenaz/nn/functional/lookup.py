@@ -47,7 +47,7 @@ def embedding(
         padding_idx %= rows
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
-    return ops.embedding(input, weight, padding_idx, scale_grad_by_freq)
+    return ops.embedding(weight, input, padding_idx, scale_grad_by_freq)
 
 
 _BAG_MODES = {"sum": 0, "mean": 1, "max": 2}

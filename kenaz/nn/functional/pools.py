@@ -1,4 +1,4 @@
-"""Pooling: PyTorch's signatures around the operators of `ops.convolution`, and the poolings made of others."""
+"""Pooling: PyTorch's signatures around the operators of `ops.pooling`, and the poolings made of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _api as torch
 from ..._api import Tensor
-from ...ops import convolution as ops
+from ...ops import pooling as ops
 
 Ints = int | tuple[int, ...] | list[int]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import _api as torch
 from ..._api import Tensor
-from ...ops import convolution as ops
+from ...ops import grids, pooling, resampling
 
 # operators that need nothing around them
-pixel_shuffle = ops.pixel_shuffle
-pixel_unshuffle = ops.pixel_unshuffle
+pixel_shuffle = resampling.pixel_shuffle
+pixel_unshuffle = resampling.pixel_unshuffle
+channel_shuffle = native_channel_shuffle = resampling.channel_shuffle
+unfold = pooling.unfold
+fold = pooling.fold
 
 
 # ------------------------------------------------------------------------------------------------------------- padding
@@ -124,13 +127,38 @@ def _check_circle(input: Tensor, pad: Sequence[int], dims: int) -> None:
 _CHECKS = {"reflect": _check_reflection, "replicate": _check_replication, "circular": _check_circle}
 
 # -------------------------------------------------------------------------------------------------------- interpolation
-# mode: the dimensions of input it is made for, and the operators by the number of spatial dimensions
-_NEAREST = {1: ops.upsample_nearest1d, 2: ops.upsample_nearest2d, 3: ops.upsample_nearest3d}
-_NEAREST_EXACT = {1: ops.upsample_nearest_exact1d, 2: ops.upsample_nearest_exact2d, 3: ops.upsample_nearest_exact3d}
-_LINEAR = {"linear": ops.upsample_linear1d, "bilinear": ops.upsample_bilinear2d, "trilinear": ops.upsample_trilinear3d}
 _NEEDED = {"linear": 3, "bilinear": 4, "trilinear": 5}
-_ALIGNABLE = ("linear", "bilinear", "bicubic", "trilinear")
+_ALIGNABLE = (*_NEEDED, "bicubic")
 _SMOOTHING = ("bilinear", "bicubic", "lanczos")
+
+
+def _without_corners(function: Callable) -> Callable:
+    return lambda input, size, align, scales: function(input, size, scales)
+
+
+def _without_scales(function: Callable) -> Callable:
+    return lambda input, size, align, scales: function(input, size)
+
+
+# (mode, dimensions of the input, whether it is smoothed): function of (input, output size, align_corners, scales)
+_RESIZE: dict[tuple[str, int, bool], Callable[..., Tensor]] = {
+    ("nearest", 3, False): _without_corners(resampling.upsample_nearest1d),
+    ("nearest", 4, False): _without_corners(resampling.upsample_nearest2d),
+    ("nearest", 5, False): _without_corners(resampling.upsample_nearest3d),
+    ("nearest-exact", 3, False): _without_corners(resampling.upsample_nearest_exact1d),
+    ("nearest-exact", 4, False): _without_corners(resampling.upsample_nearest_exact2d),
+    ("nearest-exact", 5, False): _without_corners(resampling.upsample_nearest_exact3d),
+    ("area", 3, False): _without_scales(pooling.adaptive_avg_pool1d),
+    ("area", 4, False): _without_scales(pooling.adaptive_avg_pool2d),
+    ("area", 5, False): _without_scales(pooling.adaptive_avg_pool3d),
+    ("linear", 3, False): resampling.upsample_linear1d,
+    ("bilinear", 4, False): resampling.upsample_bilinear2d,
+    ("trilinear", 5, False): resampling.upsample_trilinear3d,
+    ("bicubic", 4, False): resampling.upsample_bicubic2d,
+    ("bilinear", 4, True): resampling.upsample_bilinear2d_aa,
+    ("bicubic", 4, True): resampling.upsample_bicubic2d_aa,
+    ("lanczos", 4, True): resampling.upsample_lanczos2d_aa,
+}
 
 
 def interpolate(
@@ -161,31 +189,15 @@ def interpolate(
         )
     if mode == "lanczos" and not antialias:
         raise ValueError("Lanczos mode requires antialias=True")
-    spatial = ndim - 2
-    if ndim in (3, 4, 5):
-        if mode == "nearest":
-            return _NEAREST[spatial](input, output_size, scales)
-        if mode == "nearest-exact":
-            return _NEAREST_EXACT[spatial](input, output_size, scales)
-        if mode == "area":
-            return _AREA[spatial](input, output_size)
-        if mode in _LINEAR:
-            if ndim != _NEEDED[mode]:
-                raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_NEEDED[mode]}D input")
-            if antialias:
-                return _resize_smoothly(input, output_size, scales, "bilinear", bool(align_corners))
-            return _LINEAR[mode](input, output_size, bool(align_corners), scales)
-        if ndim == 4 and mode in ("bicubic", "lanczos"):
-            if antialias:
-                return _resize_smoothly(input, output_size, scales, mode, bool(align_corners))
-            return ops.upsample_bicubic2d(input, output_size, bool(align_corners), scales)
+    resize = _RESIZE.get((mode, ndim, antialias))
+    if resize is not None:
+        return resize(input, output_size, bool(align_corners), scales)
+    if mode in _NEEDED and ndim in (3, 4, 5):
+        raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_NEEDED[mode]}D input")
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | linear | "
         f"bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
     )
-
-
-_AREA = {1: ops.adaptive_avg_pool1d, 2: ops.adaptive_avg_pool2d, 3: ops.adaptive_avg_pool3d}
 
 
 def _per_dimension(value: Any, sizes: list[int], whose: str, what: str, of: str, letter: str) -> list[Any]:
@@ -230,69 +242,6 @@ def _is_integer(value: Any) -> bool:
     if isinstance(value, Tensor):
         return not (value.is_floating_point() or value.is_complex() or value.dtype is torch.bool)
     return isinstance(value, int) or hasattr(value, "__index__")
-
-
-# Resampling with a kernel that widens when it shrinks the image, as Pillow does: a matrix per axis.
-def _triangle(x: float) -> float:
-    return max(0.0, 1.0 - abs(x))
-
-
-def _cubic(x: float, a: float = -0.5) -> float:
-    x = abs(x)
-    if x < 1.0:
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-    return (((x - 5.0) * x + 8.0) * x - 4.0) * a if x < 2.0 else 0.0
-
-
-def _lanczos(x: float) -> float:
-    if x == 0.0:
-        return 1.0
-    if abs(x) >= 3.0:
-        return 0.0
-    angle = math.pi * x
-    return 3.0 * math.sin(angle) * math.sin(angle / 3.0) / (angle * angle)
-
-
-_KERNELS = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0), "lanczos": (_lanczos, 3.0)}
-
-
-def _resampling_matrix(length: int, length_out: int, scale: float | None, mode: str, align: bool) -> list[list[float]]:
-    """Row i holds the weights with which the values of an axis make up value i of the resized axis."""
-    kernel, support = _KERNELS[mode]
-    if align:
-        step = (length - 1) / (length_out - 1) if length_out > 1 else 0.0
-    else:
-        step = 1.0 / scale if scale is not None and scale > 0 else length / length_out
-    widening = max(step, 1.0)
-    reach = support * widening
-    matrix = []
-    for i in range(length_out):
-        center = step * (i + 0.5)
-        first = max(int(center - reach + 0.5), 0)
-        last = min(int(center + reach + 0.5), length)
-        weights = [kernel((j - center + 0.5) / widening) for j in range(first, last)]
-        total = sum(weights) or 1.0
-        matrix.append([0.0] * first + [weight / total for weight in weights] + [0.0] * (length - last))
-    return matrix
-
-
-def _resize_smoothly(
-    input: Tensor, output_size: list[int], scales: list[float | None], mode: str, align: bool
-) -> Tensor:
-    if min(output_size) < 1 or 0 in input.shape[2:]:
-        raise RuntimeError(
-            "Input and output sizes should be greater than 0, but got input "
-            f"(H: {input.size(2)}, W: {input.size(3)}) output (H: {output_size[0]}, W: {output_size[1]})"
-        )
-    dtype = input.dtype if input.is_floating_point() else torch.float32
-    rows, columns = (
-        torch.tensor(_resampling_matrix(length, length_out, scale, mode, align), dtype=dtype, device=input.device)
-        for length, length_out, scale in zip(input.shape[2:], output_size, scales)
-    )
-    result = rows @ (input.to(dtype) @ columns.mT)
-    if input.dtype is torch.uint8:
-        return result.round().clamp(0, 255).to(torch.uint8)
-    return result
 
 
 def _deprecated(name: str) -> None:
@@ -361,7 +310,7 @@ def grid_sample(
             f"but got: '{padding_mode}'"
         )
     aligned = _aligned(align_corners)
-    return ops.grid_sample(input, grid, mode, padding_mode, aligned)
+    return grids.grid_sample(input, grid, mode, padding_mode, aligned)
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
@@ -393,55 +342,4 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     elif min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
-    return ops.affine_grid(theta, size, aligned)
-
-
-# -------------------------------------------------------------------------------------------------------------- blocks
-def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """The blocks under a sliding window as columns: (N, C, H, W) gives (N, C * window, number of windows).
-
-    >>> unfold(torch.arange(4.0).reshape(1, 1, 2, 2), (1, 2))
-    tensor([[[0., 2.],
-             [1., 3.]]])
-    """
-    return ops.unfold(input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
-
-
-def fold(
-    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Tensor:
-    """The image whose blocks `unfold` would give, values of overlapping blocks added.
-
-    >>> fold(torch.tensor([[[0.0, 2.0], [1.0, 3.0]]]), (2, 2), (1, 2))
-    tensor([[[[0., 1.],
-              [2., 3.]]]])
-    """
-    return ops.fold(input, _pair(output_size), _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
-
-
-def _pair(value: Any) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """`input` (N, C, ...) with its channels dealt out: groups of C / groups become interleaved.
-
-    >>> channel_shuffle(torch.arange(4.0).reshape(1, 4, 1), 2).flatten()
-    tensor([0., 2., 1., 3.])
-    """
-    if input.dim() < 3:
-        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
-    if groups < 1:
-        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
-    channels = input.size(1)
-    if channels % groups:
-        raise RuntimeError(
-            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
-        )
-    if input.numel() == 0:
-        return input.view(input.shape)
-    grouped = input.reshape(input.size(0), groups, channels // groups, *input.shape[2:])
-    return grouped.transpose(1, 2).contiguous().reshape(input.shape)
-
-
-native_channel_shuffle = channel_shuffle
+    return grids.affine_grid(theta, size, aligned)
