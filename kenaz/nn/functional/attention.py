@@ -11,7 +11,74 @@ from ..._api import Tensor
 from ...ops import network
 from .dropouts import dropout
 
-scaled_dot_product_attention = network.scaled_dot_product_attention
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(query @ key.mT * scale + attn_mask) @ value, with scale 1 / sqrt(width) unless given.
+
+    A boolean mask says where to look. `enable_gqa` repeats heads of key and value until they are as many as the query's.
+
+    >>> scaled_dot_product_attention(torch.zeros(1, 1, 2), torch.zeros(1, 2, 2), torch.eye(2)[None])
+    tensor([[[0.5000, 0.5000]]])
+    """
+    _check_attention(query, key, value, attn_mask, is_causal)
+    if enable_gqa and query.size(-3) != key.size(-3):
+        repeats = query.size(-3) // key.size(-3)
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    scores = (query * (1 / math.sqrt(query.size(-1)) if scale is None else scale)) @ key.transpose(-2, -1)
+    if is_causal:
+        visible = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
+        scores = scores.masked_fill(~visible, -math.inf)
+    elif attn_mask is not None and attn_mask.dtype is torch.bool:
+        scores = scores.masked_fill(~attn_mask, -math.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask.to(scores.dtype)
+    weights = scores.softmax(-1)
+    if attn_mask is not None:
+        # who may look at nothing gets zeros, not the nan of a softmax over nothing
+        weights = weights.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
+    if dropout_p > 0.0:
+        weights = network.dropout(weights, dropout_p, True)
+    return weights @ value
+
+
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> None:
+    if not query.dtype == key.dtype == value.dtype:
+        names = [_C_NAMES.get(str(x.dtype)[6:], str(x.dtype)[6:]) for x in (query, key, value)]
+        raise RuntimeError(
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{names[0]} key.dtype: {names[1]} and value.dtype: {names[2]} instead."
+        )
+    if min(query.dim(), key.dim(), value.dim()) < 2:
+        raise RuntimeError(
+            "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
+            f"{query.dim()} key.dim: {key.dim()} and value.dim: {value.dim()} instead."
+        )
+    if mask is None:
+        return
+    if is_causal:
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    if mask.dtype not in (torch.bool, torch.float32, query.dtype):
+        names = [_C_NAMES.get(str(x.dtype)[6:], str(x.dtype)[6:]) for x in (mask, query)]
+        raise RuntimeError(
+            "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
+            f"{names[0]} and  query.dtype: {names[1]} instead."
+        )
+
+
+# what messages of PyTorch's C++ side call dtypes
+_C_NAMES = {
+    "float32": "float", "float64": "double", "int64": "long int", "int32": "int", "uint8": "unsigned char",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "int8": "signed char", "int16": "short int",
+}  # fmt: skip
 
 
 def _canonical_mask(
