@@ -122,7 +122,7 @@ class OpBackward(BackwardNode):
         rule = self.op.grad
         if type(rule) is tuple:
             return tuple([
-                None if edge is None else one(g, y, *inputs, **attributes)
+                None if edge is None or one is None else one(g, y, *inputs, **attributes)
                 for one, edge in zip(rule, self.edges, strict=True)
             ])  # fmt: skip
         return rule(g, y, *inputs, **attributes)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
+import math
 from typing import Any
 
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import FLOAT, INT, dtype
 from .declare import (
-    FLOATING, SAME, TO_BOOL, binary, dunder, pointwise, same_size, unary,
+    FLOATING, SAME, TO_BOOL, TO_REAL, binary, dunder, pointwise, same_size, unary,
 )  # fmt: skip
 from .creation import full
-from .record import NUMBERS, apply, assign, composite, method, number, public, write_out
+from .record import REGISTRY, assign, composite, method, number, public, write_out
 
 
 def conj(x: Any) -> Any:
@@ -134,10 +136,6 @@ remainder = binary("remainder", SAME, lambda xp, a, b: xp.remainder_as_c(a, b), 
 fmod = binary("fmod", SAME, lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
 
 
-def floor_ratio(a: Any, b: Any) -> Any:
-    return div(a, b, rounding_mode="floor")
-
-
 # ----------------------------------------------------------------------------------------------------------- comparisons
 def _compare(name: str, body: Any, aliases: tuple = ()) -> Any:
     return binary(name, TO_BOOL, body, aliases=aliases)
@@ -150,35 +148,380 @@ le = _compare("le", lambda xp, a, b: a <= b, ("less_equal",))
 gt = _compare("gt", lambda xp, a, b: a > b, ("greater",))
 ge = _compare("ge", lambda xp, a, b: a >= b, ("greater_equal",))
 
-# ------------------------------------------------------------------------------------------------------ unary functions
-neg = unary("neg", SAME, lambda xp, x: -x, grad=lambda g, y, _x: -g, aliases=("negative",))
-exp = unary("exp", FLOATING, lambda xp, x: xp.exp(x), grad=lambda g, y, _x: g * conj(y))
-log = unary("log", FLOATING, lambda xp, x: xp.log(x), grad=lambda g, y, x: g / conj(x))
-sqrt = unary("sqrt", FLOATING, lambda xp, x: xp.sqrt(x), grad=lambda g, y, _x: g / (conj(y) * 2))
-tanh = unary("tanh", FLOATING, lambda xp, x: xp.tanh(x), grad=lambda g, y, _x: g * conj(1 - y * y))
-sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), grad=lambda g, y, _x: g * conj(y * (1 - y)))
-
-# -------------------------------------------------------------------------------------------------- selection by a mask
-where_op = None
 
 
-def _where_kind(d: dtype) -> tuple[dtype, dtype]:
+def floor_ratio(a: Any, b: Any) -> Any:
+    return div(a, b, rounding_mode="floor")
+
+
+# ------------------------------------------------------------------------------------------------------ the operators of Python
+def _negative(d: dtype) -> tuple[dtype, dtype]:
+    if d is dtypes.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "`logical_not()` operator instead."
+        )
     return d, d
 
 
+def _integral(name: str) -> Any:
+    def kind(d: dtype) -> tuple[dtype, dtype]:
+        if d.kind > INT:
+            raise RuntimeError(f'"{name}_cpu" not implemented for \'{dtypes.scalar_name(d)}\'')
+        return d, d
+
+    return kind
+
+
+neg = unary("neg", _negative, lambda xp, x: -x, grad=lambda g, y, _x: -g, aliases=("negative",))
+bitwise_not = unary("bitwise_not", _integral("bitwise_not"), lambda xp, x: ~x)
+bitwise_and = binary("bitwise_and", _integral("bitwise_and"), lambda xp, a, b: a & b)
+bitwise_or = binary("bitwise_or", _integral("bitwise_or"), lambda xp, a, b: a | b)
+bitwise_xor = binary("bitwise_xor", _integral("bitwise_xor"), lambda xp, a, b: a ^ b)
+bitwise_left_shift = binary("bitwise_left_shift", _integral("lshift"), lambda xp, a, b: a << b)
+bitwise_right_shift = binary("bitwise_right_shift", _integral("rshift"), lambda xp, a, b: a >> b)
+logical_and = binary("logical_and", TO_BOOL, lambda xp, a, b: xp.logical_and(a, b))
+logical_or = binary("logical_or", TO_BOOL, lambda xp, a, b: xp.logical_or(a, b))
+logical_xor = binary("logical_xor", TO_BOOL, lambda xp, a, b: xp.logical_xor(a, b))
+logical_not = unary("logical_not", TO_BOOL, lambda xp, x: xp.logical_not(x))
+
 for _op, _names in {
     "add": ("__add__", "__radd__"), "sub": ("__sub__", "__rsub__"), "mul": ("__mul__", "__rmul__"),
-    "div": ("__truediv__", "__rtruediv__"), "pow": ("__pow__", "__rpow__"),
+    "div": ("__truediv__", "__rtruediv__"), "pow": ("__pow__", "__rpow__"), "remainder": ("__mod__", "__rmod__"),
+    "floor_divide": ("__floordiv__", "__rfloordiv__"), "bitwise_and": ("__and__", "__rand__"),
+    "bitwise_or": ("__or__", "__ror__"), "bitwise_xor": ("__xor__", "__rxor__"),
+    "bitwise_left_shift": ("__lshift__", "__rlshift__"), "bitwise_right_shift": ("__rshift__", "__rrshift__"),
 }.items():  # fmt: skip
-    from .record import REGISTRY
-
     method(_names[0], dunder(REGISTRY[_op]))
     method(_names[1], dunder(REGISTRY[_op], reverse=True))
-for _op, _name in {"eq": "__eq__", "ne": "__ne__", "lt": "__lt__", "le": "__le__", "gt": "__gt__", "ge": "__ge__"}.items():
-    method(_name, dunder(REGISTRY[_op]))
+    method(_names[0].replace("__", "__i", 1), getattr(Tensor, _op + "_"))
+for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
+    method(f"__{_op}__", dunder(REGISTRY[_op]))
 method("__neg__", neg)
-for _op in ("add", "sub", "mul", "div", "pow"):
-    _name = "truediv" if _op == "div" else _op
-    method(f"__i{_name}__", getattr(Tensor, _op + "_"))
+method("__invert__", bitwise_not)
+method("__pos__", lambda self: self)
 
-assert FLOAT and NUMBERS and apply and composite and pointwise and write_out
+# ----------------------------------------------------------------------------------------------------- rounding and signs
+_zero_grad = lambda g, y, _x: g * 0  # noqa: E731  flat almost everywhere
+
+
+def sgn_like(x: Tensor) -> Tensor:
+    """x / |x|, zero at zero."""
+    return x.sgn() if x.dtype.is_complex else x.sign()
+
+
+abs = unary("abs", TO_REAL, lambda xp, x: xp.abs(x), grad=lambda g, y, x: g * sgn_like(x), aliases=("absolute",))
+sign = unary("sign", SAME, lambda xp, x: xp.sign(x), grad=_zero_grad)
+sgn = unary("sgn", SAME, lambda xp, x: xp.where(x == 0, x, x / xp.where(x == 0, 1, xp.abs(x))) if x.dtype.kind == "c" else xp.sign(x),
+            grad=lambda g, y, x: _sgn_grad(g, y, x))  # fmt: skip
+
+
+def _sgn_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    if not x.dtype.is_complex:
+        return g * 0
+    a = x.abs()
+    return ((g - (g.conj() * y).real * y) / a).masked_fill(a == 0, 0)  # only the part across x remains
+
+
+floor = unary("floor", SAME, lambda xp, x: xp.floor(x).astype(x.dtype), grad=_zero_grad)
+ceil = unary("ceil", SAME, lambda xp, x: xp.ceil(x).astype(x.dtype), grad=_zero_grad)
+trunc = unary("trunc", SAME, lambda xp, x: xp.trunc(x).astype(x.dtype), grad=_zero_grad, aliases=("fix",))
+frac = unary("frac", SAME, lambda xp, x: x - xp.trunc(x), grad=lambda g, y, _x: g)
+signbit = unary("signbit", TO_BOOL, lambda xp, x: xp.signbit(x) if x.dtype.kind == "f" else x < 0, inplace=False)
+isnan = unary("isnan", TO_BOOL, lambda xp, x: x != x, inplace=False)
+isinf = unary("isinf", TO_BOOL, lambda xp, x: xp.isinf(x), inplace=False)
+isfinite = unary("isfinite", TO_BOOL, lambda xp, x: xp.isfinite(x), inplace=False)
+isposinf = unary("isposinf", TO_BOOL, lambda xp, x: x == xp.inf, inplace=False)
+isneginf = unary("isneginf", TO_BOOL, lambda xp, x: x == -xp.inf, inplace=False)
+isreal = unary("isreal", TO_BOOL, lambda xp, x: xp.imag(x) == 0, inplace=False)
+positive = unary("positive", SAME, lambda xp, x: +x, grad=lambda g, y, _x: g, inplace=False)
+
+
+@pointwise(SAME, grad=_zero_grad and (lambda g, y, _x, decimals: g * 0), name="round")
+def _round(xp: Any, x: Any, decimals: int = 0) -> Any:
+    """x to the nearest integer (halves to even), or to `decimals` digits after the point."""
+    if x.dtype.kind in "iub":
+        return x
+    if decimals == 0:
+        return xp.rint(x)
+    scale = x.dtype.type(10.0 ** builtins.abs(decimals))
+    return xp.rint(x * scale) / scale if decimals > 0 else xp.rint(x / scale) * scale
+
+
+# ------------------------------------------------------------------------------------------- elementary functions
+# fmt: off
+exp = unary("exp", FLOATING, lambda xp, x: xp.exp(x), grad=lambda g, y, _x: g * conj(y))
+exp2 = unary("exp2", FLOATING, lambda xp, x: xp.exp2(x), grad=lambda g, y, _x: g * conj(y) * math.log(2))
+expm1 = unary("expm1", FLOATING, lambda xp, x: xp.expm1(x), grad=lambda g, y, _x: g * (conj(y) + 1))
+log = unary("log", FLOATING, lambda xp, x: xp.log(x), grad=lambda g, y, x: g / conj(x))
+log2 = unary("log2", FLOATING, lambda xp, x: xp.log2(x), grad=lambda g, y, x: g / (conj(x) * math.log(2)))
+log10 = unary("log10", FLOATING, lambda xp, x: xp.log10(x), grad=lambda g, y, x: g / (conj(x) * math.log(10)))
+log1p = unary("log1p", FLOATING, lambda xp, x: xp.log1p(x), grad=lambda g, y, x: g / (conj(x) + 1))
+sqrt = unary("sqrt", FLOATING, lambda xp, x: xp.sqrt(x), grad=lambda g, y, _x: g / (conj(y) * 2))
+rsqrt = unary("rsqrt", FLOATING, lambda xp, x: 1 / xp.sqrt(x), grad=lambda g, y, _x: g * conj(y * y * y) * -0.5)
+square = unary("square", SAME, lambda xp, x: xp.square(x) if x.dtype.kind != "b" else x, grad=lambda g, y, x: g * conj(x * 2), grad_name="PowBackward0")
+reciprocal = unary("reciprocal", FLOATING, lambda xp, x: 1 / x, grad=lambda g, y, _x: -g * conj(y * y))
+sin = unary("sin", FLOATING, lambda xp, x: xp.sin(x), grad=lambda g, y, x: g * conj(x.cos()))
+cos = unary("cos", FLOATING, lambda xp, x: xp.cos(x), grad=lambda g, y, x: -g * conj(x.sin()))
+tan = unary("tan", FLOATING, lambda xp, x: xp.tan(x), grad=lambda g, y, _x: g * conj(1 + y * y))
+asin = unary("asin", FLOATING, lambda xp, x: xp.arcsin(x), grad=lambda g, y, x: g * conj((1 - x * x).rsqrt()), aliases=("arcsin",))
+acos = unary("acos", FLOATING, lambda xp, x: xp.arccos(x), grad=lambda g, y, x: -g * conj((1 - x * x).rsqrt()), aliases=("arccos",))
+atan = unary("atan", FLOATING, lambda xp, x: xp.arctan(x), grad=lambda g, y, x: g / conj(x * x + 1), aliases=("arctan",))
+sinh = unary("sinh", FLOATING, lambda xp, x: xp.sinh(x), grad=lambda g, y, x: g * conj(x.cosh()))
+cosh = unary("cosh", FLOATING, lambda xp, x: xp.cosh(x), grad=lambda g, y, x: g * conj(x.sinh()))
+tanh = unary("tanh", FLOATING, lambda xp, x: xp.tanh(x), grad=lambda g, y, _x: g * conj(1 - y * y))
+asinh = unary("asinh", FLOATING, lambda xp, x: xp.arcsinh(x), grad=lambda g, y, x: g * conj((x * x + 1).rsqrt()), aliases=("arcsinh",))
+acosh = unary("acosh", FLOATING, lambda xp, x: xp.arccosh(x), grad=lambda g, y, x: g * conj(1 / ((x - 1).sqrt() * (x + 1).sqrt())), aliases=("arccosh",))
+atanh = unary("atanh", FLOATING, lambda xp, x: xp.arctanh(x), grad=lambda g, y, x: g / conj(1 - x * x), aliases=("arctanh",))
+sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), grad=lambda g, y, _x: g * conj(y * (1 - y)), )
+deg2rad = unary("deg2rad", FLOATING, lambda xp, x: x * (math.pi / 180), grad=lambda g, y, _x: g * (math.pi / 180))
+rad2deg = unary("rad2deg", FLOATING, lambda xp, x: x * (180 / math.pi), grad=lambda g, y, _x: g * (180 / math.pi))
+angle = unary("angle", lambda d: FLOATING(d)[:1] + (FLOATING(d)[0].to_real(),), lambda xp, x: xp.where(x != x, x, xp.angle(x)) if x.dtype.kind == "f" else xp.angle(x),
+              grad=lambda g, y, x: _angle_grad(g, x), inplace=False)
+erf = unary("erf", FLOATING, lambda xp, x: xp.erf(x), grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
+erfc = unary("erfc", FLOATING, lambda xp, x: xp.erfc(x), grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
+erfinv = unary("erfinv", FLOATING, lambda xp, x: xp.erfinv(x), grad=lambda g, y, _x: g * (math.sqrt(math.pi) / 2) * (y * y).exp())
+lgamma = unary("lgamma", FLOATING, lambda xp, x: xp.lgamma(x), grad=lambda g, y, x: g * x.digamma())
+digamma = unary("digamma", FLOATING, lambda xp, x: xp.digamma(x), grad=lambda g, y, x: g * polygamma(1, x))
+i0 = unary("i0", FLOATING, lambda xp, x: xp.i0(x))
+sinc = unary("sinc", FLOATING, lambda xp, x: xp.sinc(x), grad=lambda g, y, x: g * (((x * math.pi).cos() - y) / x).masked_fill(x == 0, 0))
+# fmt: on
+
+
+def _angle_grad(g: Tensor, x: Tensor) -> Tensor:
+    if not x.dtype.is_complex:
+        return g * 0
+    return g * (x * 1j / (x.abs() ** 2)).masked_fill(x == 0, 0)
+
+
+@pointwise(FLOATING, tensor=False, torch=False, inplace=False, name="polygamma", grad=lambda g, y, x, n: g * polygamma(n + 1, x))
+def _polygamma(xp: Any, x: Any, n: int = 0) -> Any:
+    """The n-th derivative of digamma."""
+    return xp.polygamma(n, x)
+
+
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of the digamma function."""
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    result = digamma(input) if n == 0 else _polygamma(input, n)
+    return result if out is None else write_out(result, out, "polygamma")
+
+
+public(polygamma)
+method("polygamma", lambda self, n: polygamma(n, self))
+
+
+@pointwise(FLOATING, grad=lambda g, y, x, eps: _logit_grad(g, x, eps))
+def logit(xp: Any, x: Any, eps: Any = None) -> Any:
+    """log(x / (1 - x)), x clamped to [eps, 1 - eps] first where eps is given."""
+    if eps is not None:
+        x = xp.clip(x, x.dtype.type(eps), x.dtype.type(1 - eps))
+    return xp.log(x / (1 - x))
+
+
+def _logit_grad(g: Tensor, x: Tensor, eps: Any) -> Tensor:
+    d = g / (x * (1 - x))
+    return d if eps is None else d.masked_fill((x < eps) | (x > 1 - eps), 0)
+
+
+@pointwise(FLOATING, grad=lambda g, y, x, p: g * sum_of_shifted_digammas(x, p))
+def mvlgamma(xp: Any, x: Any, p: int = 1) -> Any:
+    """The multivariate log-gamma function of dimension p."""
+    total = p * (p - 1) / 4 * math.log(math.pi)
+    for i in range(p):
+        total = total + xp.lgamma(x - i / 2)
+    return total
+
+
+def sum_of_shifted_digammas(x: Tensor, p: int) -> Tensor:
+    total = x.digamma()
+    for i in range(1, p):
+        total = total + (x - i / 2).digamma()
+    return total
+
+
+# --------------------------------------------------------------------------------------------------------- two arguments
+def _winner(name: str, body: Any, first: Any, aliases: tuple = ()) -> Any:
+    """max or min of two: the gradient goes to the winner, in halves where they are equal."""
+    return binary(name, SAME, body, inplace=False, aliases=aliases, grad=(
+        lambda g, y, a, b: _split_tie(g, a, b, first), lambda g, y, a, b: _split_tie(g, b, a, first)))  # fmt: skip
+
+
+def _split_tie(g: Tensor, a: Tensor, b: Any, first: Any) -> Tensor:
+    half = (g / 2).masked_fill(a != b, 0)
+    return g.masked_fill(~first(a, b), 0) + half
+
+
+maximum = _winner("maximum", lambda xp, a, b: xp.maximum(a, b), lambda a, b: a > b)
+minimum = _winner("minimum", lambda xp, a, b: xp.minimum(a, b), lambda a, b: a < b)
+_fgrads = lambda better: (  # noqa: E731
+    lambda g, y, a, b: g.masked_fill(~(better(a, b) | (b != b)), 0), lambda g, y, a, b: g.masked_fill(better(a, b) | (b != b), 0)
+)  # fmt: skip
+fmax = binary("fmax", SAME, lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b))
+fmin = binary("fmin", SAME, lambda xp, a, b: xp.fmin(a, b), inplace=False, grad=_fgrads(lambda a, b: a <= b))
+atan2 = binary("atan2", FLOATING, lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
+    lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))))  # fmt: skip
+hypot = binary("hypot", SAME, lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)))
+logaddexp = binary("logaddexp", SAME, lambda xp, a, b: xp.logaddexp(a, b), inplace=False, grad=(
+    lambda g, y, a, b: g * (a - y).exp(), lambda g, y, a, b: g * (b - y).exp()))  # fmt: skip
+logaddexp2 = binary("logaddexp2", SAME, lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
+    lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()))  # fmt: skip
+copysign = binary("copysign", FLOATING, lambda xp, a, b: xp.copysign(a, b), grad=(
+    lambda g, y, a, b: g * (y / a).masked_fill(a == 0, 0), lambda g, y, _a, _b: g * 0))  # fmt: skip
+nextafter = binary("nextafter", SAME, lambda xp, a, b: xp.nextafter(a, b))
+heaviside = binary("heaviside", SAME, lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype))
+gcd = binary("gcd", SAME, lambda xp, a, b: xp.gcd(a, b))
+lcm = binary("lcm", SAME, lambda xp, a, b: xp.lcm(a, b))
+ldexp = binary("ldexp", FLOATING, lambda xp, a, b: a * xp.exp2(b), grad=(
+    lambda g, y, a, b: g * (b * 0.0 + 2.0) ** b, lambda g, y, a, b: g * y * math.log(2)))  # fmt: skip
+float_power_op = binary("float_power_op", lambda d: (_double(d), _double(d)), lambda xp, a, b: xp.power(a, b), torch=False, tensor=False, grad=(
+    lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)))  # fmt: skip
+xlogy = binary("xlogy", FLOATING, lambda xp, a, b: xp.where((a == 0) & (b == b), xp.zeros_like(xp.asarray(a)), a * xp.log(b)), grad=(
+    lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b))  # fmt: skip
+
+
+def _double(d: dtype) -> dtype:
+    return dtypes.complex128 if d.is_complex else dtypes.float64
+
+
+def _log(x: Any) -> Any:
+    return x.log() if isinstance(x, Tensor) else full((), x).log()
+
+
+@composite()
+def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """input to the power of exponent in float64 (complex128 where either is complex)."""
+    result = float_power_op(input, exponent)
+    return result if out is None else write_out(result, out, "float_power")
+
+
+method("float_power_", lambda self, exponent: assign(self, float_power(self, exponent)))
+
+
+@composite()
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha input."""
+    return sub(other, input if alpha == 1 else input * alpha)
+
+
+# --------------------------------------------------------------------------------------------------------- limits and mixes
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """x limited to [min, max]; either may be a number, a tensor, or None."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        result = input if min is None else _clamp_min(input, min)
+        result = result if max is None else _clamp_max(result, max)
+    elif max is None:
+        result = _clamp_min(input, number(min))
+    elif min is None:
+        result = _clamp_max(input, number(max))
+    else:
+        result = _clamp(input, number(min), number(max))
+    return result if out is None else write_out(result, out, "clamp")
+
+
+_clamp = pointwise(SAME, name="clamp", torch=False, tensor=False, grad=(
+    lambda g, y, x, low, high: g.masked_fill(~((x >= low) & (x <= high)), 0),
+    lambda g, y, *r: None, lambda g, y, *r: None))(lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high))  # fmt: skip
+_clamp_min = binary("clamp_min", SAME, lambda xp, a, b: xp.maximum(a, b), grad=(
+    lambda g, y, a, b: g.masked_fill(a < b, 0), lambda g, y, a, b: g.masked_fill(a >= b, 0)), grad_name="ClampMinBackward0")  # fmt: skip
+_clamp_max = binary("clamp_max", SAME, lambda xp, a, b: xp.minimum(a, b), grad=(
+    lambda g, y, a, b: g.masked_fill(a > b, 0), lambda g, y, a, b: g.masked_fill(a <= b, 0)), grad_name="ClampMaxBackward0")  # fmt: skip
+
+
+def _clamp_inplace(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    return assign(self, same_size(self, clamp(self, min, max)))
+
+
+for _n in ("clamp", "clip"):
+    public(clamp, _n)
+    method(_n, clamp)
+    method(_n + "_", _clamp_inplace)
+    public(_clamp_inplace, _n + "_")
+
+_lerp = pointwise(SAME, name="lerp", torch=False, tensor=False, grad=(
+    lambda g, y, a, b, w: g * conj(1 - w), lambda g, y, a, b, w: g * conj(w), lambda g, y, a, b, w: g * conj(b - a)))(
+    lambda xp, a, b, w: xp.where(xp.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w)))  # fmt: skip
+
+
+@composite()
+def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    """input + weight (end - input)."""
+    if end.dtype is not input.dtype:
+        raise RuntimeError(f"expected dtype {_word(input)} for `end` but got dtype {_word(end)}")
+    result = _lerp(input, end, weight)
+    return result if out is None else write_out(result, out, "lerp")
+
+
+def _word(x: Tensor) -> str:
+    from .products import _cpp
+
+    return _cpp(x.dtype)
+
+
+def _three(name: str, body: Any, grads: Any) -> Any:
+    kernel = pointwise(SAME, name=name, torch=False, tensor=False, grad=grads)(body)
+
+    def function(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+        if name == "addcdiv" and isinstance(tensor1, Tensor) and tensor1.dtype.kind <= INT and tensor2.dtype.kind <= INT:
+            raise RuntimeError(
+                "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+                "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+                "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+                "for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / "
+                "tensor2), for all dtypes."
+            )
+        result = kernel(input, tensor1, tensor2, number(value))
+        return result if out is None else write_out(result, out, name)
+
+    def inplace(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+        return assign(self, same_size(self, function(self, tensor1, tensor2, value=value)))
+
+    function.__name__, inplace.__name__ = name, name + "_"
+    public(function)
+    method(name, function)
+    method(name + "_", inplace)
+    return function
+
+
+addcmul = _three("addcmul", lambda xp, x, a, b, v: x + v * a * b, (
+    lambda g, y, x, a, b, v: g, lambda g, y, x, a, b, v: g * conj(b * v), lambda g, y, x, a, b, v: g * conj(a * v), None))  # fmt: skip
+addcdiv = _three("addcdiv", lambda xp, x, a, b, v: x + v * (a / b), (
+    lambda g, y, x, a, b, v: g, lambda g, y, x, a, b, v: g * conj(v / b), lambda g, y, x, a, b, v: -g * conj(v * a / (b * b)), None))  # fmt: skip
+
+
+@pointwise(SAME, grad=lambda g, y, x, nan, posinf, neginf: g * isfinite(x))
+def nan_to_num(xp: Any, x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """x with nan and infinities replaced (by 0 and the largest and smallest numbers unless said)."""
+    if x.dtype.kind in "iub":
+        return x
+    return xp.nan_to_num(x, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+
+
+@composite()
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """Whether |input - other| <= atol + rtol |other|, elementwise."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{dtypes.scalar_name(input.dtype)} did not match {dtypes.scalar_name(other.dtype)}")
+    close = input == other
+    if equal_nan and input.dtype.kind >= FLOAT:
+        close = close | ((input != input) & (other != other))
+    if rtol == 0 and atol == 0:
+        return close
+    wide = other if other.dtype.kind >= FLOAT else other.to(dtypes.get_default_dtype())
+    error = (input - wide).abs()
+    return close | (isfinite(error) & (error <= atol + (rtol * wide).abs()))
+
+
+@composite()
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether |input - other| <= atol + rtol |other| everywhere."""
+    return builtins.bool(isclose(input, other, rtol, atol, equal_nan)._array().all())
+
+
+@composite()
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same size and the same elements."""
+    return input.shape == other.shape and builtins.bool((input == other)._array().all())
