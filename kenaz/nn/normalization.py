@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import _api as torch
 from .._api import Tensor
-from ..autograd import Function
+from ..ops.composed import composed
 from . import functional as F
 from . import init
 from .lazy import LazyModuleMixin
@@ -624,34 +624,26 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-class _CrossMapLRN(Function):
-    """Normalization over neighbouring channels as old networks were trained with it, forward and backward.
+def _cross_map_scale(input: Tensor, size: int, alpha: float, k: float) -> Tensor:
+    reach, squares = (size - 1) // 2, input * input
+    sums = F.pad(squares, (0, 0, 0, 0, reach, reach)).unfold(1, 2 * reach + 1, 1).sum(-1)
+    # PyTorch's running sum never takes the first channel out again
+    kept = torch.arange(input.size(1), device=input.device) > reach
+    return k + alpha / size * (sums + squares[:, :1] * kept.to(input.dtype).view(-1, 1, 1))
 
-    PyTorch's running sum never takes the first channel out again, and the windows of its gradient lie elsewhere than
-    those of its forward: files trained with it expect both.
-    """
 
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-        reach, channels, squares = (size - 1) // 2, input.size(1), input * input
-        sums = F.pad(squares, (0, 0, 0, 0, reach, reach)).unfold(1, 2 * reach + 1, 1).sum(-1)
-        kept = torch.arange(channels, device=input.device) > reach
-        sums = sums + squares[:, :1] * kept.to(input.dtype).view(-1, 1, 1)
-        scale = k + alpha / size * sums
-        output = input * scale**-beta
-        ctx.save_for_backward(input, output, scale)
-        ctx.size, ctx.alpha, ctx.beta = size, alpha, beta
-        return output
+def _cross_map_grad(g: Tensor, y: Tensor, input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    scale = _cross_map_scale(input, size, alpha, k)
+    before = int(size - (size - 1) / 2)  # the windows of PyTorch's gradient lie elsewhere than those of its forward
+    ratio = F.pad(g * y / scale, (0, 0, 0, 0, before, max(size - 1 - before, 0)))
+    sums = ratio.unfold(1, size, 1).sum(-1)[:, : input.size(1)]
+    return g * scale**-beta - 2 * alpha * beta / size * input * sums
 
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:  # type: ignore[override]
-        input, output, scale = ctx.saved_tensors
-        size = ctx.size
-        before = int(size - (size - 1) / 2)
-        ratio = F.pad(grad_output * output / scale, (0, 0, 0, 0, before, max(size - 1 - before, 0)))
-        sums = ratio.unfold(1, size, 1).sum(-1)[:, : input.size(1)]
-        factor = 2 * ctx.alpha * ctx.beta / size
-        return grad_output * scale**-ctx.beta - factor * input * sums, None, None, None, None
+
+@composed(_cross_map_grad, "CrossMapLRN2dBackward")
+def _cross_map_lrn(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Normalization over neighbouring channels as old networks were trained with it, forward and backward."""
+    return input * _cross_map_scale(input, size, alpha, k) ** -beta
 
 
 class CrossMapLRN2d(Module):
@@ -676,7 +668,7 @@ class CrossMapLRN2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        return _CrossMapLRN.apply(input, self.size, self.alpha, self.beta, self.k)
+        return _cross_map_lrn(input, size=self.size, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

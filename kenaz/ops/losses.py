@@ -10,51 +10,34 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
-from ..autograd.backward import attach
-from ..autograd.modes import no_grad, state
 from ..core.dtype import scalar_name
-from ..graph.node import Op
 from . import activation
-from .record import requires_grad
+from .composed import composed
 
 _REDUCTIONS = ("none", "mean", "sum")
 
 
 def loss(grad: Callable, grad_name: str | None = None) -> Callable:
-    """Decorate the elementwise body of a loss, `body(*tensors, **attributes)`, which may be None among the tensors.
+    """Decorate the elementwise body of a loss; the function made of it takes `reduction` too.
 
-    The function made of it takes `reduction` too. `grad` gets the gradient already spread over the elements.
+    `grad(g, *tensors, **attributes)` gets the gradient already spread over the elements.
     """
 
     def enter(body: Callable) -> Callable:
-        name = body.__name__
-
         def rule(g: Tensor, y: Any, input: Tensor, *others: Any, reduction: str, **attributes: Any) -> tuple:
             if reduction == "mean":
                 g = g / max(input.numel(), 1)
             return grad(g, input, *others, **attributes)
 
-        op = Op(name, "composite", _never, grad=rule, grad_name=grad_name)
-
-        def function(*tensors: Any, reduction: str = "mean", **attributes: Any) -> Tensor:
+        def reduced(*tensors: Any, reduction: str, **attributes: Any) -> Tensor:
             if reduction not in _REDUCTIONS:
                 raise ValueError(f"{reduction} is not a valid value for reduction")
-            if not (state.enabled and requires_grad(tensors)):
-                return _reduced(body(*tensors, **attributes), reduction)
-            with no_grad():
-                value = _reduced(body(*tensors, **attributes), reduction)
-            attach(op, value, tensors, {"reduction": reduction, **attributes})
-            return value
+            return _reduced(body(*tensors, **attributes), reduction)
 
-        function.__name__ = function.__qualname__ = name
-        function.__doc__ = body.__doc__
-        return function
+        reduced.__name__, reduced.__doc__ = body.__name__, body.__doc__
+        return composed(rule, grad_name)(reduced)
 
     return enter
-
-
-def _never(call: Any) -> Callable:
-    raise AssertionError("a composition is never run")
 
 
 def _reduced(value: Tensor, reduction: str) -> Tensor:

@@ -24,7 +24,7 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(query @ key.mT * scale + attn_mask) @ value, with scale 1 / sqrt(width) unless given.
 
-    A boolean mask says where to look. `enable_gqa` repeats heads of key and value until they are as many as the query's.
+    A boolean mask says where to look. `enable_gqa` repeats the heads of key and value to as many as the query's.
 
     >>> scaled_dot_product_attention(torch.zeros(1, 1, 2), torch.zeros(1, 2, 2), torch.eye(2)[None])
     tensor([[[0.5000, 0.5000]]])
