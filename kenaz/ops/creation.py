@@ -235,3 +235,140 @@ def _arange(xp: Any, start: Any, step: Any, out: Spec) -> Any:
 
 
 public(arange)
+
+
+def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
+    """A tensor of the same size filled with a number."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    return finish(_full(value, out=input._spec.like(dtype or input.dtype)), requires_grad)
+
+
+public(full_like)
+
+
+def _new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
+    options["dtype"] = options.get("dtype") or self.dtype
+    return full(size, fill_value, **options)
+
+
+def _new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+method("new_full", _new_full)
+method("new_tensor", _new_tensor)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Data as a tensor, sharing memory with tensors and arrays where the dtype stays."""
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or dtypes.of_numpy(data.dtype) is dtype):
+        return from_numpy(data)
+    return _copied(data, dtype)
+
+
+asarray = as_tensor
+public(as_tensor)
+public(as_tensor, "asarray")
+
+
+def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Ones on the diagonal, zeros elsewhere."""
+    for v, name in ((n, "n"), (m, "m")):
+        if v is not None and v < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {v}")
+    kind = (out.dtype if out is not None else dtypes.get_default_dtype()) if dtype is None else dtype
+    result = _eye(out=fresh((n, n if m is None else m), kind))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "eye")
+    return finish(result, requires_grad)
+
+
+@source(lambda out: out)
+def _eye(xp: Any, out: Spec) -> Any:
+    return xp.eye(*out.size, dtype=out.dtype.np)
+
+
+public(eye)
+
+
+def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """`steps` numbers from start to end, both included, at equal distances."""
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    kind = dtype or (dtypes.complex64 if complex in (type(start), type(end)) else dtypes.get_default_dtype())
+    result = Tensor._from_array(_spaced(start, end, int(steps), kind))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "linspace")
+    return finish(result, requires_grad)
+
+
+def _spaced(start: Any, end: Any, steps: int, kind: dtype) -> np.ndarray:
+    """The first half counts up from start, the second down from end, in the result's own precision, as PyTorch does."""
+    if steps == 1:
+        return np.array([start]).astype(kind.np)
+    work = kind.np.type if kind.kind >= 2 and kind not in dtypes.HALF else (np.float32 if kind in dtypes.HALF else np.float64)
+    a, b = work(start), work(end)
+    step = work((b - a) / work(steps - 1)) if steps else work(0)
+    i = np.arange(steps)
+    up, down = a + step * i.astype(np.dtype(work)), b - step * (steps - 1 - i).astype(np.dtype(work))
+    values = np.where(i < steps // 2, up, down)
+    return (np.trunc(values) if kind.kind < 2 else values).astype(kind.np)
+
+
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """base to the powers of `steps` numbers from start to end."""
+    kind = dtype or dtypes.get_default_dtype()
+    powers = _spaced(start, end, int(steps), dtypes.float64)
+    result = Tensor._from_array(np.power(float(base), powers).astype(kind.np))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "logspace")
+    return finish(result, requires_grad)
+
+
+public(linspace)
+public(logspace)
+
+
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """Cleared memory with the given strides."""
+    from ..core.shape import extent
+
+    kind = dtype or dtypes.get_default_dtype()
+    storage = Storage.of(np.zeros(extent(size, stride), kind.np))
+    return finish(Tensor._from_storage(storage, size, stride, 0, kind), requires_grad)
+
+
+public(empty_strided)
+
+
+def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:
+    """real + imag j."""
+    if real.dtype is not imag.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {dtypes.scalar_name(real.dtype)} but got scalar type "
+            f"{dtypes.scalar_name(imag.dtype)} for second argument"
+        )
+    if real.dtype not in (dtypes.float32, dtypes.float64):
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {dtypes.scalar_name(real.dtype)} and "
+            f"{dtypes.scalar_name(imag.dtype)}"
+        )
+    return real.to(real.dtype.to_complex()) + imag * 1j  # type: ignore[operator]
+
+
+def polar(abs: Tensor, angle: Tensor, *, out: Any = None) -> Tensor:
+    """abs (cos angle + j sin angle)."""
+    return complex(abs * angle.cos(), abs * angle.sin())  # type: ignore[operator, attr-defined]
+
+
+public(complex)
+public(polar)
