@@ -248,30 +248,8 @@ def _weight_rule(x: Spec, y: Spec, window: Window, groups: int) -> tuple:
     return (y.size[1], x.size[1] // groups, *window.kernel), x.dtype
 
 
-def _convolve_grad(g: Any, y: Any, x: Any, w: Any, bias: Any, window: Window, groups: int, needs: tuple) -> tuple:
-    of = {"window": window, "groups": groups}
-    return (
-        _transposed(g, w.conj(), None, **of) if needs[0] else None,
-        _weight_gradient(x.conj(), g, **of) if needs[1] else None,
-        _bias_gradient(g) if needs[2] else None,
-    )
-
-
-def _transposed_grad(g: Any, x: Any, y: Any, w: Any, bias: Any, window: Window, groups: int, needs: tuple) -> tuple:
-    of = {"window": window, "groups": groups}
-    return (
-        _convolve(g, w.conj(), None, **of) if needs[0] else None,
-        _weight_gradient(g, y.conj(), **of) if needs[1] else None,
-        _bias_gradient(g) if needs[2] else None,
-    )
-
-
-def _weight_grad(g: Any, w: Any, x: Any, y: Any, window: Window, groups: int, needs: tuple) -> tuple:
-    of = {"window": window, "groups": groups}
-    return (
-        _transposed(y, g.conj(), None, **of) if needs[0] else None,
-        _convolve(x.conj(), g, None, **of) if needs[1] else None,
-    )
+def _conj(x: Any) -> Any:
+    return x.conj() if x.dtype.is_complex else x
 
 
 def _bias_gradient(g: Any) -> Any:
@@ -283,12 +261,34 @@ def _conv_transposed(xp: Any, y: Any, w: Any, bias: Any, window: Window, groups:
     return result if bias is None else result + _as_rows(bias, len(window.size))
 
 
-_convolve = opaque(_convolve_rule, _convolve_grad, name="convolution")(conv)
+# a rule for each input, so that only what it reads is kept
+_convolve = opaque(
+    _convolve_rule,
+    (
+        lambda g, y, _x, w, _b, window, groups: _transposed(g, _conj(w), None, window=window, groups=groups),
+        lambda g, y, x, _w, _b, window, groups: _weight_gradient(_conj(x), g, window=window, groups=groups),
+        lambda g, y, _x, _w, _b, window, groups: _bias_gradient(g),
+    ),
+    name="convolution",
+)(conv)
 _transposed = opaque(
-    _transposed_rule, _transposed_grad, name="convolution_transposed", grad_name="ConvolutionBackward0"
+    _transposed_rule,
+    (
+        lambda g, x, _y, w, _b, window, groups: _convolve(g, _conj(w), None, window=window, groups=groups),
+        lambda g, x, y, _w, _b, window, groups: _weight_gradient(g, _conj(y), window=window, groups=groups),
+        lambda g, x, _y, _w, _b, window, groups: _bias_gradient(g),
+    ),
+    name="convolution_transposed",
+    grad_name="ConvolutionBackward0",
 )(_conv_transposed)
 _weight_gradient = opaque(
-    _weight_rule, _weight_grad, name="convolution_weight", grad_name="ConvolutionBackwardBackward0"
+    _weight_rule,
+    (
+        lambda g, w, _x, y, window, groups: _transposed(y, _conj(g), None, window=window, groups=groups),
+        lambda g, w, x, _y, window, groups: _convolve(_conj(x), g, None, window=window, groups=groups),
+    ),
+    name="convolution_weight",
+    grad_name="ConvolutionBackwardBackward0",
 )(conv_weight)
 
 
@@ -402,9 +402,9 @@ def _conv(
     one = x.ndim == axes + 1
     if one:
         input = input.unsqueeze(0)  # type: ignore[attr-defined]
-    padding = padding if type(padding) is str else as_ints(padding)
-    added = None if output_padding is None else as_ints(output_padding)
-    window = _window(input._spec, w, b, as_ints(stride), padding, as_ints(dilation), groups, added)
+    padding = padding if type(padding) is str else _filled(padding, axes)
+    added = None if output_padding is None else _filled(output_padding, axes)
+    window = _window(input._spec, w, b, _filled(stride, axes), padding, _filled(dilation, axes), groups, added)
     result = (_convolve if added is None else _transposed)(input, weight, bias, window=window, groups=groups)
     return result.squeeze(0) if one else result
 
@@ -416,6 +416,10 @@ _C_NAMES = {
     "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
     "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
 }  # fmt: skip
+
+
+def _filled(value: Any, axes: int) -> Ints:
+    return (value,) * axes if type(value) is int else as_ints(value)
 
 
 def _specs(name: str, input: Any, weight: Any, bias: Any) -> tuple[Spec, Spec, Spec | None]:

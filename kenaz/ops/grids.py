@@ -163,18 +163,16 @@ def _sample_rule(x: Spec, grid: Spec, **of: Any) -> tuple:
     return (*x.size[:2], *grid.size[1:-1]), x.dtype
 
 
-def _sample_grad(g: Any, y: Any, x: Any, grid: Any, mode: str, padding: str, align: bool, needs: tuple) -> tuple:
-    of = {"mode": mode, "padding": padding, "align": align}
-    return (
-        _sample_back(g, grid, size=x.shape[2:], **of) if needs[0] else None,
-        _sample_back_grid(g, x, grid, **of) if needs[1] else None,
-    )
-
-
 _sample = {
-    axes: opaque(_sample_rule, _sample_grad, name=f"grid_sampler_{axes}d", grad_name=f"GridSampler{axes}DBackward0")(
-        sample
-    )
+    axes: opaque(
+        _sample_rule,
+        (
+            lambda g, y, x, grid, **of: _sample_back(g, grid, size=x.shape[2:], **of),
+            lambda g, y, x, grid, **of: _sample_back_grid(g, x, grid, **of),
+        ),
+        name=f"grid_sampler_{axes}d",
+        grad_name=f"GridSampler{axes}DBackward0",
+    )(sample)
     for axes in (2, 3)
 }
 # linear in the image, whose gradient can be differentiated again; PyTorch differentiates the grid's no further either
