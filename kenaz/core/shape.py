@@ -42,6 +42,8 @@ class Size(tuple):
         return tuple.__new__(Size, tuple.__add__(self, other))
 
     def __radd__(self, other: Any) -> Size:
+        if not isinstance(other, tuple):
+            return NotImplemented
         return tuple.__new__(Size, tuple.__add__(tuple(other), self))
 
     def __mul__(self, times: Any) -> Size:

@@ -17,13 +17,14 @@ import numpy as np
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
-from ..core.dtype import dtype, scalar_name
+from ..core.dtype import scalar_name
 from ..core.spec import Spec, spec
 from ..graph.node import Op
 from .conversion import copy_, fill_
 from .creation import from_numpy, tensor
 from .declare import View, look, opaque
-from .record import NUMBERS, assign, check_writable, composite, method, public, register
+from .masking import checked_number, masked_put, where
+from .record import NUMBERS, assign, check_writable, composite, method, register
 from .views import embed
 
 FULL = slice(None)
@@ -87,8 +88,8 @@ class Reading:
     def keep(self, count: int) -> None:
         """Take over axes as they are."""
         d = self.axis
-        self.size += self.source.size[d : d + count]
-        self.stride += self.source.stride[d : d + count]
+        self.size.extend(self.source.size[d : d + count])
+        self.stride.extend(self.source.stride[d : d + count])
         self.axis += count
         self.parts += [FULL] * count
 
@@ -259,7 +260,7 @@ PARTS = {
     )
     for name in ("select", "slice", "unsqueeze", "alias")
 }  # fmt: skip
-_SELECT = PARTS["select"]
+_SELECT, _SLICE = PARTS["select"], PARTS["slice"]
 
 
 def _row(x: Tensor, i: int) -> Tensor:
@@ -278,6 +279,24 @@ def _row(x: Tensor, i: int) -> Tensor:
     return look(x, _SELECT, shifted if offset else plain, offset, {"parts": (i,)})
 
 
+def _rows(x: Tensor, key: slice) -> Tensor:
+    """x[a:b]: the next commonest."""
+    s = x._spec
+    start, stop, step = key.start, key.stop, key.step
+    if not s.ndim or step is not None or not (start is None or type(start) is int) or not (stop is None or type(stop) is int):
+        return _view_of(x, read_key(s, key))
+    n = s.size[0]
+    first = 0 if start is None else max(start + n, 0) if start < 0 else min(start, n)
+    end = n if stop is None else max(stop + n, 0) if stop < 0 else min(stop, n)
+    count = end - first if end > first else 0
+    found = s.variants.get(("rows", count))
+    if found is None:
+        found = tuple(spec((count, *s.size[1:]), s.stride, s.dtype, s.device, far) for far in (False, True))
+        s.variants["rows", count] = found
+    offset = x._offset + first * s.stride[0]
+    return look(x, _SLICE, found[offset != 0], offset, {"parts": (slice(first, end),)})
+
+
 def _view_of(x: Tensor, reading: Reading) -> Tensor:
     s = x._spec
     offset = x._offset + reading.offset
@@ -289,6 +308,8 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     """The part of a tensor that a key names: a view for integers, slices, None and Ellipsis, else a copy."""
     if type(key) is int:
         return _row(self, key)
+    if type(key) is slice:
+        return _rows(self, key)
     reading = read_key(self._spec, key)
     if not reading.advanced:
         return _view_of(self, reading)
@@ -465,17 +486,8 @@ def put_at(x: Tensor, value: Any, indices: tuple, where: tuple, accumulate: bool
                 f"{scalar_name(x.dtype)} for the destination and {scalar_name(value.dtype)} for the source."
             )
     else:
-        value = as_dtype(value, x._spec.dtype)
+        value = checked_number(value, x._spec.dtype)
     return _index_put(x, value, *indices, where=where, accumulate=accumulate)
-
-
-def as_dtype(value: Any, kind: dtype) -> Any:
-    """A Python number as a tensor of `kind` would hold it."""
-    if kind.kind == 0:
-        return bool(value)
-    if kind.kind == 1:
-        return int(np.array(int(value)).astype(kind.np)) if not isinstance(value, complex) else value
-    return value
 
 
 # ------------------------------------------------------------------------------------------------------------ assignment
@@ -537,25 +549,11 @@ def _write_masked(x: Tensor, axis: int, mask: Tensor, value: Any) -> bool:
         if value._spec.ndim or value._spec.dtype is not x._spec.dtype:
             return False
     else:
-        value = as_dtype(value, x._spec.dtype)
+        value = checked_number(value, x._spec.dtype)
     n = mask._spec.ndim
     shape = (1,) * axis + tuple(mask._spec.size) + (1,) * (x._spec.ndim - axis - n)
-    indices: tuple = (mask.reshape(shape),) if shape != mask._spec.size else (mask,)
-    assign(x, masked_put(x, value, *indices))
+    assign(x, masked_put(x, value, mask.reshape(shape) if shape != mask._spec.size else mask))
     return True
-
-
-@opaque(
-    lambda x, value, mask: x.like(x.dtype), name="masked_put", grad_name="IndexPutBackward0", halves=True, overwrites=True,
-    grad=(
-        lambda g, y, _x, _value, mask: masked_put(g, 0, mask),
-        lambda g, y, _x, _value, mask: masked_put(g, 0, mask.logical_not()).sum(),
-        None,
-    ),
-)  # fmt: skip
-def masked_put(xp: Any, x: Any, value: Any, mask: Any) -> Any:
-    xp.copyto(x, xp.asarray(value).astype(x.dtype), where=mask)
-    return x
 
 
 method("__getitem__", getitem)
@@ -600,4 +598,5 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 method("__iter__", _iterate)
 method("__contains__", _contains)
-public(index_put)
+
+__all__ = ["add_at", "check_bounds", "check_range", "getitem", "index", "put_at", "setitem", "where"]

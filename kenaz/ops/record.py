@@ -186,10 +186,23 @@ def assign(x: Tensor, value: Tensor) -> Tensor:
             raise RuntimeError(
                 f"result type {scalar_name(value.dtype)} can't be cast to the desired output type {scalar_name(x.dtype)}"
             )
+    if differentiable:
+        _keep_old_value(x, value._grad_fn)
     put(x, value)
     if differentiable or x._grad_fn is not None and state.enabled:
         _rewire(x, value)
     return x
+
+
+def _keep_old_value(x: Tensor, fn: Any) -> None:
+    """Let a backward node that saved `x` read what x was before the write that follows: `x *= y` is no mistake."""
+    versions = getattr(fn, "versions", None)
+    if not versions or not any(saved is x for saved in fn.inputs):
+        return
+    old = x.clone() if x._storage.exposed else make_tensor(make_storage(x._storage.node), x._spec, x._offset)  # type: ignore[attr-defined]
+    old._grad_fn, old._output_nr = x._grad_fn, x._output_nr
+    fn.inputs = tuple([old if saved is x else saved for saved in fn.inputs])
+    fn.versions = [old._storage.version if fn.inputs[i] is old else version for i, version in enumerate(versions)]
 
 
 def put(x: Tensor, value: Tensor) -> None:
