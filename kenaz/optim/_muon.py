@@ -63,7 +63,9 @@ class Muon(Optimizer):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                check(p.ndim == 2, f"Muon only supports 2D parameters whereas we found a parameter with size: {p.size()}")
+                check(
+                    p.ndim == 2, f"Muon only supports 2D parameters whereas we found a parameter with size: {p.size()}"
+                )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """The loss of closure (None without one), after one update of all parameters."""

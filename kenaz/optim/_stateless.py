@@ -15,7 +15,7 @@ __all__ = ["swap_in_optimizer_params_and_state"]
 def swap_in_optimizer_params_and_state(
     optimizer: Optimizer, swapin_parameters: dict[str, Any], swapin_optim_state: dict[str, Any]
 ) -> Iterator[None]:
-    """Inside the block optimizer steps swapin_parameters with the state of swapin_optim_state (as state_dict() gives it).
+    """Inside the block optimizer works on swapin_parameters, with swapin_optim_state (as state_dict() gives it).
 
     >>> import kenaz as torch
     >>> p, q = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
@@ -30,9 +30,7 @@ def swap_in_optimizer_params_and_state(
     own = optimizer.param_groups, optimizer.state
     params = list(swapin_parameters.values())
     of_id = {i: params[i] for group in swapin_optim_state["param_groups"] for i in group["params"]}
-    groups = [
-        {**group, "params": [of_id[i] for i in group["params"]]} for group in swapin_optim_state["param_groups"]
-    ]
+    groups = [{**group, "params": [of_id[i] for i in group["params"]]} for group in swapin_optim_state["param_groups"]]
     state = type(own[1])(dict)
     state.update({of_id.get(key, key): value for key, value in swapin_optim_state["state"].items()})
     optimizer.param_groups, optimizer.state = groups, state

@@ -48,9 +48,7 @@ class Adagrad(PointwiseOptimizer):
         check_lr(lr)
         check(lr_decay >= 0.0, f"Invalid lr_decay value: {lr_decay}")
         check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
-        check(
-            initial_accumulator_value >= 0.0, f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
-        )
+        check(initial_accumulator_value >= 0.0, f"Invalid initial_accumulator_value value: {initial_accumulator_value}")
         check(eps >= 0.0, f"Invalid epsilon value: {eps}")
         defaults = dict(
             lr=lr,

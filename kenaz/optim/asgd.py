@@ -14,7 +14,7 @@ __all__ = ["ASGD"]
 
 
 class ASGD(PointwiseOptimizer):
-    """Gradient descent whose rate falls with time, and whose state keeps the average `ax` of the parameters from step t0 on.
+    """Gradient descent at a falling rate; the state keeps `ax`, the average of the parameters from step t0 on.
 
         p = p * (1 - lambd * eta) - eta * g
         ax = ax + (p - ax) * mu

@@ -1,8 +1,8 @@
 """Counters in optimizer state (`step` and its like): tensors of one number that are real at all times.
 
-A step adds 1 to the counter of every parameter. As recorded operators that would cost more than the update itself, so the
-new value is held in the counter's storage directly: like any in-place write it points the storage at a new node, and
-whoever recorded the old value keeps it.
+A step adds 1 to the counter of every parameter. As recorded operators that would cost more than the update itself, so
+the new value is put into the counter's storage directly: like any in-place write this points the storage at a new node,
+and whoever recorded the old value keeps it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ __all__ = ["LBFGS"]
 
 
 class LBFGS(Optimizer):
-    """Quasi-Newton steps: the inverse Hessian is estimated from the last history_size steps and changes of the gradient.
+    """Quasi-Newton steps: the inverse Hessian is estimated from the last steps and what they did to the gradient.
 
     `step` needs a closure that clears the gradients, computes the loss, calls backward and returns the loss; it is
     evaluated several times. All parameters form one group.
@@ -110,10 +110,10 @@ class Search:
         self.optimizer, self.closure, self.group, self.state = optimizer, closure, group, state
         self.loss, self.grad = loss, grad
         self.lr = _get_value(group["lr"])
-        self.direction, self.t = state.get("d"), state.get("t")
-        self.changes, self.steps, self.ro = state.get("old_dirs"), state.get("old_stps"), state.get("ro")
-        self.scale = state.get("H_diag")
-        self.previous_grad, self.previous_loss = state.get("prev_flat_grad"), state.get("prev_loss")
+        names = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
+        known: list[Any] = [state.get(name) for name in names]
+        self.direction, self.t, self.changes, self.steps, self.ro = known[:5]
+        self.scale, self.previous_grad, self.previous_loss = known[5:]
         self.iterations, self.evaluations, self.ended = 0, 1, False
 
     def save(self) -> None:
@@ -201,7 +201,8 @@ class Search:
             return Point(t, loss, grad, float(grad.dot(self.direction)))
 
         at_start = Point(0.0, self.loss, self.grad, slope)
-        point, evaluations = strong_wolfe(evaluate, at_start, self.t, float(self.direction.abs().max()))
+        most = min(25, group["max_eval"] - self.evaluations)
+        point, evaluations = strong_wolfe(evaluate, at_start, self.t, float(self.direction.abs().max()), most=most)
         self.t, self.loss, self.grad = point.t, point.loss, point.grad
         optimizer._add_grad(self.t, self.direction)
         return evaluations, bool(self.grad.abs().max() <= group["tolerance_grad"])
@@ -222,7 +223,8 @@ def _flat(x: Any) -> Any:
     return torch.view_as_real(x).reshape(-1) if x.is_complex() else x.reshape(-1)
 
 
-# The line search: Nocedal & Wright, Numerical Optimization, algorithms 3.5 (bracket) and 3.6 (zoom), with minFunc's safeguards.
+# The line search: Nocedal & Wright, Numerical Optimization, algorithms 3.5 (bracket) and 3.6 (zoom), with
+# minFunc's safeguards against steps that are too short.
 
 
 class Point(NamedTuple):
@@ -278,7 +280,7 @@ def _zoom(
         left, right = sorted((ends[0].t, ends[1].t))
         if (right - left) * length < tolerance:
             break
-        t = cubic_minimum(*ends, (left, right))
+        t = cubic_minimum(ends[0], ends[1], (left, right))
         margin = 0.1 * (right - left)
         is_near = min(right - t, t - left) < margin
         if is_near and (is_stuck or t >= right or t <= left):  # twice at an end: no progress from there

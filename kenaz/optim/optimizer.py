@@ -1,4 +1,4 @@
-"""The base of every optimizer: parameter groups, state keyed by parameter, hooks, and the dictionaries they are saved as.
+"""The base of every optimizer: parameter groups, state keyed by parameter, hooks, and what is saved of them.
 
 A subclass supplies `__init__` (checks and defaults) and `step`. The optimizers of this folder supply less: their math
 is pointwise, so they derive from `PointwiseOptimizer` (pointwise.py) and only write their rule down.
@@ -25,15 +25,6 @@ StateDict = dict[str, Any]
 
 _global_optimizer_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
 _global_optimizer_post_hooks: OrderedDict[int, Callable] = OrderedDict()
-
-HOOK_TABLES = (
-    "_optimizer_step_pre_hooks",
-    "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks",
-    "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks",
-    "_optimizer_load_state_dict_post_hooks",
-)
 
 
 class _RequiredParameter:
@@ -81,9 +72,17 @@ class Optimizer:
     [0.5, 0.5]
     """
 
+    # hooks by handle; __init__ and __setstate__ make all that are declared here
+    _optimizer_step_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_step_post_hooks: OrderedDict[int, Callable]
+    _optimizer_state_dict_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_state_dict_post_hooks: OrderedDict[int, Callable]
+    _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Callable]
+
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        for table in HOOK_TABLES:
+        for table in Optimizer.__annotations__:
             setattr(self, table, OrderedDict())
         self._patch_step_function()
         if isinstance(params, torch.Tensor):
@@ -103,14 +102,14 @@ class Optimizer:
         # Libraries switch this off around graph capture; nothing here warns about it.
         self._warned_capturable_if_run_uncaptured = True
 
-    # Copying and pickling --------------------------------------------------------------------------------------------
+    # Copying and pickling ---------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for table in HOOK_TABLES:
+        for table in Optimizer.__annotations__:
             self.__dict__.setdefault(table, OrderedDict())
         self._patch_step_function()
         self.defaults.setdefault("differentiable", False)
@@ -122,7 +121,7 @@ class Optimizer:
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
 
-    # Stepping --------------------------------------------------------------------------------------------------------
+    # Stepping ---------------------------------------------------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """The loss of closure (None without one), after one update of all parameters."""
@@ -164,7 +163,7 @@ class Optimizer:
                     else:
                         _clear(p.grad)
 
-    # Groups ----------------------------------------------------------------------------------------------------------
+    # Groups -----------------------------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """None; param_group (a dict with "params" and any options) is optimized from now on.
@@ -213,7 +212,7 @@ class Optimizer:
                 f"cannot add param group {kind} to the optimizer"
             )
 
-    # Saving and loading ----------------------------------------------------------------------------------------------
+    # Saving and loading -----------------------------------------------------------------------------------------------
 
     def state_dict(self) -> StateDict:
         """{"state", "param_groups"} with every parameter replaced by its number, as it is saved to a file."""
@@ -261,7 +260,7 @@ class Optimizer:
     def _process_value_according_to_param_policy(
         param: Any, value: Any, param_id: int, param_groups: list[dict[str, Any]], key: Any = None
     ) -> Any:
-        """value as the state of param: its device and, for a floating-point parameter, its dtype; steps are counters."""
+        """value as state of param: on its device and, unless it counts steps, of its dtype (if that is floating)."""
         if key == "step":
             group = next((g for g in param_groups if param_id in g["params"]), {})
             on_device = group.get("capturable") or group.get("fused")
@@ -270,7 +269,7 @@ class Optimizer:
             return value.to(dtype=param.dtype, device=param.device)
         return value.to(device=param.device)
 
-    # Hooks -----------------------------------------------------------------------------------------------------------
+    # Hooks ------------------------------------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """The handle of hook(optimizer, args, kwargs), called before step; it may return new (args, kwargs)."""
@@ -340,7 +339,9 @@ def _check_same_sizes(groups: list[dict], saved: list[dict]) -> None:
     if len(groups) != len(saved):
         raise ValueError("loaded state dict has a different number of parameter groups")
     if any(len(a["params"]) != len(b["params"]) for a, b in zip(groups, saved)):
-        raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+        raise ValueError(
+            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+        )
 
 
 def _moved(param: Any, value: Any, param_id: int, groups: list[dict], key: Any = None) -> Any:
@@ -350,11 +351,11 @@ def _moved(param: Any, value: Any, param_id: int, groups: list[dict], key: Any =
     if isinstance(value, dict):
         return {k: _moved(param, v, param_id, groups, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_moved(param, v, param_id, groups) for v in value)
+        return type(value)(_moved(param, v, param_id, groups) for v in value)  # type: ignore[call-arg]
     return value
 
 
-# What the optimizers share ----------------------------------------------------------------------------------------------
+# What the optimizers share --------------------------------------------------------------------------------------------
 # The names with an underscore are those that other libraries import from torch.optim.optimizer.
 
 

@@ -1,8 +1,8 @@
 """Optimizers whose rule is pointwise math, which is nearly all of them: a group is updated by one recorded node.
 
-A rule is a function of the values of one parameter, `body(xp, p, *buffers, grad, **scalars) -> (p, *buffers)`, written once:
-`xp` is whatever runs it (NumPy, the compiler, or `torch` itself where the update has to be differentiable). What is known
-before a step (maximize; weight_decay or none) picks the body, what changes from step to step is a scalar.
+A rule is a function of the values of one parameter, `body(xp, p, *buffers, grad, **scalars) -> (p, *buffers)`, written
+once: `xp` is whatever runs it (NumPy, the compiler, or `torch` itself where the update has to be differentiable). What
+is known before a step (maximize; weight_decay or none) picks the body, what changes from step to step is a scalar.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class PointwiseOptimizer(Optimizer):
         return (step,)
 
     def _check_fused(self) -> None:
-        """None; refuses fused=True beside options that exclude it. (Every update is fused here: it only has to be checked.)"""
+        """None; refuses fused=True beside options that exclude it. (Here every update is fused anyway.)"""
         if self.defaults["fused"]:
             if self.defaults["differentiable"]:
                 raise RuntimeError("`fused` does not support `differentiable`")

@@ -108,7 +108,8 @@ def radam_body(maximize: bool, decays: bool, decoupled: bool, rectified: bool, l
 
     def body(
         xp: Any, p: Any, m: Any, v: Any, g: Any, *,
-        gain1: Any, beta2: Any, gain2: Any, correction1: Any, correction2: Any, factor: Any, lr: Any, eps: Any, decay: Any,
+        gain1: Any, beta2: Any, gain2: Any, correction1: Any, correction2: Any, factor: Any,
+        lr: Any, eps: Any, decay: Any,
     ) -> tuple:  # fmt: skip
         if maximize:
             g = -g

@@ -11,7 +11,8 @@ from typing import Any
 from .. import _api as torch
 from ..nn import Module
 from ..ops.updates import update
-from .lr_scheduler import LRScheduler, Rates, _format_param, _warn_outside_step
+from .lr_scheduler import LRScheduler
+from .lr_scheduler.base import Rates, _format_param, _warn_outside_step
 from .optimizer import Optimizer, _get_value
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-# How an average takes in one more model ---------------------------------------------------------------------------------
+# How an average takes in one more model -------------------------------------------------------------------------------
 
 
 def lerp_body(xp: Any, average: Any, value: Any, *, weight: Any) -> tuple:
@@ -173,7 +174,9 @@ def _by_device_and_dtype(pairs: list[tuple]) -> Iterable[list[tuple]]:
 def update_bn(loader: Iterable, model: Module, device: Any = None) -> None:
     """None; the running statistics of the batch normalizations in model become those over all batches of loader."""
     with torch.no_grad():
-        layers = {m: m.momentum for m in model.modules() if hasattr(m, "running_mean") and hasattr(m, "num_batches_tracked")}
+        layers = {
+            m: m.momentum for m in model.modules() if hasattr(m, "running_mean") and hasattr(m, "num_batches_tracked")
+        }
         if not layers:
             return
         was_training = model.training
@@ -233,9 +236,7 @@ class SWALR(LRScheduler):
         step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)
-        before, now = (
-            self.anneal_func(max(0, min(1, s / max(1, self.anneal_epochs)))) for s in (step - 1, step)
-        )
+        before, now = (self.anneal_func(max(0, min(1, s / max(1, self.anneal_epochs)))) for s in (step - 1, step))
         groups = self.optimizer.param_groups
         first = [self._get_initial_lr(group["lr"], group["swa_lr"], before) for group in groups]
         return [group["swa_lr"] * now + lr * (1 - now) for group, lr in zip(groups, first)]
