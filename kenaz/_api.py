@@ -24,4 +24,5 @@ from .printing import set_printoptions, tensor_str
 globals().update(BY_NAME)
 globals().update(ALIASES)
 globals().update(PUBLIC)
-Tensor.__repr__ = Tensor.__str__ = lambda self, *, tensor_contents=None: tensor_str(self)  # type: ignore[method-assign,assignment]
+Tensor.__repr__ = tensor_str  # type: ignore[method-assign,assignment]
+Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]

@@ -75,7 +75,7 @@ def printoptions(**changes: Any) -> Iterator[None]:
 # ----------------------------------------------------------------------------------------------------------- a tensor
 def values(tensor: Any) -> np.ndarray:
     """The tensor's elements as an ndarray on the host; the only place that asks a tensor for them."""
-    return tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
+    return tensor._array()
 
 
 def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
@@ -90,7 +90,12 @@ def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
     prefix = "tensor(" if is_plain else f"{name}("
     contents, facts = _contents_and_facts(tensor, len(prefix))
     text = _join_facts(prefix + (contents if tensor_contents is None else tensor_contents), facts, len(prefix))
-    return f"Parameter({text})" if not is_plain and getattr(tensor, "_is_param", False) else text
+    return f"Parameter({text})" if not is_plain and _is_parameter(tensor) else text
+
+
+def _is_parameter(tensor: Any) -> bool:
+    """Whether a tensor is of a subclass of Parameter, or marked as one by it (Parameter itself is not known here)."""
+    return getattr(tensor, "_is_param", False) or any(base.__name__ == "Parameter" for base in type(tensor).__mro__)
 
 
 def format_tensor(tensor: Any, spec: str) -> str:

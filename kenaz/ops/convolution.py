@@ -443,9 +443,9 @@ def _window(
         raise RuntimeError("weight should have at least three dimensions")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
-    stride, dilation = _for_axes("stride", stride, axes), _for_axes("dilation", dilation, axes)
     if type(padding) is str:
         return _named_window(x, w, bias, stride, padding, dilation, groups)
+    stride, dilation = _for_axes("stride", stride, axes), _for_axes("dilation", dilation, axes)
     padding = _for_axes("padding", padding, axes)
     added = None if output_padding is None else _for_axes("output_padding", output_padding, axes)
     _check_numbers(stride, padding, dilation, added)
@@ -477,7 +477,8 @@ def _named_window(
             f"{x.ndim}-dimensional input of size {list(x.size)} instead"
         )
     if padding == "valid":
-        return _window(x, w, bias, stride, (0,) * len(size), dilation, groups, None)
+        return _window(x, w, bias, stride, (0,), dilation, groups, None)
+    stride, dilation = _for_axes("stride", stride, len(size)), _for_axes("dilation", dilation, len(size))
     if set(stride) != {1}:
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))

@@ -25,7 +25,7 @@ from .pooling_checks import (
     pool_window,
     unfold_window,
 )
-from .record import public
+from .record import public, write_out
 from .windows import Ints, Window, as_ints, inside, pad, tap_view, taps
 
 
@@ -262,7 +262,8 @@ def _best_of(xp: Any, x: Any, indices: Any, size: Ints) -> tuple[Any, Any]:
         seen = flat[..., indices.reshape(-1)].reshape(*lead, *indices.shape)
         indices = xp.broadcast_to(indices, seen.shape)
     else:
-        seen = xp.take_along_axis(flat, indices.reshape(*lead, -1), -1).reshape(indices.shape)
+        each = math.prod(indices.shape[len(lead) :])
+        seen = xp.take_along_axis(flat, indices.reshape(*lead, each), -1).reshape(indices.shape)
     taken = seen.argmax(-1) if seen.size else xp.zeros((*lead, *out), int)
     if x.dtype.kind not in "iu" and xp.isnan(seen).any():
         last = seen.shape[-1] - 1 - xp.isnan(seen)[..., ::-1].argmax(-1)
@@ -551,22 +552,24 @@ def avg_pool1d(
 
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean under each window of images (N, C, H, W) or (C, H, W).
 
     >>> avg_pool2d(torch.arange(4.0).reshape(1, 2, 2), 2)
     tensor([[[1.5000]]])
     """
-    return _mean(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    result = _mean(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return result if out is None else write_out(result, out, "avg_pool2d")
 
 
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean under each window of volumes (N, C, D, H, W) or (C, D, H, W)."""
-    return _mean(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    result = _mean(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return result if out is None else write_out(result, out, "avg_pool3d")
 
 
 def _mean(
