@@ -72,7 +72,9 @@ def answer(expression, names):
             said = text(eval(expression, names), torch)
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
-    said = " | ".join([said, *(f"{w.category.__name__}: {w.message}" for w in caught)])
+    said = " | ".join(
+        [said, *(f"{w.category.__name__}: {w.message}" for w in caught if "Triggered internally" not in str(w.message))]
+    )
     return re.sub(r"0x[0-9a-f]+", "0x", said.replace("\n", "\\n").replace("kenaz.", "torch."))
 
 

@@ -176,6 +176,49 @@ def binary_cross_entropy_with_logits(
     return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
 
 
+def _type_name(tensor: Tensor) -> str:
+    """Long, Float and so on: what messages call a dtype."""
+    return tensor.type().rsplit(".", 1)[-1].removesuffix("Tensor")
+
+
+def _check_class_weight(weight: Tensor, input: Tensor, who: str = "") -> None:
+    classes = input.size(1 if input.dim() > 1 else 0)
+    if tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"{who}weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+
+
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Raises PyTorch's error where class indices do not fit scores (C), (N, C) or (N, C, ...)."""
+    ndim, size, found = input.dim(), list(input.shape), list(target.shape)
+    if ndim < 1:
+        raise ValueError(f"Expected 1 or more dimensions (got {ndim})")
+    if ndim == 1 and target.dim() == 1 and found[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {found[0]}")
+    if ndim > 1 and target.dim() > 0 and size[0] != found[0]:
+        raise ValueError(f"Expected input batch_size ({size[0]}) to match target batch_size ({found[0]}).")
+    if target.dtype is not torch.int64 and target.dtype is not torch.uint8:
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {_type_name(target)}")
+    if ndim <= 2:
+        if target.dim() > 1:
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        if weight is not None:
+            _check_class_weight(weight, input)
+        return
+    if ndim == 4 and target.dim() != 3:
+        raise RuntimeError(
+            f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {target.dim()}"
+        )
+    if found != [size[0], *size[2:]]:
+        if ndim == 4:
+            raise RuntimeError(f"size mismatch (got input: {size} , target: {found}")  # PyTorch leaves it open
+        raise RuntimeError(f"Expected target size {[size[0], *size[2:]]}, got {found}")
+    if weight is not None and tuple(weight.shape) != (size[1],):
+        raise RuntimeError("weight tensor should be defined either for all or no classes")
+
+
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -191,6 +234,8 @@ def nll_loss(
     tensor(2.)
     """
     reduction = resolve(size_average, reduce, reduction)
+    _reduction.get_enum(reduction)
+    _check_classes(input, target, weight)
     return network.nll_loss(input, target, weight=weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -210,6 +255,11 @@ def cross_entropy(
     tensor(0.6931)
     """
     reduction = resolve(size_average, reduce, reduction)
+    _reduction.get_enum(reduction)
+    if target.shape != input.shape:
+        _check_classes(input, target, weight)
+    elif weight is not None:
+        _check_class_weight(weight, input, "cross_entropy: ")
     return network.cross_entropy(
         input,
         target,
@@ -449,8 +499,7 @@ def _check_rows(input: Tensor) -> None:
 
 def _check_index_type(target: Tensor) -> None:
     if target.dtype is not torch.int64:
-        found = target.type().rsplit(".", 1)[-1].removesuffix("Tensor")
-        raise RuntimeError(f"expected scalar type Long but found {found}")
+        raise RuntimeError(f"expected scalar type Long but found {_type_name(target)}")
 
 
 def multilabel_margin_loss(

@@ -8,10 +8,6 @@ from ... import _api as torch
 from ..._api import Tensor
 from ...ops import network as ops
 
-# operators that need nothing around them
-layer_norm = ops.layer_norm
-rms_norm = ops.rms_norm
-
 
 def _check_batch(size: Sequence[int]) -> None:
     count = size[0]
@@ -43,6 +39,14 @@ def batch_norm(
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0.0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    if momentum is None:
+        raise TypeError("batch_norm(): argument 'momentum' (position 7) must be float, not NoneType")
+    if not training:
+        for name, value in (("running_mean", running_mean), ("running_var", running_var)):
+            if value is None:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+    elif (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     return ops.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
@@ -61,7 +65,10 @@ def instance_norm(
     >>> instance_norm(torch.tensor([[[1.0, 3.0]]]), eps=1e-12)
     tensor([[[-1.,  1.]]])
     """
-    if use_input_stats:
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+    else:
         count = 1
         for length in input.shape[2:]:
             count *= length
@@ -81,7 +88,58 @@ def group_norm(
     if input.dim() < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
     _check_batch([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
+    for name, value in (("weight", weight), ("bias", bias)):
+        if value is not None and tuple(value.shape) != (input.size(1),):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape {list(value.shape)} and input of shape {list(input.shape)}"
+            )
     return ops.group_norm(input, num_groups, weight, bias, eps)
+
+
+def _check_tail(name: str, input: Tensor, normalized_shape: Sequence[int], star: str) -> None:
+    """Raises PyTorch's error where the last dimensions of `input` are not `normalized_shape`."""
+    if isinstance(normalized_shape, int):
+        raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
+    wanted = list(normalized_shape)
+    if not wanted:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
+            "but got normalized_shape = []"
+        )
+    if list(input.shape[max(input.dim() - len(wanted), 0) :]) != wanted:
+        raise RuntimeError(
+            f"Given normalized_shape={wanted}, expected input with shape [{star}{str(wanted)[1:]}, "
+            f"but got input of size{list(input.shape)}"
+        )
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, over the last dimensions.
+
+    >>> layer_norm(torch.tensor([[1.0, 3.0]]), (2,), eps=1e-12)
+    tensor([[-1.,  1.]])
+    """
+    _check_tail("layer_norm", input, normalized_shape, "*, ")
+    return ops.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / sqrt(mean of x ** 2 + eps) * weight, over the last dimensions.
+
+    >>> rms_norm(torch.tensor([[1.0, 7.0]]), (2,))
+    tensor([[0.2000, 1.4000]])
+    """
+    _check_tail("rms_norm", input, normalized_shape, "*")
+    return ops.rms_norm(input, normalized_shape, weight, eps)
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

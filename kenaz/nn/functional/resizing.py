@@ -55,9 +55,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     _CHECKS[mode](input, pad, dims)
     for axis in range(dims):
-        before, after = pad[2 * axis], pad[2 * axis + 1]
+        before, after, dim = pad[2 * axis], pad[2 * axis + 1], input.dim() - 1 - axis
+        if mode == "circular" and min(before, after) < 0:  # what is cropped is not part of the circle
+            input = input.narrow(dim, max(-before, 0), input.size(dim) + min(before, 0) + min(after, 0))
+            before, after = max(before, 0), max(after, 0)
         if before or after:
-            input = _pad_axis(input, input.dim() - 1 - axis, before, after, source)
+            input = _pad_axis(input, dim, before, after, source)
     return input
 
 
