@@ -4,5 +4,9 @@ from __future__ import annotations
 
 from . import _api
 from ._api import *  # noqa: F403  the names come from the operators' registry
+from .version import __version__
 
-globals().update({name: value for name, value in vars(_api).items() if not name.startswith("_")})
+globals().update({name: value for name, value in vars(_api).items() if not name.startswith("__")})
+
+from . import nn, optim, serialization, utils  # noqa: E402  clients, which see the names above
+from .serialization import load, save  # noqa: E402

@@ -15,8 +15,9 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, conversion, convolution, creation, gathering, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent,
-    reduction, resampling, sampling, views,
+    reduction, resampling, sampling, sorting, inquiry, updates, attention, views,
 )  # fmt: skip
+from .ops.inquiry import layout, memory_format
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
 from .printing import set_printoptions, tensor_str
@@ -24,5 +25,11 @@ from .printing import set_printoptions, tensor_str
 globals().update(BY_NAME)
 globals().update(ALIASES)
 globals().update(PUBLIC)
+globals().update(inquiry.CONSTANTS)
 Tensor.__repr__ = tensor_str  # type: ignore[method-assign,assignment]
 Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]
+
+import math as _math
+
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+newaxis = None

@@ -354,6 +354,7 @@ def reduction(
     tensor: bool = True,
     grad_name: str | None = None,
     doc: str | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> Callable:
     """Declare an operator that folds axes: `body(xp, x, axes, keepdims, **attributes)`.
 
@@ -371,12 +372,17 @@ def reduction(
 
     op = register(Op(name, "reduction", reduction_kernel, rule=rule, body=body, grad=grad, grad_name=grad_name))
 
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None, **more: Any) -> Tensor:
         if not isinstance(input, Tensor):
             raise _no_tensor(name, input)
+        for k in more:
+            if k not in (extra or ()):
+                raise TypeError(f"{name}() got an unexpected keyword argument '{k}'")
         attributes = {"dim": shapes.axes(dim, input._spec.ndim), "keepdim": bool(keepdim)}
         if has_dtype:
             attributes["dtype"] = dtype
+        if extra:
+            attributes |= extra | more
         result = apply(op, (input,), attributes)
         return result if out is None else write_out(result, out, name)
 

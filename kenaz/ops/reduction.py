@@ -76,3 +76,442 @@ def _extreme(name: str, body: Any) -> Any:
 
 amax = _extreme("amax", lambda xp, x, axes, keepdims: xp.max(x, axes, keepdims=keepdims))
 amin = _extreme("amin", lambda xp, x, axes, keepdims: xp.min(x, axes, keepdims=keepdims))
+
+
+def _one_or_all(kernel: Any, name: str) -> Any:
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Tensor:
+        result = kernel(input, dim, keepdim)
+        if input.dtype is dtypes.uint8:  # PyTorch keeps uint8 here
+            result = result.to(dtypes.uint8)
+        return result if out is None else write_out(result, out, name)
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    return function
+
+
+all, any = _one_or_all(_all, "all"), _one_or_all(_any, "any")
+
+
+# ---------------------------------------------------------------------------------------------------------- with indices
+class _Named(tuple):
+    """A result of several tensors that also go by name, as `torch.return_types` are."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+    def __new__(cls, *values: Tensor) -> Any:
+        return tuple.__new__(cls, values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values)
+
+    def __repr__(self) -> str:
+        rows = ",\n".join(f"{n}={v!r}" for n, v in zip(self._fields, self, strict=True))
+        return f"torch.return_types.{type(self).__name__}(\n{rows})"
+
+    def __reduce__(self) -> tuple:
+        return return_type, (type(self).__name__, self._fields, tuple(self))
+
+
+_types: dict[str, type] = {}
+
+
+def return_type(name: str, fields: tuple[str, ...], values: Any) -> Any:
+    """A named tuple of tensors, of the type `torch.return_types.name`."""
+    if name not in _types:
+        attributes: dict = {"__slots__": (), "_fields": fields, "__module__": "torch.return_types"}
+        for i, f in enumerate(fields):
+            attributes[f] = property(lambda self, i=i: tuple.__getitem__(self, i))
+        _types[name] = type(name, (_Named,), attributes)
+    return _types[name](*values)
+
+
+def _index_rule(x: Spec, dim: int, keepdim: bool) -> tuple:
+    size = tuple(1 if i == dim else s for i, s in enumerate(x.size)) if keepdim else x.size[:dim] + x.size[dim + 1 :]
+    return tuple(size), dtypes.int64
+
+
+def _nan_first(xp: Any, x: Any, index: Any) -> Any:
+    return index
+
+
+@opaque(_index_rule, name="argmax_along")
+def _argmax(xp: Any, x: Any, dim: int, keepdim: bool) -> Any:
+    return xp.argmax(x, dim, keepdims=keepdim) if x.ndim else xp.zeros((), "int64")
+
+
+@opaque(_index_rule, name="argmin_along")
+def _argmin(xp: Any, x: Any, dim: int, keepdim: bool) -> Any:
+    return xp.argmin(x, dim, keepdims=keepdim) if x.ndim else xp.zeros((), "int64")
+
+
+def _arg(kernel: Any, name: str) -> Any:
+    def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Tensor:
+        if dim is None:
+            if not input.numel():
+                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            result = kernel(input.reshape(-1), dim=0, keepdim=False)
+            result = result.reshape([1] * input.ndim) if keepdim else result
+        else:
+            d = shapes.axis(dim, input.ndim)
+            if input.ndim and not input.shape[d]:
+                raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+            result = kernel(input, dim=d, keepdim=bool(keepdim))
+        return result if out is None else write_out(result, out, name)
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    return function
+
+
+argmax, argmin = _arg(_argmax, "argmax"), _arg(_argmin, "argmin")
+
+
+def _along(name: str, index_of: Any, fold: Any) -> Any:
+    """max and min: of everything, along an axis with indices, or of two tensors."""
+
+    def function(input: Tensor, *args: Any, dim: Any = None, keepdim: bool = False, other: Any = None, out: Any = None) -> Any:
+        if args and isinstance(args[0], Tensor):
+            other, args = args[0], args[1:]
+        if other is not None:
+            from . import pointwise
+
+            return getattr(pointwise, name + "imum")(input, other, out=out)
+        if args:
+            dim, keepdim = args[0], args[1] if len(args) > 1 else keepdim
+        if dim is None:
+            if not input.numel():
+                raise RuntimeError(_EMPTY.format(name))
+            result = _named_grad(fold(input), "MaxBackward1" if name == "max" else "MinBackward1")
+            return result if out is None else write_out(result, out, name)
+        d = shapes.axis(dim, input.ndim)
+        if input.ndim and not input.shape[d]:
+            raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+        index = index_of(input, dim=d, keepdim=True)
+        values = _named_grad(input.gather(d, index), "MaxBackward0" if name == "max" else "MinBackward0")
+        if not keepdim and input.ndim:
+            values, index = _squeezed(values, d), index.squeeze(d)
+        result = return_type(name, ("values", "indices"), (values, index))
+        return result if out is None else write_out(result, out, name)
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    return function
+
+
+def _squeezed(values: Tensor, d: int) -> Tensor:
+    name = type(values._grad_fn).__name__ if values._grad_fn is not None else None
+    values = values.squeeze(d)
+    return _named_grad(values, name) if name else values
+
+
+_renamed_classes: dict = {}
+
+
+def _named_grad(y: Tensor, name: str) -> Tensor:
+    """A result whose backward node goes by another name, as PyTorch prints it."""
+    fn = y._grad_fn
+    if fn is not None:
+        base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
+        key = (base, name)
+        if key not in _renamed_classes:
+            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True})
+        fn.__class__ = _renamed_classes[key]
+    return y
+
+
+max, min = _along("max", _argmax, amax), _along("min", _argmin, amin)
+
+
+@composite()
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
+    """The smallest and the largest element, of all or along an axis."""
+    if not input.numel() and dim is None:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+    return return_type("aminmax", ("min", "max"), (amin(input, dim, keepdim), amax(input, dim, keepdim)))
+
+
+# ------------------------------------------------------------------------------------------------------ mean and spread
+def _correction(unbiased: Any, correction: Any) -> Any:
+    if correction is not None:
+        return correction
+    return 1 if unbiased is None or unbiased else 0
+
+
+_variance = reduction(
+    "var", lambda d: (_checked("var", d), d.to_real()), lambda xp, x, axes, keepdims, correction: _var(xp, x, axes, keepdims, correction),
+    torch=False, tensor=False, extra={"correction": 1},
+    grad=lambda g, y, x, dim, keepdim, correction: restored(g, x, dim, keepdim)
+    * (x - x.mean(dim, True)) * (2 / builtins_max(count(x, dim) - correction, 0) if count(x, dim) > correction else float("nan")),
+)  # fmt: skip
+
+
+def builtins_max(a: Any, b: Any) -> Any:
+    return a if a > b else b
+
+
+def _checked(name: str, d: dtype) -> dtype:
+    if d.kind < FLOAT:
+        raise RuntimeError(f"{name} only support floating point and complex dtypes")
+    return d
+
+
+def _var(xp: Any, x: Any, axes: tuple, keepdims: bool, correction: Any) -> Any:
+    centred = x - x.mean(axes, keepdims=True) if x.ndim else x * 0
+    squares = (centred.real**2 + centred.imag**2) if x.dtype.kind == "c" else centred * centred
+    n = 1
+    for d in axes:
+        n *= x.shape[d]
+    total = squares.sum(axes, keepdims=keepdims)
+    with xp.errstate(all="ignore"):
+        return total / xp.asarray(n - correction if n > correction else 0).astype(total.dtype)
+
+
+def _with_correction(name: str, finish: Any) -> Any:
+    def function(
+        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Any = None
+    ) -> Any:  # fmt: skip
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        result = finish(input, dim, _correction(unbiased, correction), keepdim)
+        return result if out is None else write_out(result, out, name)
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    return function
+
+
+def _std(input: Tensor, dim: Any, correction: Any, keepdim: bool) -> Tensor:
+    return _named_grad(_variance(input, dim, keepdim, correction=correction).sqrt(), "StdBackward0")
+
+
+var = _with_correction("var", lambda x, dim, c, keepdim: _variance(x, dim, keepdim, correction=c))
+std = _with_correction("std", _std)
+var_mean = _with_correction("var_mean", lambda x, dim, c, k: (_variance(x, dim, k, correction=c), mean(x, dim, k)))
+std_mean = _with_correction("std_mean", lambda x, dim, c, k: (_std(x, dim, c, k), mean(x, dim, k)))
+
+
+# ------------------------------------------------------------------------------------------------------ products, powers
+def _prod_grad(g: Tensor, y: Tensor, x: Tensor, dim: tuple, keepdim: bool) -> Tensor:
+    """y / x where nothing is zero; else the product of the others, from the left and from the right."""
+    if len(dim) > 1 or not x.ndim:
+        flat = x.reshape(-1)
+        return (restored(g, x, dim, keepdim) * _others(flat, 0).reshape(x.shape)) if x.ndim else g
+    return restored(g, x, dim, keepdim) * _others(x, dim[0])
+
+
+def _others(x: Tensor, d: int) -> Tensor:
+    n = x.shape[d]
+    one = ones_like(x.narrow(d, 0, 1)) if n else x
+    from .joining import cat
+
+    left = cat([one, x.narrow(d, 0, n - 1)], d).cumprod(d)
+    right = cat([one, x.flip(d).narrow(d, 0, n - 1)], d).cumprod(d).flip(d)
+    return conj(left * right)
+
+
+def ones_like(x: Tensor) -> Tensor:
+    return x.new_ones(x.shape)
+
+
+prod = reduction(
+    "prod", WIDEN_INTS, lambda xp, x, axes, keepdims: xp.prod(x, axes, keepdims=keepdims), has_dtype=True,
+    grad=lambda g, y, x, dim, keepdim: _prod_grad(g, y, x, dim, keepdim),
+)  # fmt: skip
+
+
+def _logsumexp(xp: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
+    top = xp.max(x, axes, keepdims=True) if x.size else xp.zeros_like(x.sum(axes, keepdims=True))
+    top = xp.where(xp.isfinite(top), top, 0)
+    total = xp.log(xp.exp(x - top).sum(axes, keepdims=True)) + top
+    return total if keepdims else total.reshape(total.sum(axes).shape)
+
+
+logsumexp = reduction(
+    "logsumexp", FLOATING, _logsumexp,
+    grad=lambda g, y, x, dim, keepdim: restored(g, x, dim, keepdim) * (x - restored(y, x, dim, keepdim)).exp(),
+)  # fmt: skip
+
+
+@composite()
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Tensor:
+    """The p-norm of all elements, or along axes."""
+    if dtype is not None:
+        input = input.to(dtype)
+    if input.dtype.kind < FLOAT:
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + scalar_name(input.dtype)
+        )
+    result = vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim)
+    return result if out is None else write_out(result, out, "norm")
+
+
+def vector_norm(x: Tensor, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """(sum |x|^p)^(1/p) over axes, with its limits for 0 and infinity."""
+    dims = shapes.axes(dim, x.ndim)
+    if p == 2.0:
+        return _norm2(x, dims, keepdim)
+    a = x.abs()
+    if p == float("inf"):
+        return amax(a, dims, keepdim)
+    if p == float("-inf"):
+        return amin(a, dims, keepdim)
+    if p == 0:
+        return sum((x != 0).to(a.dtype), dims, keepdim)
+    if p == 1:
+        return sum(a, dims, keepdim)
+    total = sum(a**p, dims, keepdim)
+    return total ** (1 / p)
+
+
+_norm2 = reduction(
+    "norm2", lambda d: (d, d.to_real()), lambda xp, x, axes, keepdims: xp.sqrt(
+        (xp.square(x) if x.dtype.kind != "c" else x.real**2 + x.imag**2).sum(axes, keepdims=keepdims)
+    ), torch=False, tensor=False, grad_name="LinalgVectorNormBackward0",
+    grad=lambda g, y, x, dim, keepdim: _norm2_grad(restored(g, x, dim, keepdim), restored(y, x, dim, keepdim), x),
+)  # fmt: skip
+
+
+def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    return x * (g / y).masked_fill(y == 0, 0)
+
+
+@composite()
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other."""
+    return norm(input - other, p)
+
+
+@composite()
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not zero."""
+    return sum(input != 0, dim)
+
+
+@composite()
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    """The mean of the elements that are not nan."""
+    result = nansum(input, dim, keepdim, dtype=dtype) / sum(~input.isnan(), dim, keepdim)
+    return result if out is None else write_out(result, out, "nanmean")
+
+
+# ----------------------------------------------------------------------------------------------------------------- scans
+def _scan(name: str, body: Any, grad: Any) -> Any:
+    @opaque(lambda x, dim, dtype: (x.size, dtype), name=name, grad=grad)
+    def kernel(xp: Any, x: Any, dim: int, dtype: dtype) -> Any:
+        return body(xp, x.astype(dtype.np) if dtype not in dtypes.HALF else x, dim) if x.ndim else x
+
+    def function(input: Tensor, dim: int, *, dtype: Any = None, out: Any = None) -> Tensor:
+        kind = dtype or (dtypes.int64 if input.dtype.kind < FLOAT else input.dtype)
+        result = kernel(input, dim=shapes.axis(dim, input.ndim), dtype=kind)
+        return result if out is None else write_out(result, out, name)
+
+    def inplace(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+        from .record import assign
+
+        return assign(self, function(self, dim, dtype=dtype))
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    method(name + "_", inplace)
+    return function
+
+
+def reversed_cumsum(g: Tensor, dim: int) -> Tensor:
+    return g.flip(dim).cumsum(dim).flip(dim)
+
+
+cumsum = _scan("cumsum", lambda xp, x, dim: xp.cumsum(x, dim, dtype=x.dtype), lambda g, y, _x, dim, dtype: reversed_cumsum(g, dim))
+cumprod = _scan("cumprod", lambda xp, x, dim: xp.cumprod(x, dim, dtype=x.dtype), lambda g, y, x, dim, dtype: _cumprod_grad(g, y, x, dim))
+
+
+def _cumprod_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
+    """sum over k >= i of g_k (product of all x_j, j <= k, j != i), without dividing by x."""
+    from .joining import stack
+
+    n = x.shape[dim] if x.ndim else 1
+    if not x.ndim:
+        return g
+    parts = []
+    for i in range(n):
+        before = y.select(dim, i - 1) if i else ones_like(x.select(dim, 0))
+        if i + 1 < n:
+            after = x.narrow(dim, i + 1, n - i - 1).cumprod(dim)
+            rest = g.select(dim, i) + (g.narrow(dim, i + 1, n - i - 1) * conj(after)).sum(dim)
+        else:
+            rest = g.select(dim, i)
+        parts.append(rest * conj(before))
+    return stack(parts, dim)
+
+
+@opaque(lambda x, dim: (x.size, x.dtype), name="logcumsumexp", grad=lambda g, y, x, dim: _logcumsumexp_grad(g, y, x, dim))
+def _logcumsumexp(xp: Any, x: Any, dim: int) -> Any:
+    return xp.logaddexp.accumulate(x, dim) if x.ndim else x
+
+
+def _logcumsumexp_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
+    return x.exp() * reversed_cumsum(g * (-y).exp(), dim) if x.ndim else g
+
+
+@composite()
+def logcumsumexp(input: Tensor, dim: int, *, out: Any = None) -> Tensor:
+    """log of the running sums of exp(input)."""
+    result = _logcumsumexp(input, dim=shapes.axis(dim, input.ndim))
+    return result if out is None else write_out(result, out, "logcumsumexp")
+
+
+def _running(name: str, better: str) -> Any:
+    @opaque(lambda x, dim: (x.size, dtypes.int64), name=name + "_index")
+    def index_of(xp: Any, x: Any, dim: int) -> Any:
+        if not x.ndim:
+            return xp.zeros((), "int64")
+        best = getattr(xp, better).accumulate(x, dim)
+        place = xp.expand_dims(xp.arange(x.shape[dim]), [i for i in range(x.ndim) if i != dim])
+        hit = (x == best) | (x != x)
+        return xp.maximum.accumulate(xp.where(hit, place, -1), dim)
+
+    def function(input: Tensor, dim: int, *, out: Any = None) -> Any:
+        d = shapes.axis(dim, input.ndim)
+        index = index_of(input, dim=d)
+        result = return_type(name, ("values", "indices"), (input.gather(d, index), index))
+        return result if out is None else write_out(result, out, name)
+
+    function.__name__ = name
+    public(numpy_names(function), name)
+    method(name, numpy_names(function))
+    return function
+
+
+cummax, cummin = _running("cummax", "maximum"), _running("cummin", "minimum")
+
+
+@composite()
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+    """Differences of neighbours, n times."""
+    from .joining import cat
+
+    parts = [t for t in (prepend, input, append) if t is not None]
+    x = cat(parts, dim) if len(parts) > 1 else input
+    for _ in range(n):
+        m = x.shape[dim]
+        x = x.narrow(dim, 1, m - 1) - x.narrow(dim, 0, m - 1) if x.dtype is not dtypes.bool_ else x.narrow(dim, 1, m - 1) ^ x.narrow(dim, 0, m - 1)
+    return x
+
+
+@composite()
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal."""
+    if input.ndim != 2:
+        raise RuntimeError("trace: expected a matrix, but got tensor with dim " + str(input.ndim))
+    return sum(input.diagonal())
+
+
+@composite("torch")
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
+    """The integral of samples by the trapezoidal rule."""
+    n = y.shape[dim]
+    left, right = y.narrow(dim, 0, n - 1), y.narrow(dim, 1, n - 1)
+    return ((left + right) * ((diff(x, dim=-1) if x is not None else dx) / 2)).sum(dim)
