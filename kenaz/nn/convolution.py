@@ -346,8 +346,7 @@ class ConvTranspose3d(_ConvTransposeNd):
 class _LazyConvXdMixin(LazyModuleMixin):
     """A convolution that learns `in_channels` from its first input."""
 
-    weight: UninitializedParameter
-    bias: UninitializedParameter | None
+    _weight_shape: Callable[[], tuple[int, ...]]
 
     def _become_lazy(self, out_channels: int, bias: bool, device: Device, dtype: torch.dtype | None) -> None:
         """Replaces the empty parameters of a layer built with no channels."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .parameter import is_lazy
 
+if TYPE_CHECKING:  # it stands before a module class
+    from .module import Module as _Mixin
+else:
+    _Mixin = object
 
-class LazyModuleMixin:
+
+class LazyModuleMixin(_Mixin):
     """What a lazy layer has beside its eager twin: it initialises itself on its first call and becomes the twin.
 
     A subclass names the twin in `cls_to_become`, gives itself uninitialised parameters and writes

@@ -137,8 +137,6 @@ class LazyLinear(LazyModuleMixin, Linear):
     """
 
     cls_to_become = Linear
-    weight: UninitializedParameter
-    bias: UninitializedParameter
 
     def __init__(
         self,

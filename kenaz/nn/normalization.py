@@ -332,9 +332,6 @@ class InstanceNorm3d(_InstanceNorm):
 class _LazyNormBase(LazyModuleMixin, _NormBase):
     """A normalization that learns `num_features` from its first input."""
 
-    weight: UninitializedParameter
-    bias: UninitializedParameter
-
     def __init__(
         self,
         eps: float = 1e-5,
@@ -444,9 +441,7 @@ class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
 
 # ----------------------------------------------------------------------------------------------- layer, group, channels
 def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(normalized_shape, numbers.Integral):
-        return (int(normalized_shape),)
-    return tuple(normalized_shape)
+    return (int(normalized_shape),) if isinstance(normalized_shape, numbers.Integral) else tuple(normalized_shape)  # type: ignore[arg-type]
 
 
 class LayerNorm(Module):

@@ -1,7 +1,7 @@
 """What PyTorch answers to an expression: value, error and warnings, as text.
 
-The files in `goldens/` hold expressions, each with the answer of real PyTorch 2.13 on the line after it. They are made anew by
-`python tests/nn/goldens.py`, run where the real `torch` is installed.
+The files in `goldens/` hold expressions, each with the answer of real PyTorch 2.13 on the line after it. They are made
+anew by `python tests/nn/goldens.py`, run where the real `torch` is installed.
 """
 
 import re

@@ -19,7 +19,8 @@ class SDPBackend(IntEnum):
     CUDNN_ATTENTION = 3
     OVERRIDEABLE = 4
 
-    __str__ = lambda self: f"SDPBackend.{self.name}"  # type: ignore[assignment]
+    def __str__(self) -> str:
+        return f"SDPBackend.{self.name}"
 
 
 @contextmanager
