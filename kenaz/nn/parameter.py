@@ -89,6 +89,8 @@ _ALLOWED = {
 class UninitializedTensorMixin:
     """The behaviour of a tensor whose shape is known only when data has been seen."""
 
+    __slots__ = ()
+
     cls_to_become: Any
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
@@ -116,7 +118,7 @@ class UninitializedTensorMixin:
             "before calling `module.share_memory()`."
         )
 
-    def __repr__(self) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
 
     def __reduce_ex__(self, proto: Any) -> tuple:
@@ -165,7 +167,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
-        param = torch.Tensor._make_subclass(cls, torch.empty(0, device=device, dtype=dtype), False)
+        param: Any = torch.Tensor._make_subclass(cls, torch.empty(0, device=device, dtype=dtype), False)
         param.requires_grad = requires_grad
         return param
 

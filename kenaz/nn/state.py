@@ -16,7 +16,9 @@ from .parameter import Parameter, is_lazy
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
-_Keys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"], module="torch.nn.modules.module")
+_Keys = namedtuple(  # type: ignore[name-match]
+    "IncompatibleKeys", ["missing_keys", "unexpected_keys"], module="torch.nn.modules.module"
+)
 
 
 class _IncompatibleKeys(_Keys):

@@ -352,7 +352,7 @@ ORTHOGONAL = [
 @pytest.mark.parametrize("kind, size, trivial, values", ORTHOGONAL)
 def test_orthogonal(kind, size, trivial, values):
     layer = parametrizations.orthogonal(linear(*size), orthogonal_map=kind, use_trivialization=trivial)
-    assert flat(layer.weight) == pytest.approx(values, abs=2e-5)
+    assert flat(layer.weight) == pytest.approx(values, abs=5e-5)
     if not trivial and kind != "householder":
         with pytest.raises(NotImplementedError, match="It is not possible to assign to the matrix exponential"):
             layer.weight = torch.eye(3)[: size[1], : size[0]]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import _api as torch
+from ...ops.updates import update
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_"]
 
@@ -51,8 +52,24 @@ def _clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, fo
     with torch.no_grad():
         # A scale of 1 is multiplied too: comparing would have to wait for the norm.
         scale = torch.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
-        for gradient in gradients:
-            gradient.mul_(scale.to(gradient.device))
+        for alike in _by_kind(gradients):
+            update(_scaled, [(g,) for g in alike], scale=scale.to(alike[0].device, alike[0].dtype))
+
+
+def _by_kind(tensors: list) -> Iterable[list]:
+    """tensors of one device and dtype together: one recorded node changes them all."""
+    kinds: dict[Any, list] = {}
+    for t in tensors:
+        kinds.setdefault((t.device, t.dtype), []).append(t)
+    return kinds.values()
+
+
+def _scaled(xp: Any, gradient: Any, scale: Any) -> tuple:
+    return (gradient * scale,)
+
+
+def _clamped(xp: Any, gradient: Any, limit: Any) -> tuple:
+    return (xp.minimum(xp.maximum(gradient, -limit), limit),)
 
 
 def clip_grad_norm_(
@@ -98,8 +115,8 @@ def clip_grad_value_(parameters: Iterable | Any, clip_value: float, foreach: boo
     """Clamp each value of the gradients to [-clip_value, clip_value]."""
     clip_value = float(clip_value)
     with torch.no_grad():
-        for gradient in _gradients(parameters):
-            gradient.clamp_(min=-clip_value, max=clip_value)
+        for alike in _by_kind(_gradients(parameters)):
+            update(_clamped, [(g,) for g in alike], limit=clip_value)
 
 
 _get_total_norm.__name__, _clip_grads_with_norm_.__name__ = "get_total_norm", "clip_grads_with_norm_"

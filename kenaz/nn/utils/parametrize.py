@@ -86,7 +86,7 @@ class ParametrizationList(ModuleList):
         if self.is_tensor:
             self._keep_one(original, new)
         else:
-            self._keep_several(original, new)
+            self._keep_several(original, list(new))
         if not self.unsafe:
             self._check(shape, dtype)
 

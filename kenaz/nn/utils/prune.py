@@ -380,13 +380,18 @@ def is_pruned(module: Any) -> bool:
 def _validate_pruning_amount_init(amount: Any) -> None:
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-    is_part = not isinstance(amount, numbers.Integral)
-    if amount < 0 or (is_part and amount > 1):
+    value: Any = amount
+    if value < 0 or (not _is_count(amount) and value > 1):
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
 
 
+def _is_count(amount: Any) -> bool:
+    """Whether an amount is a number of values and not a part of them."""
+    return isinstance(amount, numbers.Integral)
+
+
 def _validate_pruning_amount(amount: Any, tensor_size: int) -> None:
-    if isinstance(amount, numbers.Integral) and amount > tensor_size:
+    if _is_count(amount) and amount > tensor_size:
         raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
 
 
@@ -405,7 +410,7 @@ def _validate_pruning_dim(t: Any, dim: int) -> None:
 
 def _compute_nparams_toprune(amount: Any, tensor_size: int) -> int:
     """An amount as a number of values or channels."""
-    return amount if isinstance(amount, numbers.Integral) else round(amount * tensor_size)
+    return amount if _is_count(amount) else round(amount * tensor_size)
 
 
 def _channels_to_prune(t: Any, dim: int, amount: Any) -> int:
