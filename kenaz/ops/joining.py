@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._tensor import Tensor, make_tensor
-from ..autograd.backward import attach
+from ..autograd.nodes import attach
 from ..autograd.modes import state
 from ..core import dtype as dtypes
 from ..core import shape as shapes
+from ..core.dtype import scalar_name
+from ..core.shape import Size
 from ..core.spec import Spec, spec
 from ..graph.node import Op
 from .declare import opaque
-from .record import composite, method, public, register, requires_grad, write_out
+from .gathering import index_select
+from .record import composite, public, register, requires_grad, write_out
+from .views import expand, flat, slice_, unsqueeze
 
 
 # ---------------------------------------------------------------------------------------------------------- cat and stack
@@ -85,7 +93,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | No
     """
     tensors = tensor_list("cat", tensors)
     if not tensors:
-        raise ValueError("expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not t._spec.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
@@ -129,17 +137,26 @@ def _never(call: Any) -> Any:
     raise AssertionError("a view is never run")
 
 
-def _join_pieces(g: tuple, y: Any, _x: Spec, dim: int) -> Tensor:
-    return cat(g, dim)
+def _join_pieces(g: tuple, y: Any, _x: Spec, dim: int, sizes: tuple) -> Tensor:
+    known = next(p for p in g if p is not None)
+    return cat(
+        [known.new_zeros((*_x.size[:dim], n, *_x.size[dim + 1 :])) if p is None else p for p, n in zip(g, sizes, strict=True)], dim
+    )  # fmt: skip
+
+
+def _stack_pieces(g: tuple, y: Any, _x: Spec, dim: int) -> Tensor:
+    known = next(p for p in g if p is not None)
+    zeros = known.new_zeros(known.shape) if any(p is None for p in g) else None
+    return stack([zeros if p is None else p for p in g], dim)
 
 
 SPLIT, SPLIT_SIZES = (
     register(Op(name, "view", _never, rule=_never, grad=_join_pieces)) for name in ("split", "split_with_sizes")
 )
-UNBIND = register(Op("unbind", "view", _never, rule=_never, grad=lambda g, y, _x, dim: stack(g, dim)))
+UNBIND = register(Op("unbind", "view", _never, rule=_never, grad=_stack_pieces))
 
 
-def _pieces(x: Tensor, op: Op, dim: int, specs: list, offsets: list) -> tuple:
+def _pieces(x: Tensor, op: Op, specs: list, offsets: list, attributes: dict) -> tuple:
     base = x if x._base is None else x._base
     version = base.__dict__.get("_grad_version", 0)
     out = []
@@ -151,7 +168,7 @@ def _pieces(x: Tensor, op: Op, dim: int, specs: list, offsets: list) -> tuple:
         out.append(piece)
     pieces = tuple(out)
     if pieces and state.enabled and requires_grad((x,)):
-        attach(op, pieces, (x,), {"dim": dim})
+        attach(op, pieces, (x,), attributes)
     return pieces
 
 
@@ -162,7 +179,7 @@ def _split(x: Tensor, op: Op, dim: int, sizes: Sequence[int]) -> tuple:
         specs.append(spec((*s.size[:dim], n, *s.size[dim + 1 :]), s.stride, s.dtype, s.device, start != 0))
         offsets.append(start)
         start += n * step
-    return _pieces(x, op, dim, specs, offsets)
+    return _pieces(x, op, specs, offsets, {"dim": dim, "sizes": tuple(sizes)})
 
 
 @composite()
@@ -224,12 +241,249 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     """All the slices along an axis, without that axis."""
     s = input._spec
     if not s.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = shapes.axis(operator.index(dim), s.ndim)
     size, stride = s.size[:d] + s.size[d + 1 :], s.stride[:d] + s.stride[d + 1 :]
     plain, shifted = (spec(tuple(size), stride, s.dtype, s.device, far) for far in (False, True))
     offsets = [input._offset + i * s.stride[d] for i in range(s.size[d])]
-    return _pieces(input, UNBIND, d, [shifted if o else plain for o in offsets], offsets)
+    return _pieces(input, UNBIND, [shifted if o else plain for o in offsets], offsets, {"dim": d})
 
 
-assert method
+
+@composite()
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple:
+    """Views of a tensor in a number of nearly equal pieces, or cut at the given places."""
+    at = indices_or_sections
+    if not input._spec.ndim:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    d = shapes.axis(operator.index(dim), input._spec.ndim)
+    n = input._spec.size[d]
+    if isinstance(at, Tensor):
+        if at._spec.ndim > 1 or at._spec.dtype is not dtypes.int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a "
+                f"tensor with {at._spec.ndim} dims"
+                if at._spec.ndim > 1
+                else f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {scalar_name(at.dtype)}"
+            )
+        at = at.tolist()
+    if isinstance(at, (tuple, list)):
+        cuts = [0, *map(operator.index, at), n]
+    else:
+        if at <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {at}")
+        base, more = divmod(n, at)
+        cuts = [i * base + min(i, more) for i in range(at + 1)]
+    return tuple(slice_(input, d, first, last, 1) for first, last in zip(cuts[:-1], cuts[1:], strict=True))
+
+
+def _axis_split(name: str, least: int, dim: int) -> None:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> tuple:
+        at = args[0] if len(args) == 1 else args or next(iter(kwargs.values()))
+        if input._spec.ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {input._spec.ndim} "
+                "dimensions!"
+            )
+        d = 0 if input._spec.ndim == 1 else dim
+        n = input._spec.size[d]
+        if type(at) is int and (at <= 0 or n % at):
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {n} is not divisible by the "
+                f"split_size {at}!"
+            )
+        return tensor_split(input, at, d)
+
+    function.__name__ = name
+    function.__doc__ = f"Views of a tensor in equal pieces, or cut at the given places, along axis {dim}."
+    composite()(function)
+
+
+for _name, _least, _dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2)):
+    _axis_split(_name, _least, _dim)
+
+
+# ------------------------------------------------------------------------------------------------ cat after a change of size
+def _at_least(name: str, grow: Any) -> Any:
+    def function(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            tensors = tuple(tensors[0])
+        elif len(tensors) == 1:
+            return grow(tensors[0])
+        return tuple(map(grow, tensors))
+
+    function.__name__ = name
+    function.__doc__ = f"Tensors with at least {name[8]} axes; tuples and several arguments give a tuple."
+    return public(function)
+
+
+def _two(t: Tensor) -> Tensor:
+    n = t._spec.ndim
+    return t.reshape(1, 1) if n == 0 else unsqueeze(t, 0) if n == 1 else t
+
+
+def _three(t: Tensor) -> Tensor:
+    n = t._spec.ndim
+    return unsqueeze(_two(t), 2) if n in (1, 2) else t.reshape(1, 1, 1) if n == 0 else t
+
+
+def _one(t: Tensor) -> Tensor:
+    return t if t._spec.ndim else t.reshape(1)
+
+
+atleast_1d, atleast_2d, atleast_3d = (
+    _at_least(f"atleast_{i + 1}d", grow) for i, grow in enumerate((_one, _two, _three))
+)
+
+
+def _stacked(names: tuple, grow: Any, dim: Any) -> None:
+    def function(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+        tensors = tensor_list(names[0], tensors)
+        if not tensors:
+            raise RuntimeError(f"{names[0]} expects a non-empty TensorList")
+        tensors = tuple(map(grow, tensors))
+        return cat(tensors, dim if dim is not None else int(tensors[0]._spec.ndim > 1), out=out)
+
+    function.__name__ = names[0]
+    function.__doc__ = "Tensors one after another along " + (f"axis {dim}." if dim is not None else "the second axis, or the only one.")
+    for n in names:
+        public(function, n)
+
+
+def _column(t: Tensor) -> Tensor:
+    return t if t._spec.ndim > 1 else t.reshape(t._spec.numel, 1)
+
+
+_stacked(("hstack",), _one, None)
+_stacked(("vstack", "row_stack"), _two, 0)
+_stacked(("dstack",), _three, 2)
+_stacked(("column_stack",), _column, 1)
+
+
+def _block_rule(*specs: Spec) -> tuple:
+    for i, s in enumerate(specs):
+        if s.ndim > 2:
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {s.ndim} dimensions"
+            )
+    blocks = [_block(s.size) for s in specs]
+    return (sum(b[0] for b in blocks), sum(b[1] for b in blocks)), _common_dtype(specs)
+
+
+def _block(size: tuple) -> tuple:
+    return (1,) * (2 - len(size)) + tuple(size)
+
+
+def _block_grad(g: Tensor, y: Any, *_tensors: Spec) -> tuple:
+    found, row, column = [], 0, 0
+    for s in _tensors:
+        height, width = _block(s.size)
+        found.append(g[row : row + height, column : column + width].reshape(s.size))
+        row, column = row + height, column + width
+    return tuple(found)
+
+
+@opaque(_block_rule, _block_grad, name="block_diag", halves=True)
+def _block_diag(xp: Any, *arrays: Any) -> Any:
+    arrays = tuple(a.reshape(_block(a.shape)) for a in arrays)
+    out = xp.zeros((sum(a.shape[0] for a in arrays), sum(a.shape[1] for a in arrays)), xp.result_type(*arrays))
+    row = column = 0
+    for a in arrays:
+        out[row : row + a.shape[0], column : column + a.shape[1]] = a
+        row, column = row + a.shape[0], column + a.shape[1]
+    return out
+
+
+@composite("torch")
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal."""
+    if not tensors:
+        return Tensor._from_array(np.zeros((1, 0), np.float32))
+    return _block_diag(*tensors)
+
+
+# --------------------------------------------------------------------------------------------------- grids and combinations
+@composite("torch")
+def broadcast_tensors(*tensors: Any) -> tuple:
+    """Tensors expanded to their common size."""
+    tensors = flat(tensors)
+    if not tensors:
+        return ()
+    size = shapes.broadcast(*[t._spec.size for t in tensors])
+    return tuple(expand(t, size) for t in tensors)
+
+
+@composite("torch")
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The size that sizes broadcast to."""
+    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    result = [1] * max(map(len, sizes), default=0)
+    for n, size in enumerate(sizes):
+        for i in range(-1, -1 - len(size), -1):
+            if size[i] < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension ({size[i]}): ({size[i]})")
+            if size[i] in (1, result[i]):
+                continue
+            if result[i] != 1:
+                raise RuntimeError(
+                    f"Attempting to broadcast a dimension of length {size[i]} at {i}! Mismatching argument at index {n} had "
+                    f"{size}; but expected shape should be broadcastable to {result}"
+                )
+            result[i] = size[i]
+    return Size(result)
+
+
+@composite("torch")
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple:
+    """Views that hold the coordinates of a grid; "ij": the first axis is that of the first tensor, "xy": the second."""
+    tensors = flat(tensors)
+    if indexing is None:
+        warnings.warn(
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2
+        )
+    elif indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    for t in tensors:
+        if t._spec.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
+        if t._spec.dtype is not tensors[0]._spec.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    turned = indexing == "xy" and len(tensors) > 1
+    order = (tensors[1], tensors[0], *tensors[2:]) if turned else tensors
+    size = tuple(t._spec.numel for t in order)
+    grids = [
+        expand(t.reshape((1,) * i + (t._spec.numel,) + (1,) * (len(order) - i - 1)), size) for i, t in enumerate(order)
+    ]
+    if turned:
+        grids[:2] = grids[1], grids[0]
+    return tuple(grids)
+
+
+def _vector(t: Tensor) -> Tensor:
+    if t._spec.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
+    return t
+
+
+@composite("torch")
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """All tuples with one element of each vector, a row each."""
+    tensors = tuple(map(_vector, flat(tensors)))
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([g.flatten() for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+@composite("torch")
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All ways to take r elements of a vector, a row each."""
+    _vector(input)
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if not r:
+        return input.new_empty(0)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = np.array(list(choose(range(input._spec.numel), r)), np.int64).reshape(-1, r)
+    return stack([index_select(input, 0, Tensor._from_array(np.ascontiguousarray(c))) for c in rows.T], 1)
