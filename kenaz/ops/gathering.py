@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ import numpy as np
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
+from ..core.dtype import scalar_name
 from ..core.spec import Spec
-from .declare import opaque
+from .declare import View, opaque
 from .indexing import add_at, check_bounds, check_range
-from .record import composite, write_out
+from .masking import checked_number, where
+from .record import assign, composite, number, write_out
+from .views import _as_strided as as_strided_view
+from .views import diagonal, expand, select, slice_
 
 
 def _axis_of(x: Spec, dim: Any) -> int:
@@ -34,8 +39,13 @@ def _select_rule(x: Spec, index: Spec, dim: int) -> tuple:
 def _index_select(xp: Any, x: Any, index: Any, dim: int) -> Any:
     if not x.ndim:
         return x.copy()
-    check_range(index, x.shape[dim], 0, 0)
+    _check_selected(index, x.shape[dim])
     return x.take(index.reshape(-1), dim)
+
+
+def _check_selected(index: Any, n: int) -> None:
+    if index.size and (index.min() < 0 or index.max() >= n):
+        raise IndexError("index out of range in self")
 
 
 @opaque(
@@ -66,8 +76,9 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     if index._spec.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     d = _axis_of(input._spec, dim)
-    if input._spec.ndim:
-        check_bounds(index, input._spec.size[d], 0)
+    values = _known(index)
+    if input._spec.ndim and values is not None:
+        _check_selected(values, input._spec.size[d])
     result = _index_select(input, index, dim=d)
     return result if out is None else write_out(result, out, "index_select")
 
@@ -161,3 +172,605 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
         check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
     result = _gather(input, index, dim=d)
     return result if out is None else write_out(result, out, "gather")
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """Elements at `indices` along an axis, both sides broadcast; without an axis those of the flat tensor."""
+    if indices._spec.dtype is not dtypes.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices.dtype)}"
+        )
+    if dim is None:
+        result = _gather(input.reshape(-1), indices.reshape(-1), dim=0)
+        return result if out is None else write_out(result, out, "take_along_dim")
+    if indices._spec.ndim != input._spec.ndim:
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._spec.ndim} dimensions for input, and {indices._spec.ndim} dimensions for indices"
+        )
+    d = _axis_of(input._spec, dim)
+    size = list(shapes.broadcast(*[(*t._spec.size[:d], 1, *t._spec.size[d + 1 :]) for t in (input, indices)]))
+    x = expand(input, (*size[:d], input._spec.size[d], *size[d + 1 :]))
+    index = expand(indices, (*size[:d], indices._spec.size[d], *size[d + 1 :]))
+    return gather(x, d, index, out=out)
+
+
+composite()(take_along_dim)
+
+
+# ------------------------------------------------------------------------------------------------------------- take, put
+@opaque(
+    lambda x, index: (index.size, x.dtype), name="take", halves=True, late_errors=True,
+    grad=lambda g, y, _x, index: _put(g.new_zeros(_x.size), index, g, accumulate=True),
+)  # fmt: skip
+def _take(xp: Any, x: Any, index: Any) -> Any:
+    _check_flat(index, x.size)
+    return x.reshape(-1)[index]
+
+
+def _check_flat(index: Any, n: int) -> None:
+    if index.size and (index.min() < -n or index.max() >= n):
+        wrong = index[(index < -n) | (index >= n)].flat[0]
+        raise IndexError(f"out of range: tried to access index {wrong} on a tensor of {n} elements.")
+
+
+def _known(t: Tensor) -> Any:
+    """The values of an index tensor where they are computed already, for errors at the user's line."""
+    return t._array() if type(t._storage.node.value) is np.ndarray and t._spec.numel else None
+
+
+@composite()
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The elements of the flat tensor at the given places, in the size of `index`."""
+    if index._spec.dtype is not dtypes.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index.dtype)}")
+    if not input._spec.numel and index._spec.numel:
+        raise IndexError("take(): tried to take from an empty tensor")
+    values = _known(index)
+    if values is not None:
+        _check_flat(values, input._spec.numel)
+    result = _take(input, index)
+    return result if out is None else write_out(result, out, "take")
+
+
+@opaque(
+    lambda x, index, source, accumulate: (x.size, x.dtype), name="put", halves=True, late_errors=True,
+    grad=(
+        lambda g, y, _x, index, _source, accumulate: g if accumulate else _put(g, index, g.new_zeros(index.shape), accumulate=False),
+        None,
+        lambda g, y, _x, index, _source, accumulate: _take(g, index).reshape(_source.size),
+    ),
+)  # fmt: skip
+def _put(xp: Any, x: Any, index: Any, source: Any, accumulate: bool) -> Any:
+    _check_flat(index, x.size)
+    out = xp.array(x, order="C")
+    flat = out.reshape(-1)
+    if accumulate:
+        add_at(xp, flat, (index.reshape(-1),), source.reshape(-1))
+    else:
+        flat[index.reshape(-1)] = source.reshape(-1)
+    return out
+
+
+@composite()
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """The tensor with the elements of `source` written to, or added at, places of the flat tensor."""
+    if index._spec.dtype is not dtypes.int64:
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index.dtype)}")
+    if input._spec.dtype is not source._spec.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {scalar_name(input.dtype)} and "
+            f"source.dtype = {scalar_name(source.dtype)}"
+        )
+    if index._spec.numel != source._spec.numel:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._spec.numel}, index.numel() = {index._spec.numel}"
+        )
+    values = _known(index)
+    if values is not None:
+        _check_flat(values, input._spec.numel)
+    return _put(input, index, source, accumulate=bool(accumulate))
+
+
+@composite("Tensor")
+def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """Write the elements of `source` to, or add them at, places of the flat tensor."""
+    return assign(self, put(self, index, source, accumulate))
+
+
+# ------------------------------------------------------------------------------------------------ slices along an axis
+def _check_vector(name: str, index: Tensor, source: Any, n: int | None) -> None:
+    if index._spec.ndim > 1:
+        raise IndexError(
+            f"{name}_(): Index is supposed to be a vector, but got dim: {index._spec.ndim} with type: "
+            f"{scalar_name(index.dtype)} and size: {list(index.shape)}"
+        )
+
+
+def _rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor, kinds: tuple) -> int:
+    """Check what the functions of (x, dim, index, source) have in common, and return the axis."""
+    d = _axis_of(x._spec, dim)
+    _check_vector(name, index, source, None)
+    if index._spec.dtype not in kinds:
+        raise _INDEX_DTYPE[name]
+    if x._spec.dtype is not source._spec.dtype:
+        if name == "index_copy":
+            raise RuntimeError(
+                f"{name}_(): self and source expected to have the same dtype, but got (self) {scalar_name(x.dtype)} and (source) "
+                f"{scalar_name(source.dtype)}"
+            )
+        raise RuntimeError(
+            f"{name}_(): self ({scalar_name(x.dtype)}) and source ({scalar_name(source.dtype)}) must have the same scalar type"
+        )
+    n = source._spec.size[d] if source._spec.ndim > d else 1
+    if index._spec.numel != n:
+        if name == "index_copy":
+            raise IndexError(f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim) ({n})")
+        raise (RuntimeError if name == "index_add" else IndexError)(
+            f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim): ({n}), for dim: {d}"
+        )
+    size = x._spec.size
+    if source._spec.ndim and x._spec.ndim and (*size[:d], n, *size[d + 1 :]) != source._spec.size:
+        if name == "index_copy":
+            raise RuntimeError(
+                f"{name}_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+                f"{list(size[:d] + size[d + 1:])} at dimension {d} and source slice shape: "
+                f"{list(source.shape[:d] + source.shape[d + 1:])} at dimension 0."
+            )
+        raise RuntimeError(
+            f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+            f"{list(size)} source.shape = {list(source.shape)}"
+        )
+    if x._spec.ndim:
+        values = _known(index)
+        if values is not None:
+            _check_rows(name, values, x._spec.size[d])
+    return d
+
+
+_INDEX_DTYPE = {
+    "index_add": RuntimeError("index_add_(): Expected dtype int32/int64 for index but got: Float"),
+    "index_copy": IndexError("index_copy_(): Expected a long tensor for index, but got Float"),
+    "index_reduce": IndexError("index_reduce_(): Expected dtype int32/int64 for index"),
+}
+_INTS = (dtypes.int64, dtypes.int32)
+
+
+def _check_rows(name: str, index: Any, n: int) -> None:
+    prefix, kind = ("index_copy_(): ", IndexError) if name == "index_copy" else ("", RuntimeError)
+    if index.size and (index.min() < 0 or index.max() >= n):
+        wrong = index[(index < 0) | (index >= n)].flat[0]
+        raise kind(f"{prefix}index {wrong} is out of bounds for dimension 0 with size {n}")
+
+
+def _as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
+    """A copy of x, that copy with the axis in front, the index as a vector, and the source's slices in front."""
+    out = xp.array(x, order="C")
+    rows = xp.moveaxis(out, dim, 0) if out.ndim else out.reshape(1)
+    source = xp.moveaxis(source, dim, 0) if source.ndim else source.reshape(1)
+    return out, rows, index.reshape(-1), source.reshape((index.size, *rows.shape[1:]))
+
+
+@opaque(
+    lambda x, index, source, dim: (x.size, x.dtype), name="index_add", late_errors=True,
+    grad=(lambda g, y, _x, index, _source, dim: g, None, lambda g, y, _x, index, _source, dim: _index_select(g, index, dim=dim).reshape(_source.size)),
+)  # fmt: skip
+def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
+    out, rows, index, source = _as_rows(xp, x, index, source, dim)
+    _check_rows("index_add", index, len(rows))
+    add_at(xp, rows, (index,), source)
+    return out
+
+
+@composite()
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """The tensor with slices of `source` added to the slices whose numbers are in `index`."""
+    d = _rows_of("index_add", input, dim, index, source, _INTS)
+    result = _index_add(input, index, source * alpha if alpha != 1 else source, dim=d)
+    return result if out is None else write_out(result, out, "index_add")
+
+
+@opaque(
+    lambda x, index, source, dim: (x.size, x.dtype), name="index_copy", halves=True, late_errors=True,
+    grad=(
+        lambda g, y, _x, index, _source, dim: g.index_fill(dim, index, 0),
+        None,
+        lambda g, y, _x, index, _source, dim: _index_select(g, index, dim=dim).reshape(_source.size),
+    ),
+)  # fmt: skip
+def _index_copy(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
+    out, rows, index, source = _as_rows(xp, x, index, source, dim)
+    _check_rows("index_copy", index, len(rows))
+    rows[index] = source
+    return out
+
+
+@composite()
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The tensor with slices of `source` in place of the slices whose numbers are in `index`."""
+    result = _index_copy(input, index, source, dim=_rows_of("index_copy", input, dim, index, source, (dtypes.int64,)))
+    return result if out is None else write_out(result, out, "index_copy")
+
+
+@opaque(
+    lambda x, index, value, dim: (x.size, x.dtype), name="index_fill", halves=True, late_errors=True,
+    grad=(
+        lambda g, y, _x, index, _value, dim: _index_fill(g, index, 0, dim=dim),
+        None,
+        lambda g, y, _x, index, _value, dim: _index_select(g, index, dim=dim).sum(),
+    ),
+)  # fmt: skip
+def _index_fill(xp: Any, x: Any, index: Any, value: Any, dim: int) -> Any:
+    out = xp.array(x, order="C")
+    rows = xp.moveaxis(out, dim, 0) if out.ndim else out.reshape(1)
+    check_range(index, len(rows), -len(rows))
+    rows[index.reshape(-1)] = value
+    return out
+
+
+@composite()
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """The tensor with a value in the slices whose numbers are in `index`."""
+    value = number(value)
+    if index._spec.dtype is not dtypes.int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if index._spec.ndim > 1:
+        raise IndexError("Index has to be a vector/scalar")
+    d = _axis_of(input._spec, dim)
+    if isinstance(value, Tensor):
+        if value._spec.ndim:
+            raise RuntimeError(
+                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._spec.ndim} dimension(s)."
+            )
+    else:
+        value = checked_number(value, input._spec.dtype)
+    if input._spec.ndim:
+        check_bounds(index, input._spec.size[d])
+    return _index_fill(input, index, value, dim=d)
+
+
+# --------------------------------------------------------------------------------------------------- folding into places
+# One derivative for scatter_reduce and index_reduce: both fold `source` into places of x that an index names, and differ only
+# in how a gradient is looked up at those places.
+def _fold_into(xp: Any, x: Any, key: tuple, source: Any, reduce: str, include_self: bool) -> Any:
+    """x (overwritten) with `source` folded into the places of a key."""
+    if reduce == "sum" or reduce == "mean":
+        if not include_self:
+            x[key] = 0
+        add_at(xp, x, key, source)
+        if reduce == "mean":
+            counts = xp.full(x.shape, int(include_self), np.int64)
+            xp.add.at(counts, key, 1)
+            counts[counts == 0] = 1
+            x[...] = xp.floor_divide(x, counts) if x.dtype.kind in "iu" else x / counts
+        return x
+    if not include_self:
+        x[key] = _starts(x.dtype)[reduce]
+    {"prod": xp.multiply, "amax": xp.maximum, "amin": xp.minimum}[reduce].at(x, key, source)
+    return x
+
+
+def _starts(kind: Any) -> dict:
+    if kind.kind == "b":
+        return {"prod": True, "amax": False, "amin": True}
+    low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (-np.inf, np.inf)
+    return {"prod": 1, "amax": low, "amin": high}
+
+
+def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, include_self: bool, at: Any, add: Any, clear: Any) -> tuple:
+    """Gradients of a fold: `at(t)` looks t up at the index's places, `add(t, s)` adds s there, `clear(t)` puts zeros there."""
+    if reduce == "sum":
+        gx, gs = g, at(g)
+    elif reduce == "mean":
+        n = x.new_ones(x.shape) if include_self else clear(x.new_ones(x.shape))
+        n = add(n, source.new_ones(source.shape))
+        n = n.masked_fill(n == 0, 1)
+        gx, gs = g / n, at(g) / at(n)
+    elif reduce == "prod":
+        zero_x, zero_s = x == 0, source == 0
+        if not include_self:
+            zero_x = zero_x & False
+        gx = g * _fold_others(x, zero_x, y, include_self)
+        zeros = add(zero_x.to(x.dtype) if include_self else clear(zero_x.to(x.dtype)), zero_s.to(x.dtype))
+        whole = y.masked_fill(y == 0, 0)
+        safe = source.masked_fill(zero_s, 1)
+        parts = (x if include_self else clear_to_one(x, clear)).masked_fill(zero_x, 1)
+        without_zeros = _product(parts, safe, add)
+        gs = at(g) * _where_zero(zero_s, at(zeros), at(without_zeros), at(whole) / safe)
+    else:
+        hit = (source == at(y)).to(x.dtype)
+        self_hit = (x == y).to(x.dtype) if include_self else clear((x == y).to(x.dtype))
+        count = add(self_hit, hit)
+        share = g / count.masked_fill(count == 0, 1)
+        gx, gs = share * self_hit if include_self else g, at(share) * hit
+    return (gx if include_self else clear(gx)), gs
+
+
+def _fold_others(x: Tensor, zero_x: Tensor, y: Tensor, include_self: bool) -> Tensor:
+    return y / x.masked_fill(zero_x, 1)
+
+
+def clear_to_one(x: Tensor, clear: Any) -> Tensor:
+    """x with ones at the index's places."""
+    touched = 1 - clear(x.new_ones(x.shape))
+    return clear(x) + touched
+
+
+def _product(x: Tensor, source: Tensor, add: Any) -> Tensor:
+    """The product fold of values without zeros, out of sums: magnitudes through logarithms, signs by counting."""
+    magnitude = add(x.abs().log(), source.abs().log()).exp()
+    negative = add((x < 0).to(x.dtype), (source < 0).to(x.dtype))
+    return magnitude * (1 - 2 * (negative - 2 * (negative / 2).floor()))
+
+
+def _where_zero(zero: Tensor, zeros: Tensor, alone: Tensor, plain: Tensor) -> Tensor:
+    """The product of the others: of one zero among them that without it, of two none."""
+    return where(zero, where(zeros == 1, alone, 0), plain)
+
+
+# --------------------------------------------------------------------------------------------------------------- scatter
+def _scatter_rule(x: Spec, index: Spec, source: Any, dim: int, **rest: Any) -> tuple:
+    check_sizes("scatter", x, index, dim, source if type(source) is Spec else None)
+    return x.size, x.dtype
+
+
+def _cut(source: Any, index: Any) -> Any:
+    return source[tuple(slice(s) for s in index.shape)] if getattr(source, "shape", ()) else source
+
+
+def _scatter_parts(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
+    """A copy of x, the key of the index's places, and the part of the source beside the index."""
+    out = xp.array(x, order="C")
+    flat = out if out.ndim else out.reshape(1)
+    index = index if index.ndim else index.reshape(1)
+    if index.size:
+        check_range(index, flat.shape[dim], 0, dim, RuntimeError)
+    source = source.reshape(1) if getattr(source, "shape", None) == () and hasattr(source, "reshape") else source
+    return out, flat, places(xp, index, dim) if index.size else None, _cut(source, index)
+
+
+def _beside(g: Tensor, source: Spec, index: Tensor) -> Tensor:
+    """A gradient of the index's size as one of the source's, which may be larger."""
+    if g._spec.size == source.size:
+        return g
+    pad: list[int] = []
+    for n, m in zip(reversed(source.size), reversed(g._spec.size), strict=True):
+        pad += (0, n - m)
+    return constant_pad(g, pad)
+
+
+def constant_pad(g: Tensor, pad: list) -> Tensor:
+    from .arranging import constant_pad_nd  # which is built on this file
+
+    return constant_pad_nd(g, pad)
+
+
+def _scatter_grads(name: str, spreads: bool) -> tuple:
+    keep = (lambda g, y, _x, index, _source, dim: g) if name == "add" else (
+        lambda g, y, _x, index, _source, dim: SCATTER_VALUE(g, index, 0, dim=dim)
+    )  # fmt: skip
+    value = (lambda g, y, _x, index, _source, dim: _beside(_gather(g, index, dim=dim), _source, index)) if spreads else None
+    return (keep, None, value)
+
+
+def _write_places(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
+    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
+    if key is not None:
+        flat[key] = source
+    return out
+
+
+SCATTER = opaque(_scatter_rule, _scatter_grads("write", True), name="scatter", halves=True, late_errors=True)(_write_places)
+SCATTER_VALUE = opaque(
+    _scatter_rule, _scatter_grads("write", False), name="scatter_value", grad_name="ScatterBackward1", halves=True, late_errors=True
+)(_write_places)
+
+
+@opaque(_scatter_rule, _scatter_grads("add", True), name="scatter_add", late_errors=True)
+def _scatter_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
+    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
+    if key is not None:
+        _add_places(xp, flat, index, source, dim)
+    return out
+
+
+def _scatter_reduce_grad(
+    g: Tensor, y: Tensor, x: Tensor, index: Tensor, source: Tensor, dim: int, reduce: str, include_self: bool
+) -> tuple:
+    size = index._spec.size
+    inner = source if source._spec.size == size else source[tuple(slice(s) for s in size)]
+    gx, gs = _fold_grad(
+        g, y, x, inner, reduce, include_self,
+        at=lambda t: _gather(t, index, dim=dim), add=lambda t, s: _scatter_add(t, index, s, dim=dim),
+        clear=lambda t: SCATTER_VALUE(t, index, 0, dim=dim),
+    )  # fmt: skip
+    return gx, None, _beside(gs, source._spec, index)
+
+
+@opaque(_scatter_rule, _scatter_reduce_grad, name="scatter_reduce", late_errors=True)
+def _scatter_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
+    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
+    if key is not None:
+        _fold_into(xp, flat, key, source, reduce, include_self)
+    return out
+
+
+def _scatter_arguments(name: str, input: Tensor, dim: Any, index: Tensor, source: Any) -> int:
+    d = _axis_of(input._spec, dim)
+    if index._spec.dtype not in _INTS:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    if isinstance(source, Tensor) and source._spec.dtype is not input._spec.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+    if index._spec.ndim == input._spec.ndim and input._spec.ndim:
+        check_sizes(name, input._spec, index._spec, d, source._spec if isinstance(source, Tensor) else None)
+        check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
+    return d
+
+
+@composite()
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """The tensor with out[index[i][j]][j] = src[i][j] for dim 0, and likewise along the other axes; src may be a number."""
+    src = number(value if src is None else src)
+    d = _scatter_arguments("scatter", input, dim, index, src)
+    if reduce is not None and reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if isinstance(src, Tensor):
+        if reduce is None:
+            result = SCATTER(input, index, src, dim=d)
+        else:
+            warnings.warn(
+                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+                "release. Use torch.scatter_reduce instead for more reduction options.",
+                stacklevel=2,
+            )
+            result = _scatter_reduce(input, index, src, dim=d, reduce=_REDUCE[reduce], include_self=True)
+    else:
+        src = checked_number(src, input._spec.dtype)
+        if reduce is None:
+            result = SCATTER_VALUE(input, index, src, dim=d)
+        else:
+            filled = input.new_full(index.shape, src)  # type: ignore[attr-defined]
+            result = _scatter_reduce(input, index, filled, dim=d, reduce=_REDUCE[reduce], include_self=True)
+    return result if out is None else write_out(result, out, "scatter")
+
+
+_REDUCE = {"add": "sum", "multiply": "prod"}
+
+
+@composite()
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The tensor with src[i][j] added to out[index[i][j]][j] for dim 0, and likewise along the other axes."""
+    result = _scatter_add(input, index, src, dim=_scatter_arguments("scatter_add", input, dim, index, src))
+    return result if out is None else write_out(result, out, "scatter_add")
+
+
+@composite()
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """The tensor with src folded into the places of an index; reduce is sum, prod, mean, amax or amin."""
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    d = _scatter_arguments("scatter_reduce", input, dim, index, src)
+    result = _scatter_reduce(input, index, src, dim=d, reduce=reduce, include_self=bool(include_self))
+    return result if out is None else write_out(result, out, "scatter_reduce")
+
+
+def _index_reduce_grad(
+    g: Tensor, y: Tensor, x: Tensor, index: Tensor, source: Tensor, dim: int, reduce: str, include_self: bool
+) -> tuple:
+    gx, gs = _fold_grad(
+        g, y, x, source, reduce, include_self,
+        at=lambda t: _index_select(t, index, dim=dim), add=lambda t, s: _index_add(t, index, s, dim=dim),
+        clear=lambda t: _index_fill(t, index, 0, dim=dim),
+    )  # fmt: skip
+    return gx, None, gs
+
+
+@opaque(
+    lambda x, index, source, **rest: (x.size, x.dtype), _index_reduce_grad, name="index_reduce", late_errors=True
+)
+def _index_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
+    out, rows, index, source = _as_rows(xp, x, index, source, dim)
+    _check_rows("index_reduce", index, len(rows))
+    _fold_into(xp, rows, (index,), source, reduce, include_self)
+    return out
+
+
+@composite()
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """The tensor with slices of `source` folded into those whose numbers are in `index`; reduce is prod, mean, amax or amin."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    warnings.warn("index_reduce() is in beta and the API may change at any time.", stacklevel=2)
+    d = _rows_of("index_reduce", input, dim, index, source, _INTS)
+    result = _index_reduce(input, index, source, dim=d, reduce=reduce, include_self=bool(include_self))
+    return result if out is None else write_out(result, out, "index_reduce")
+
+
+def _inplace(function: Any) -> None:
+    def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return assign(self, function(self, *args, **kwargs))
+
+    inplace.__name__ = function.__name__ + "_"
+    inplace.__doc__ = function.__doc__
+    composite("Tensor")(inplace)
+
+
+for _function in (index_add, index_copy, index_fill, index_reduce, scatter, scatter_add, scatter_reduce):
+    _inplace(_function)
+
+
+# ---------------------------------------------------------------------------------------------- a view of a copy replaced
+def _replaced(name: str, look: Any) -> Any:
+    """input with `src` in place of what a view sees: `look(tensor, *args)` is the view."""
+    rule = look.op.rule
+
+    def spec_rule(x: Spec, src: Spec, args: tuple) -> Any:
+        seen = tuple(rule(View(x.size, x.stride), *args).size)
+        if src.size != seen:
+            raise RuntimeError(
+                f"expected src to have a size equal to the slice of self. src size = {list(src.size)}, slice size = {list(seen)}"
+            )
+        return x.size, x.dtype
+
+    @opaque(
+        spec_rule, name=name, halves=True,
+        grad=(
+            lambda g, y, _x, _src, args: raw(g, g.new_zeros(_src.size), args=args), lambda g, y, _x, _src, args: look(g, *args)
+        ),
+    )  # fmt: skip
+    def raw(xp: Any, x: Any, src: Any, args: tuple) -> Any:
+        out = xp.array(x, order="C")
+        v = rule(View(out.shape, shapes.contiguous_stride(out.shape)), *args)
+        if shapes.numel(v.size):
+            steps = tuple(q * out.itemsize for q in v.stride)
+            np.ndarray(v.size, out.dtype, out, v.offset * out.itemsize, steps)[...] = src
+        return out
+
+    return raw
+
+
+_select_scatter, _slice_scatter = _replaced("select_scatter", select), _replaced("slice_scatter", slice_)
+_diagonal_scatter = _replaced("diagonal_scatter", diagonal)
+_strided_scatter = _replaced("as_strided_scatter", as_strided_view)
+
+
+@composite()
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of the tensor with `src` as one of its slices."""
+    return _select_scatter(input, src, args=(dim, index))
+
+
+@composite()
+def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
+    """A copy of the tensor with `src` as its slices from `start` to `end`."""
+    return _slice_scatter(input, src, args=(dim, start, end, step))
+
+
+@composite()
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of the tensor with `src` as a diagonal."""
+    return _diagonal_scatter(input, src, args=(offset, dim1, dim2))
+
+
+@composite()
+def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A copy of the tensor with `src` as what `as_strided` sees."""
+    return _strided_scatter(input, src, args=(tuple(size), tuple(stride), storage_offset or 0))
+
+
+@composite("torch")
+def unravel_index(indices: Tensor, shape: Any) -> tuple:
+    """The coordinates of flat places in a tensor of a size."""
+    sizes = [shape] if isinstance(shape, int) else [int(s) for s in shape]
+    found = []
+    for s in reversed(sizes):
+        found.append(indices % s)
+        indices = indices.div(s, rounding_mode="floor")  # type: ignore[attr-defined]
+    return tuple(reversed(found))

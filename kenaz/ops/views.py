@@ -332,3 +332,35 @@ def _reversed_axes(self: Tensor) -> Tensor:
 
 
 Tensor.T = property(_reversed_axes)  # type: ignore[attr-defined]
+
+
+@view(grad=lambda g, y, _x, offset, dim1, dim2: embed(g, _x, diagonal, offset, dim1, dim2))
+def diagonal(v: View, offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
+    """The elements where the places along two axes differ by `offset`, as a new last axis."""
+    a, b = v.axis(dim1), v.axis(dim2)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    down, right = max(-offset, 0), max(offset, 0)
+    n = max(min(v.size[a] - down, v.size[b] - right), 0)
+    rest = [d for d in range(v.ndim) if d not in (a, b)]
+    return View(
+        [*(v.size[d] for d in rest), n], [*(v.stride[d] for d in rest), v.stride[a] + v.stride[b]],
+        (down * v.stride[a] + right * v.stride[b]) if n else 0,
+    )  # fmt: skip
+
+
+@view(grad=lambda g, y, _x, dimension, size, step: embed(g, _x, unfold, dimension, size, step), torch=False)
+def unfold(v: View, dimension: int, size: int, step: int) -> View:
+    """Windows of `size` slices, `step` apart, along an axis; the places inside a window become the last axis."""
+    d = v.axis(dimension)
+    n = v.size[d] if v.ndim else 1
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}")
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not v.ndim:
+        return View((size,), (1,))
+    windows = v.change(d, (n - size) // step + 1, v.stride[d] * step)
+    return View((*windows.size, size), (*windows.stride, v.stride[d]), windows.offset)
