@@ -9,7 +9,7 @@ from typing import Any
 from .._tensor import Tensor, make_tensor
 from ..core.spec import Spec
 from ..graph.storage import make_storage
-from .backward import AccumulateGrad, BackwardNode, grad_edge
+from .nodes import AccumulateGrad, BackwardNode, grad_edge
 from .modes import state
 
 

@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .._tensor import Tensor
+from .._tensor import Tensor, make_tensor
 from . import engine
-from .backward import AccumulateGrad, BackwardNode, refreshed
+from .nodes import AccumulateGrad, BackwardNode, refreshed
 
 
 def _requires_grad(self: Tensor) -> bool:
@@ -123,3 +123,29 @@ for _name, _get, _set in (
     setattr(Tensor, _name, property(_get, _set))
 for _method in (requires_grad_, backward, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _method.__name__, _method)
+
+
+# -------------------------------------------------------------------------------------------------------------- the data
+def _get_data(self: Tensor) -> Tensor:
+    """The same memory apart from the graph; writing to it goes unnoticed by autograd."""
+    return make_tensor(self._storage, self._spec, self._offset)
+
+
+def _set_data(self: Tensor, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    self._storage, self._spec, self._offset = value._storage, value._spec, value._offset
+
+
+Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Leave the graph in place: the tensor becomes a leaf."""
+    if self._base is not None and self._grad_fn is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    self._grad_fn = None
+    return self
+
+
+Tensor.detach_ = detach_  # type: ignore[attr-defined]

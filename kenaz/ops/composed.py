@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.backward import attach
+from ..autograd.nodes import attach
 from ..autograd.modes import no_grad, state
 from ..graph.node import Op
 from .record import requires_grad

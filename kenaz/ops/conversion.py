@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._tensor import Tensor
-from ..autograd import backward as backward_module
+from ..autograd import nodes as backward_module
 from ..autograd.modes import state
 from ..core import device as devices
 from ..core import dtype as dtypes

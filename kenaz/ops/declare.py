@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import execute
 from .._tensor import Tensor, make_tensor
-from ..autograd.backward import attach
+from ..autograd.nodes import attach
 from ..autograd.modes import state
 from ..core import dtype as dtypes
 from ..core import shape as shapes

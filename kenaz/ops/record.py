@@ -15,8 +15,8 @@ import numpy as np
 
 from .. import execute
 from .._tensor import Tensor, make_tensor, wrap
-from ..autograd import backward as backward_module
-from ..autograd.backward import AccumulateGrad, attach, refreshed
+from ..autograd import nodes as backward_module
+from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..autograd.modes import state
 from ..core.dtype import can_cast, dtype, scalar_name
 from ..core.spec import Spec, fresh
