@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from . import execute
-from ._tensor import Tensor
-from .core.device import META
+from . import _tensor, execute
+from ._tensor import Tensor, make_tensor
+from .core.device import META, device
 from .core.dtype import dtype
+from .core.shape import Size
 from .graph.node import HELD, held, make_node
 from .graph.storage import Storage
+from .ops.sampling import Generator
 from .storage import STORAGE_NAMES, TypedStorage, UntypedStorage, typed
 from .storage.memory import copy_storage, elements, needed_elements, new_storage, view_of
 
@@ -143,12 +145,17 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     state = _get_obj_state(self)
     is_parameter: bool = isinstance(self, Parameter)
     if is_parameter:
-        plain: tuple = (self.data, self.requires_grad, OrderedDict())
+        plain: tuple = (_data(self), self.requires_grad, OrderedDict())
         return (_rebuild_parameter_with_state, (*plain, state)) if state else (_rebuild_parameter, plain)
     function, parts = _parts(self)
     if type(self) is Tensor and not state:
         return function, parts
     return _rebuild_from_type_v2, (function, type(self), parts, state)
+
+
+def _data(tensor: Any) -> Any:
+    """A plain tensor over the same memory."""
+    return make_tensor(tensor._storage, tensor._spec, tensor._offset)
 
 
 def _parts(tensor: Any) -> tuple[Callable, tuple]:
@@ -197,7 +204,7 @@ def _deepcopy(self: Any, memo: dict) -> Any:
         return memo[id(self)]
     is_parameter: bool = isinstance(self, Parameter)
     if is_parameter:
-        result: Any = type(self)(self.data.clone(), self.requires_grad)
+        result: Any = type(self)(_data(self).clone(), self.requires_grad)
         memo[id(self)] = result
         return result
     storage = copy_storage(self._storage, memo)
@@ -224,6 +231,20 @@ def _reduce_storage(storage: Storage) -> tuple:
     return _rebuild_storage, (execute.memory(storage).reshape(-1),)
 
 
+def _rebuild_named(name: str, *args: Any) -> Any:
+    return _NAMED[name](*args)
+
+
+def _reduce_named(obj: Any) -> tuple:
+    """Plain pickles cannot find classes under PyTorch's addresses where Kenaz does not stand in for it."""
+    cls, args, *state = obj.__reduce__()
+    return _rebuild_named, (cls.__name__, *args), *state
+
+
+_NAMED = {cls.__name__: cls for cls in (Size, device, Generator)}
+for _class in _NAMED.values():
+    copyreg.pickle(_class, _reduce_named)
+_tensor._rebuild_from_type_v2 = _rebuild_from_type_v2  # type: ignore[attr-defined]  where pickles of PyTorch look
 copyreg.pickle(Storage, _reduce_storage)
 for _name, _method in {"__reduce_ex__": _reduce_ex, "__deepcopy__": _deepcopy, "__setstate__": _setstate}.items():
     setattr(Tensor, _name, _method)

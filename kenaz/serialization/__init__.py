@@ -8,12 +8,16 @@ Start reading in `entry`. `zipped` is today's format over the container in `arch
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
+from .. import storage
 from .allowed import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
-from .allowed import get_layout as _get_layout
 from .entry import DEFAULT_PROTOCOL, get_unsafe_globals_in_checkpoint, load, save
 from .legacy import MAGIC_NUMBER, PROTOCOL_VERSION
 from .locations import MapLocation as MAP_LOCATION
 from .locations import default_restore_location, location_tag
+from .names import get_layout as _get_layout
 from .settings import (
     LoadEndianness,
     get_crc32_options,
@@ -24,6 +28,14 @@ from .settings import (
     set_default_mmap_options,
     skip_data,
 )
+
+
+def _load_from_bytes(content: bytes) -> Any:
+    """The storage in a plain pickle that PyTorch has made."""
+    return load(io.BytesIO(content), weights_only=False)
+
+
+storage._load_from_bytes = _load_from_bytes  # type: ignore[attr-defined]  where such pickles look for it
 
 __all__ = [
     "LoadEndianness", "MAP_LOCATION", "add_safe_globals", "clear_safe_globals", "default_restore_location",

@@ -18,6 +18,7 @@ from .. import _api, _utils
 from .._tensor import Tensor
 from ..core.dtype import BY_NAME
 from ..nn.parameter import Parameter
+from ..ops.inquiry import CONSTANTS, memory_format
 from ..storage import LEGACY_STORAGES, TypedStorage, UntypedStorage
 from . import names
 
@@ -98,14 +99,6 @@ def _parameter_with_state(data: Any, requires_grad: bool, backward_hooks: Any, s
     return _utils._rebuild_parameter_with_state(data, requires_grad, backward_hooks, _tensor_state(state))
 
 
-def get_layout(name: str) -> Any:
-    """The layout of a name, `torch.strided`."""
-    found = getattr(_api, name.removeprefix("torch."), None) if isinstance(name, str) else None
-    if not isinstance(found, type(_api.strided)):
-        raise KeyError(name)
-    return found
-
-
 def _sequence(values: Any) -> Any:
     if not isinstance(values, list | tuple | set | frozenset):
         raise UnpicklingError(f"expected a list or tuple in the file, but got {type(values)}")
@@ -131,7 +124,7 @@ _CALLABLE: dict[str, tuple[Any, Callable]] = {
     "torch.device": (_api.device, _device),
     "torch.Tensor": (Tensor, _empty_tensor),
     "torch.nn.parameter.Parameter": (Parameter, _parameter),
-    "torch.serialization._get_layout": (get_layout, get_layout),
+    "torch.serialization._get_layout": (names.get_layout, names.get_layout),
     **{
         f"torch._utils.{function.__name__}": (function, function)
         for function in (
@@ -148,9 +141,12 @@ _VALUES: dict[str, Any] = {
     **{f"torch.{name}": found for name, found in LEGACY_STORAGES.items()},
     **{f"torch.cuda.{name}": found for name, found in LEGACY_STORAGES.items()},
     **{f"torch.{name}": found for name, found in BY_NAME.items()},
+    **{f"torch.{name}": found for name, found in CONSTANTS.items() if isinstance(found, memory_format)},
 }
 _GLOBALS: dict[str, Any] = {**{name: found for name, (found, _) in _CALLABLE.items()}, **_VALUES}
 _GUARDS: dict[int, Callable] = {id(found): guard for found, guard in _CALLABLE.values()}
+# Tensors of kinds that Kenaz lacks: allowing these names would not help.
+_NOT_HERE = ("torch._utils._rebuild_", "torch.float8", "torch.float4", "torch.q", "torch.bits")
 BUILDABLE = (OrderedDict, Counter)  # their attributes may be set, and those of tensors
 
 
@@ -235,6 +231,8 @@ class Policy:
         for table in (self._users, _GLOBALS):
             if full in table:
                 return table[full]
+        if full.startswith(_NOT_HERE):
+            raise UnpicklingError(f"the file needs {full}, and Kenaz has nothing like it")
         raise Unsupported(
             f"Unsupported global: GLOBAL {full} was not an allowed global by default. Please use "
             f"`torch.serialization.add_safe_globals([{full}])` or the `torch.serialization.safe_globals([{full}])` "

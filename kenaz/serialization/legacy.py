@@ -1,9 +1,9 @@
 """The format from before version 1.6: a sequence of pickles with the storages behind them.
 
-    magic number, protocol version, a dict about the machine     three pickles
-    the object                                                   a pickle; tensors refer to storages by key
-    the list of keys                                             a pickle
-    for each key: the number of elements, then the elements      little-endian
+magic number, protocol version, a dict about the machine     three pickles
+the object                                                   a pickle; tensors refer to storages by key
+the list of keys                                             a pickle
+for each key: the number of elements, then the elements      little-endian
 """
 
 from __future__ import annotations

@@ -7,13 +7,29 @@ writes and reads these names, so that files go both ways; where our modules lie 
 from __future__ import annotations
 
 import importlib
+import itertools
 import types
 from typing import Any
 
 from .. import _api, _utils, storage
 from .._tensor import Tensor
 from ..core.dtype import BY_NAME, dtype
+from ..nn.calling import _WrappedHook
 from ..nn.parameter import Parameter
+from ..ops.inquiry import CONSTANTS, layout, memory_format
+
+
+def get_layout(name: str) -> layout:
+    """The layout of a name, as files have it.
+
+    >>> get_layout("torch.strided")
+    torch.strided
+    """
+    found = CONSTANTS.get(name.removeprefix("torch.")) if isinstance(name, str) else None
+    if not isinstance(found, layout):
+        raise KeyError(name)
+    return found
+
 
 PACKAGE = __name__.partition(".")[0]
 _ROOTS = {"torch": PACKAGE, "torchvision": f"{PACKAGE}.vision"}
@@ -39,72 +55,17 @@ _NAMED: dict[str, Any] = {
     "torch.device": _api.device,
     "torch.dtype": dtype,
     "torch.nn.parameter.Parameter": Parameter,
+    "torch.nn.modules.module._WrappedHook": _WrappedHook,
     "torch.storage.UntypedStorage": storage.UntypedStorage,
     "torch.storage.TypedStorage": storage.TypedStorage,
     "torch._tensor._rebuild_from_type_v2": _utils._rebuild_from_type_v2,
     **{f"torch.{name}": found for name, found in storage.LEGACY_STORAGES.items()},
     **{f"torch.{name}": found for name, found in BY_NAME.items()},
+    **{f"torch.{name}": found for name, found in CONSTANTS.items() if isinstance(found, memory_format)},
+    "torch.serialization._get_layout": get_layout,
     # On machines with a GPU, old files say so in the class of the storage; `location` says it again.
     **{f"torch.cuda.{name}": found for name, found in storage.LEGACY_STORAGES.items()},
 }
-# Where PyTorch defines the classes that our nn and optim define in other modules.
-# fmt: off
-_CLASSES = {
-    "nn.modules.activation": (
-        "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Mish "
-        "MultiheadAttention PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink "
-        "Softsign Tanh Tanhshrink Threshold"
-    ),
-    "nn.modules.adaptive": "AdaptiveLogSoftmaxWithLoss",
-    "nn.modules.batchnorm": (
-        "BatchNorm1d BatchNorm2d BatchNorm3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d SyncBatchNorm"
-    ),
-    "nn.modules.channelshuffle": "ChannelShuffle",
-    "nn.modules.container": "Container ModuleDict ModuleList ParameterDict ParameterList Sequential",
-    "nn.modules.conv": (
-        "Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LazyConv1d LazyConv2d LazyConv3d "
-        "LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d"
-    ),
-    "nn.modules.distance": "CosineSimilarity PairwiseDistance",
-    "nn.modules.dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
-    "nn.modules.flatten": "Flatten Unflatten",
-    "nn.modules.fold": "Fold Unfold",
-    "nn.modules.instancenorm": (
-        "InstanceNorm1d InstanceNorm2d InstanceNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d"
-    ),
-    "nn.modules.linear": "Bilinear Identity LazyLinear Linear",
-    "nn.modules.loss": (
-        "BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss "
-        "HuberLoss KLDivLoss L1Loss LinearCrossEntropyLoss MSELoss MarginRankingLoss MultiLabelMarginLoss "
-        "MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss "
-        "TripletMarginLoss TripletMarginWithDistanceLoss"
-    ),
-    "nn.modules.module": "Module",
-    "nn.modules.normalization": "CrossMapLRN2d GroupNorm LayerNorm LocalResponseNorm RMSNorm",
-    "nn.modules.padding": (
-        "CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d "
-        "ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d "
-        "ZeroPad3d"
-    ),
-    "nn.modules.pixelshuffle": "PixelShuffle PixelUnshuffle",
-    "nn.modules.pooling": (
-        "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d "
-        "AdaptiveMaxPool3d AvgPool1d AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d "
-        "LPPool3d MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d"
-    ),
-    "nn.modules.rnn": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
-    "nn.modules.sparse": "Embedding EmbeddingBag",
-    "nn.modules.transformer": (
-        "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer"
-    ),
-    "nn.modules.upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
-    "optim.adadelta": "Adadelta", "optim.adagrad": "Adagrad", "optim.adam": "Adam", "optim.adamax": "Adamax",
-    "optim.adamw": "AdamW", "optim.asgd": "ASGD", "optim.lbfgs": "LBFGS", "optim.nadam": "NAdam", "optim.optimizer":
-    "Optimizer", "optim.radam": "RAdam", "optim.rmsprop": "RMSprop", "optim.rprop": "Rprop", "optim.sgd": "SGD",
-    "optim.sparse_adam": "SparseAdam",
-}
-# fmt: on
-_MODULE_OF = {name: f"torch.{module}" for module, listed in _CLASSES.items() for name in listed.split()}
 _HOMES: dict[Any, str] = {}
 for _name, _found in _NAMED.items():
     _HOMES.setdefault(_found, _name)
@@ -113,12 +74,10 @@ for _name, _found in _NAMED.items():
 def resolve(module: str, name: str) -> Any:
     """Our object behind one of PyTorch's names; `None` where the name is nobody's we know.
 
-    It is looked for in our module of that name, then in the packages around it.
-
     >>> resolve("torch", "float32"), resolve("os", "system")
     (torch.float32, None)
     """
-    if module.partition(".")[0] not in (*_ROOTS, PACKAGE):
+    if not is_pytorchs(module):
         return None
     module = _torch_module(module)
     full = f"{module}.{name}"
@@ -126,13 +85,20 @@ def resolve(module: str, name: str) -> Any:
     if found is not None:
         return found
     module = _MOVED.get(module, module)
-    while module not in _ROOTS:
-        found = _attribute(_import(module), name)
-        if found is not None:
-            return found
-        module = module.rpartition(".")[0]
     found = _attribute(_api if module == "torch" else _import(module), name)
-    return resolve(*_SYNONYMS[full].rsplit(".", 1)) if found is None and full in _SYNONYMS else found
+    if found is None and full in _SYNONYMS:
+        return resolve(*_SYNONYMS[full].rsplit(".", 1))
+    return _class_around(module, name) if found is None else found
+
+
+def _class_around(module: str, name: str) -> Any:
+    """A class of this name in a package around a module that we do not have."""
+    while module.count(".") > 1:
+        module = module.rpartition(".")[0]
+        found = _attribute(_import(module), name)
+        if isinstance(found, type):
+            return found
+    return None
 
 
 def torch_name(obj: Any, name: str | None = None) -> tuple[str, str] | None:
@@ -146,24 +112,32 @@ def torch_name(obj: Any, name: str | None = None) -> tuple[str, str] | None:
         module, _, name = home.rpartition(".")
         return module, name
     module = getattr(obj, "__module__", None) or ""
-    if module.partition(".")[0] not in (*_ROOTS, PACKAGE):
+    if not is_pytorchs(module):
         return None
-    if module.startswith((f"{PACKAGE}.nn.", f"{PACKAGE}.optim.")) and obj.__name__ in _MODULE_OF:
-        return _MODULE_OF[obj.__name__], obj.__name__
-    for candidate in (_torch_module(module), *_PUBLIC):
+    own = _torch_module(module)
+    around = list(itertools.accumulate(own.split("."), "{}.{}".format))  # from the outermost package to the module
+    for candidate in (own, *_PUBLIC) if isinstance(obj, type) else (*around, *_PUBLIC):
         for known in (name or obj.__qualname__, getattr(obj, "__name__", "")):
-            if _is_pytorchs(candidate) and known and resolve(candidate, known) is obj:
+            if _may_exist(candidate) and known and resolve(candidate, known) is obj:
                 return candidate, known
-    return _torch_module(module), name or obj.__qualname__
+    return own, name or obj.__qualname__
 
 
-_NAMEABLE = (type, types.FunctionType, types.ModuleType, dtype)
+_NAMEABLE = (type, types.FunctionType, types.ModuleType, dtype, memory_format)
 _PUBLIC = ("torch", "torch.nn.functional")
+_ONLY_OURS = tuple(
+    f"torch.{package}." for package in ("ops", "core", "graph", "runtime", "storage", "serialization", "nn.functional")
+)
 
 
-def _is_pytorchs(module: str) -> bool:
-    """Whether PyTorch has a module of this name, as far as our own layout differs from its."""
-    return module.partition(".")[2].partition(".")[0] not in ("ops", "core", "graph", "runtime", "serialization")
+def is_pytorchs(module: str) -> bool:
+    """Whether a module is part of PyTorch, torchvision or Kenaz."""
+    return module.partition(".")[0] in (*_ROOTS, PACKAGE)
+
+
+def _may_exist(module: str) -> bool:
+    """Whether PyTorch may have a module of this name, as far as our layout differs from its."""
+    return not module.startswith(_ONLY_OURS)
 
 
 def _torch_module(module: str) -> str:

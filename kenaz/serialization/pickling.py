@@ -6,6 +6,7 @@ follow elsewhere in the file. `Saved` collects them on saving: views of one stor
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 import types
 from typing import Any
@@ -14,6 +15,8 @@ from ..core.dtype import dtype, uint8
 from ..graph.storage import Storage
 from ..nn.members import Members
 from ..nn.module import Module
+from ..ops.inquiry import layout, memory_format
+from ..ops.reduction import return_type
 from ..storage import LEGACY_STORAGES, STORAGE_NAMES, TypedStorage, UntypedStorage, is_storage
 from . import names
 
@@ -54,6 +57,7 @@ class TorchPickler(_PicklerInPython):
     def __init__(self, stream: Any, protocol: int, saved: Saved):
         super().__init__(stream, protocol)
         self._saved = saved
+        self.dispatch_table = {cls: reduce for cls, reduce in copyreg.dispatch_table.items() if not _is_ours(cls)}
         if protocol > 2:
             self.reducer_override = _as_protocol_2
 
@@ -73,13 +77,27 @@ class TorchPickler(_PicklerInPython):
             self.write(pickle.GLOBAL + f"{home[0]}\n{home[1]}\n".encode())
         self.memoize(obj)
 
+    def save_reduce(self, func: Any, args: Any, *more: Any, **kw: Any) -> None:
+        """Write how an object is rebuilt; named results are rebuilt by their type, as PyTorch has it."""
+        if func is return_type:
+            func, args = type(kw["obj"]), (args[-1], {})
+        super().save_reduce(func, args, *more, **kw)
+
     def _save_storage(self, obj: Any) -> None:
         self.save_pers(self._saved.reference(obj))
 
+    def _save_layout(self, obj: layout) -> None:
+        self.save_reduce(names.get_layout, (repr(obj),), obj=obj)
+
+    dispatch[layout] = _save_layout
     dispatch[types.FunctionType] = save_global
-    dispatch[dtype] = save_global
+    dispatch[dtype] = dispatch[memory_format] = save_global
     dispatch[Members] = dispatch[dict]  # a module's dictionaries are plain ones in PyTorch
     dispatch[TypedStorage] = dispatch[UntypedStorage] = _save_storage
+
+
+def _is_ours(cls: type) -> bool:
+    return names.is_pytorchs(cls.__module__)
 
 
 def _as_protocol_2(obj: Any) -> Any:
@@ -105,8 +123,14 @@ def unpickler(stream: Any, pickle_module: Any, persistent_load: Any, **options: 
 
     class Unpickler(pickle_module.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
+            if not names.is_pytorchs(module):
+                return super().find_class(module, name)
             found = names.resolve(module, name)
-            return super().find_class(module, name) if found is None else found
+            if found is None:
+                raise AttributeError(f"Can't get attribute '{name}' on <module '{module}'>: Kenaz has no such thing")
+            if module == "torch.return_types":  # PyTorch makes them from their values and a dict
+                return lambda values, more: found(*values)
+            return found
 
         def persistent_load(self, pid: Any) -> Any:
             return persistent_load(pid) if persistent_load else super().persistent_load(pid)

@@ -30,4 +30,8 @@ from .classes import (
     untyped,
 )
 
-__all__ = ["TypedStorage", "UntypedStorage"]
+__all__ = [  # what the root has too
+    "BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage", "ComplexFloatStorage",
+    "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage", "LongStorage", "ShortStorage", "TypedStorage",
+    "UntypedStorage", "is_storage",
+]  # fmt: skip

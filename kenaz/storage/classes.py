@@ -275,9 +275,7 @@ class UntypedStorage(_Window):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not isinstance(value, int):
-            raise RuntimeError(
-                f"can only set storage content with a int types, but got {type(value).__name__} instead"
-            )
+            raise RuntimeError(f"can only set storage content with a int types, but got {type(value).__name__} instead")
         memory.write(self._storage, uint8, _place(index, self.nbytes(), "torch.UntypedStorage"), value & 255)
 
     def resize_(self, size: int) -> UntypedStorage:
