@@ -151,7 +151,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raises PyTorch's error where `input` does not fit the weights."""
         weight = self._flat_weights[0]
-        if weight is not None and not torch.is_autocast_enabled() and input.dtype != weight.dtype:
+        if weight is not None and input.dtype != weight.dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
                 f"Convert input: input.to({weight.dtype}), or convert model: model.to({input.dtype})"

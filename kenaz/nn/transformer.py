@@ -441,8 +441,6 @@ class TransformerEncoder(Module):
             return False
         if torch.is_grad_enabled() and (src.requires_grad or any(p.requires_grad for p in self.parameters())):
             return False
-        if torch.is_autocast_enabled():
-            return False
         if not getattr(self, "mask_check", True):
             return True
         left = (padding == 0).to(torch.int8)  # 1 where something is, and all of it must come first

@@ -141,7 +141,7 @@ def binary_cross_entropy_with_logits(
 
 # -------------------------------------------------------------------------------------------------------------- margins
 def _soft_margin_grad(g: Tensor, input: Tensor, target: Tensor) -> tuple:
-    slope = (-target * input).exp()
+    slope = (-input * target).exp()
     return -g * target * slope / (slope + 1), None
 
 
@@ -155,4 +155,4 @@ def soft_margin_loss(input: Tensor, target: Tensor) -> Tensor:
             "The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. "
             "This input cannot have requires_grad True."
         )
-    return (-target * input).exp().log1p()
+    return (-input * target).exp().log1p()

@@ -7,6 +7,7 @@ import warnings
 from ... import _api as torch
 from ..._api import Tensor
 from ...ops import network as ops
+from .known import known
 
 one_hot = ops.one_hot
 
@@ -45,6 +46,9 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
+    rows = known(input)
+    if rows is not None and (rows.min() < 0 or rows.max() >= weight.size(0)):
+        raise IndexError("index out of range in self")
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
     return ops.embedding(weight, input, padding_idx, scale_grad_by_freq)

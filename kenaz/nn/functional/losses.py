@@ -13,6 +13,7 @@ from ...ops import activation, network
 from ...ops import losses as ops
 from .. import _reduction
 from .._reduction import resolve
+from .known import known
 
 if TYPE_CHECKING:
     from ..loss import LinearCrossEntropyOptions
@@ -188,10 +189,21 @@ def _check_class_weight(weight: Tensor, input: Tensor, who: str = "") -> None:
             f"{who}weight tensor should be defined either for all {classes} classes or no classes but got weight "
             f"tensor of shape: {list(weight.shape)}"
         )
+    if weight.dtype is not input.dtype and not who:
+        raise RuntimeError(f"expected scalar type {_type_name(input)} but found {_type_name(weight)}")
 
 
-def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
     """Raises PyTorch's error where class indices do not fit scores (C), (N, C) or (N, C, ...)."""
+    _check_target(input, target, weight)
+    classes, indices = input.size(1 if input.dim() > 1 else 0), known(target)
+    if indices is not None and (indices.min() < 0 or indices.max() >= classes):
+        wrong = indices[((indices < 0) | (indices >= classes)) & (indices != ignore_index)]
+        if wrong.size:
+            raise IndexError(f"Target {wrong.flat[0]} is out of bounds.")
+
+
+def _check_target(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     ndim, size, found = input.dim(), list(input.shape), list(target.shape)
     if ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {ndim})")
@@ -219,6 +231,18 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         raise RuntimeError("weight tensor should be defined either for all or no classes")
 
 
+def _check_class_probabilities(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+    """Raises PyTorch's error where probabilities in the shape of the scores will not do as a target."""
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {_type_name(target)}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if weight is not None:
+        _check_class_weight(weight, input, "cross_entropy: ")
+
+
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -235,7 +259,7 @@ def nll_loss(
     """
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
-    _check_classes(input, target, weight)
+    _check_classes(input, target, weight, ignore_index)
     return network.nll_loss(input, target, weight=weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -257,9 +281,11 @@ def cross_entropy(
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
     if target.shape != input.shape:
-        _check_classes(input, target, weight)
-    elif weight is not None:
-        _check_class_weight(weight, input, "cross_entropy: ")
+        _check_classes(input, target, weight, ignore_index)
+    else:
+        _check_class_probabilities(input, target, weight, ignore_index)
+    if label_smoothing > 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     return network.cross_entropy(
         input,
         target,

@@ -89,7 +89,7 @@ def group_norm(
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
     _check_batch([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
     for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and tuple(value.shape) != (input.size(1),):
+        if value is not None and tuple(value.shape) != (input.size(1),) and input.size(1) % num_groups == 0:
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(value.shape)} and input of shape {list(input.shape)}"
