@@ -5,9 +5,12 @@ Kernels pool the last axes of an array, however many come before. Then come the 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..autograd.modes import state
 from ..core.dtype import FLOAT, INT, int64
@@ -75,7 +78,7 @@ def _max_taps(xp: Any, x: Any, window: Window) -> tuple[Any, Any]:
     number = xp.uint8 if math.prod(window.kernel) <= 256 else xp.int32
     best = tap_view(x, (0,) * len(window.kernel), window).copy()
     where = xp.empty(best.shape, number)
-    where[...] = _first_inside(xp, window)
+    where[...] = xp.asarray(_first_inside(window))
     for i, tap in enumerate(taps(window.kernel)):
         if i:
             view = tap_view(x, tap, window)
@@ -92,24 +95,30 @@ def _lowest(xp: Any, dtype: Any) -> Any:
     return xp.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
 
 
-def _first_inside(xp: Any, window: Window) -> Any:
+@functools.lru_cache(256)
+def _first_inside(window: Window) -> np.ndarray:
     """The number of the first tap of each window that is not padding: the maximum's, where all values are -inf."""
-    first = xp.zeros((), int)
+    first = np.zeros((), int)
     for k, s, p, d, o in zip(window.kernel, window.stride, window.padding, window.dilation, window.out, strict=True):
-        first = first[..., None] * k + xp.maximum(0, -((xp.arange(o) * s - p) // d))
+        first = first[..., None] * k + np.maximum(0, -((np.arange(o) * s - p) // d))
     return first
 
 
 def _tap_indices(xp: Any, where: Any, window: Window) -> Any:
     """The index into the flattened plane of each window's tap."""
-    strides = [math.prod(window.size[i + 1 :]) for i in range(len(window.size))]
-    begin, tap = xp.zeros((), int), xp.zeros((), int)
-    for q, k, s, p, d, o in zip(
-        strides, window.kernel, window.stride, window.padding, window.dilation, window.out, strict=True
-    ):
-        begin = begin[..., None] + (xp.arange(o) * s - p) * q
-        tap = tap[..., None] + xp.arange(k) * d * q
-    return xp.take(tap.reshape(-1), where) + begin
+    begin, tap = _indices(window)
+    return xp.take(xp.asarray(tap), where) + xp.asarray(begin)
+
+
+@functools.lru_cache(256)
+def _indices(window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """The indices into the flattened plane of each window's first tap, and of each tap counted from there."""
+    begin, tap = np.zeros((), int), np.zeros((), int)
+    for axis, (_, k, s, p, d, o) in enumerate(zip(*window, strict=True)):
+        step = math.prod(window.size[axis + 1 :])
+        begin = begin[..., None] + (np.arange(o) * s - p) * step
+        tap = tap[..., None] + np.arange(k) * d * step
+    return begin, tap.reshape(-1)
 
 
 def scatter_indices(xp: Any, g: Any, indices: Any, size: Ints) -> Any:
@@ -150,28 +159,28 @@ def unpool(xp: Any, x: Any, indices: Any, size: Ints) -> Any:
 def average(xp: Any, x: Any, window: Window, count_pad: bool, divisor: int | None) -> Any:
     """The mean under each window; padding counts or not, or the sum is divided by `divisor`."""
     total = _fold(xp.add, _padded(xp, x, window), window)
-    counts = _counts(xp, window, count_pad, divisor)
+    counts = xp.asarray(_counts(window, count_pad, divisor))
     if x.dtype.kind in "iu":
         return xp.trunc(total / counts).astype(x.dtype)
-    return total / xp.asarray(counts, total.dtype)
+    return total / counts.astype(total.dtype)
 
 
-def _counts(xp: Any, window: Window, count_pad: bool, divisor: int | None) -> Any:
+@functools.lru_cache(256)
+def _counts(window: Window, count_pad: bool, divisor: int | None) -> Any:
     """What each window's sum is divided by: one number where it is the same for all."""
     if divisor is not None:
         return divisor
-    border = 0 if count_pad else 1
-    counts: Any = xp.ones((), int)
+    counts = np.ones((), int)
     for n, k, s, p, o in zip(window.size, window.kernel, window.stride, window.padding, window.out, strict=True):
-        starts = xp.arange(o) * s - p
-        ends = xp.minimum(starts + k, n if border else n + p)
-        counts = counts[..., None] * (ends - (xp.maximum(starts, 0) if border else starts))
-    return counts.reshape(-1)[0] if counts.size and (counts == counts.reshape(-1)[0]).all() else counts
+        starts = np.arange(o) * s - p
+        ends = np.minimum(starts + k, n + p if count_pad else n)
+        counts = counts[..., None] * (ends - (starts if count_pad else np.maximum(starts, 0)))
+    return counts.flat[0] if counts.size and (counts == counts.flat[0]).all() else counts
 
 
 def average_back(xp: Any, g: Any, window: Window, count_pad: bool, divisor: int | None) -> Any:
     """The derivative of `average`: each value's share added to all places of its window, axis by axis."""
-    g = g / xp.asarray(_counts(xp, window, count_pad, divisor), g.dtype)
+    g = g / xp.asarray(_counts(window, count_pad, divisor), g.dtype)
     axes = len(window.kernel)
     for axis in reversed(range(axes)):
         size, padding = window.size[axis], window.padding[axis]
