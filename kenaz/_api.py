@@ -14,7 +14,7 @@ from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dt
 from .core.shape import Size
 from .execute import eager
 from .ops import (
-    activation, arranging, conversion, convolution, creation, gathering, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent,
+    activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
     reduction, resampling, sampling, sorting, inquiry, updates, attention, views,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
