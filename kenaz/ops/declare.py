@@ -517,7 +517,8 @@ def _view_kernel(call: Call) -> Callable:
 def make_view(x: Tensor, op: Op, v: View, attributes: dict[str, Any]) -> Tensor:
     """A tensor that looks at the storage of `x` through `v`, whose offset counts from that of `x`."""
     s = x._spec
-    offset = x._offset + v.offset
+    start = x._offset if v.dtype is None or v.dtype is s.dtype else x._offset * s.dtype.itemsize // v.dtype.itemsize
+    offset = start + v.offset
     return look(x, op, spec(v.size, v.stride, v.dtype or s.dtype, s.device, offset != 0), offset, attributes)
 
 

@@ -6,10 +6,12 @@ import operator
 from typing import Any
 
 from .._tensor import Tensor
+from ..core import dtype as dtypes
 from ..core import shape as shapes
+from ..core.dtype import scalar_name
 from ..core.spec import Spec, fresh
 from .declare import View, opaque, view
-from .record import COPY, apply, composite, method, public
+from .record import COPY, apply, method, public
 
 
 # ---------------------------------------------------------------------------------------------------- order of axes
@@ -46,6 +48,8 @@ def flat(args: tuple) -> tuple:
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The tensor with its axes in the given order."""
+    if not dims:
+        raise TypeError('permute() missing 1 required positional arguments: "dims"')
     return _permute(input, flat(dims))
 
 
@@ -69,9 +73,15 @@ def _view(v: View, size: tuple) -> View:
 def view_method(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
     """The same memory with another size, or read as another dtype."""
     size = flat(size)
-    if dtype is not None or (len(size) == 1 and not isinstance(size[0], int) and hasattr(size[0], "itemsize")):
+    if dtype is not None or (len(size) == 1 and isinstance(size[0], dtypes.dtype)):
         return view_dtype(self, dtype or size[0])
-    return _view(self, size)
+    try:
+        return _view(self, size)
+    except TypeError:
+        raise TypeError(
+            f"view() received an invalid combination of arguments - got ({', '.join(type(s).__name__ for s in size)}), but "
+            "expected one of:\n * (torch.dtype dtype)\n * (tuple of ints size)\n"
+        ) from None
 
 
 @view(grad=None, name="view_as_dtype", torch=False, tensor=False)
@@ -79,19 +89,21 @@ def view_dtype(v: View, dtype: Any) -> View:
     old, new = v.dtype.itemsize, dtype.itemsize
     if old == new:
         return View(v.size, v.stride, 0, dtype)
+    change = f"view {scalar_name(v.dtype)} as {scalar_name(dtype)} (different element sizes)"
     if not v.ndim:
-        raise RuntimeError(f"self.dim() cannot be 0 to view {_dtype_word(v.dtype)} as {_dtype_word(dtype)} (different element sizes)")
+        raise RuntimeError(f"self.dim() cannot be 0 to {change}")
+    if v.stride[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 to {change}, but got {v.stride[-1]}")
     if old > new:
         n = old // new
         return View((*v.size[:-1], v.size[-1] * n), (*(q * n for q in v.stride[:-1]), 1), 0, dtype)
     n = new // old
+    if v.size[-1] % n:
+        raise RuntimeError(f"self.size(-1) must be divisible by {n} to {change}, but got {v.size[-1]}")
+    for d, q in enumerate(v.stride[:-1]):
+        if q % n:
+            raise RuntimeError(f"self.stride({d}) must be divisible by {n} to {change}, but got {q}")
     return View((*v.size[:-1], v.size[-1] // n), (*(q // n for q in v.stride[:-1]), 1), 0, dtype)
-
-
-def _dtype_word(d: Any) -> str:
-    from ..core.dtype import scalar_name
-
-    return scalar_name(d)
 
 
 method("view", view_method)
@@ -103,8 +115,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     s = input._spec
     new = shapes.infer(shape, s.numel)
     if shapes.view_stride(s.size, s.stride, new) is None:
-        input = contiguous(input)
+        out = _unsafe_view(contiguous(input), new)
+        del out._base  # nobody else sees the copy
+        return out
     return _view(input, new)
+
+
+@view(grad=lambda g, y, _x, size: g.reshape(_x.size), name="unsafe_view", torch=False, tensor=False)
+def _unsafe_view(v: View, size: tuple) -> View:
+    return View(size, shapes.contiguous_stride(size))
 
 
 public(reshape)
@@ -116,8 +135,8 @@ def _expand(v: View, size: tuple) -> View:
     lead = len(size) - v.ndim
     if lead < 0:
         raise RuntimeError(
-            f"expand({{{_sizes(v.size)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or "
-            f"equal to the number of dimensions in the tensor ({v.ndim})"
+            f"expand(torch.{scalar_name(v.dtype)}Tensor{{{list(v.size)}}}, size={list(size)}): the number of sizes provided "
+            f"({len(size)}) must be greater or equal to the number of dimensions in the tensor ({v.ndim})"
         )
     new, stride = [], []
     for i, s in enumerate(size):
@@ -125,8 +144,7 @@ def _expand(v: View, size: tuple) -> View:
         if s == -1:
             if have is None:
                 raise RuntimeError(
-                    f"expand({{{_sizes(v.size)}}}, size={list(size)}): the expanded size of the tensor ({s}) isn't allowed in a "
-                    f"leading, non-existing dimension {i}"
+                    f"The expanded size of the tensor ({s}) isn't allowed in a leading, non-existing dimension {i}"
                 )
             s = have
         if have is not None and have not in (s, 1):
@@ -137,10 +155,6 @@ def _expand(v: View, size: tuple) -> View:
         new.append(s)
         stride.append(v.stride[i - lead] if have is not None and have == s else 0)
     return View(new, stride)
-
-
-def _sizes(size: tuple) -> str:
-    return "torch.FloatTensor" + str(list(size))
 
 
 def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
@@ -159,15 +173,26 @@ def unsqueeze(v: View, dim: int) -> View:
     return v.insert(d, 1, step)
 
 
-@view(grad=lambda g, y, _x, dims: g.reshape(_x.size), name="squeeze", torch=False, tensor=False)
-def _squeeze(v: View, dims: tuple) -> View:
-    keep = [i for i in range(v.ndim) if i not in dims or v.size[i] != 1]
-    return View([v.size[i] for i in keep], [v.stride[i] for i in keep])
+def _squeezer(name: str, grad_name: str) -> Any:
+    @view(grad=lambda g, y, _x, dims: g.reshape(_x.size), name=name, grad_name=grad_name, torch=False, tensor=False)
+    def rule(v: View, dims: tuple) -> View:
+        keep = [i for i in range(v.ndim) if i not in dims or v.size[i] != 1]
+        return View([v.size[i] for i in keep], [v.stride[i] for i in keep])
+
+    return rule
+
+
+_squeeze_all = _squeezer("squeeze", "SqueezeBackward0")
+_squeeze_one, _squeeze_some = _squeezer("squeeze_dim", "SqueezeBackward1"), _squeezer("squeeze_dims", "SqueezeBackward2")
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """The tensor without its axes of one element, or without those named."""
-    return _squeeze(input, shapes.axes(dim, input._spec.ndim) if dim is not None else tuple(range(input._spec.ndim)))
+    if dim is None:
+        return _squeeze_all(input, tuple(range(input._spec.ndim)))
+    if isinstance(dim, (tuple, list)):
+        return _squeeze_some(input, shapes.axes(dim, input._spec.ndim) if dim else ())
+    return _squeeze_one(input, (shapes.axis(operator.index(dim), input._spec.ndim),))
 
 
 public(squeeze)
@@ -258,17 +283,54 @@ public(as_strided)
 method("as_strided", as_strided)
 
 
+# ----------------------------------------------------------------------------------------------------- order in memory
+_CHANNELS = {"channels_last": 4, "channels_last_3d": 5}  # how many axes a tensor of this memory format has
+
+
+def format_stride(size: tuple, memory_format: Any) -> tuple | None:
+    """The strides of a fresh tensor in a memory format; None where the format keeps what is there."""
+    name = getattr(memory_format, "name", "contiguous_format")
+    if name == "preserve_format":
+        return None
+    ndim = _CHANNELS.get(name)
+    if ndim is None:
+        return shapes.contiguous_stride(size)
+    if len(size) != ndim:
+        raise RuntimeError(f"required rank {ndim} tensor to use {name} format")
+    moved = shapes.contiguous_stride((size[0], *size[2:], size[1]))
+    return (moved[0], moved[-1], *moved[1:-1])
+
+
+def in_format(x: Tensor, memory_format: Any) -> Tensor:
+    """A copy of a tensor in a memory format."""
+    s = x._spec
+    stride = format_stride(s.size, memory_format)
+    return apply(COPY, (x,), {"out": s.like(s.dtype) if stride is None else fresh(s.size, s.dtype, s.device, stride)})
+
+
+def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether the elements lie in memory without gaps, in the order of a memory format."""
+    s = self._spec
+    ndim = _CHANNELS.get(getattr(memory_format, "name", ""))
+    if ndim is None:
+        return s.contiguous
+    order = (0, *range(2, ndim), 1)
+    return s.ndim == ndim and shapes.is_contiguous([s.size[d] for d in order], [s.stride[d] for d in order])
+
+
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself where it is row-major, else a row-major copy."""
-    s = input._spec
-    if s.contiguous:
+    """The tensor itself where it lies in the order of the memory format (by default row-major), else a copy that does."""
+    if input._spec.contiguous and memory_format is None:
         return input
-    return apply(COPY, (input,), {"out": fresh(s.size, s.dtype, s.device)})
+    if getattr(memory_format, "name", None) == "preserve_format":
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    if is_contiguous(input, memory_format):
+        return input
+    return in_format(input, memory_format)
 
 
 method("contiguous", contiguous)
-method("is_contiguous", lambda self, memory_format=None: self._spec.contiguous)
-assert composite
+method("is_contiguous", is_contiguous)
 
 
 # --------------------------------------------------------------------------------------------------- names for an order
