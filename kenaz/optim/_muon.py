@@ -101,8 +101,13 @@ def orthogonal(matrix: Any, coefficients: tuple[float, float, float], steps: int
     x = matrix.bfloat16()
     tall = x.size(0) > x.size(1)
     x = x.T if tall else x
-    x = x / x.norm().clamp(min=eps)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = (x / x.norm().clamp(min=eps)).float()
+    for _ in range(steps):  # in float32, rounded to bfloat16 where a product of bfloat16 would be
+        gram = rounded(x @ x.T)
+        x = rounded(torch.addmm(x, rounded(torch.addmm(gram, gram, gram, beta=b, alpha=c)), x, beta=a))
     return x.T if tall else x
+
+
+def rounded(x: Any) -> Any:
+    """x to the precision of bfloat16."""
+    return x.bfloat16().float()

@@ -79,7 +79,7 @@ class Adadelta(PointwiseOptimizer):
 def adadelta_body(maximize: bool, decay: bool) -> Callable:
     """The body of a step."""
 
-    def body(
+    def adadelta(
         xp: Any, p: Any, v: Any, u: Any, g: Any, *, lr: Any, rho: Any, gain: Any, eps: Any, weight_decay: Any
     ) -> tuple:
         if maximize:
@@ -90,4 +90,4 @@ def adadelta_body(maximize: bool, decay: bool) -> Callable:
         delta = xp.sqrt(u + eps) / xp.sqrt(v + eps) * g
         return p - lr * delta, v, u * rho + gain * delta * delta
 
-    return body
+    return adadelta

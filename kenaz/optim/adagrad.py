@@ -100,7 +100,7 @@ class Adagrad(PointwiseOptimizer):
 def adagrad_body(maximize: bool, decay: bool) -> Callable:
     """The body of a step."""
 
-    def body(xp: Any, p: Any, s: Any, g: Any, *, lr: Any, eps: Any, weight_decay: Any) -> tuple:
+    def adagrad(xp: Any, p: Any, s: Any, g: Any, *, lr: Any, eps: Any, weight_decay: Any) -> tuple:
         if maximize:
             g = -g
         if decay:
@@ -108,4 +108,4 @@ def adagrad_body(maximize: bool, decay: bool) -> Callable:
         s = s + g * g
         return p - lr * g / (xp.sqrt(s) + eps), s
 
-    return body
+    return adagrad

@@ -107,7 +107,7 @@ class Adam(PointwiseOptimizer):
 def adam_body(maximize: bool, decays: bool, decoupled: bool, amsgrad: bool, lerp: Callable) -> Callable:
     """The body of a step."""
 
-    def body(
+    def adam(
         xp: Any, p: Any, m: Any, v: Any, *rest: Any,
         gain1: Any, beta2: Any, gain2: Any, step_size: Any, correction: Any, eps: Any, decay: Any,
     ) -> tuple:  # fmt: skip
@@ -125,7 +125,7 @@ def adam_body(maximize: bool, decays: bool, decoupled: bool, amsgrad: bool, lerp
         below = xp.sqrt(largest[0] if amsgrad else v) / correction + eps
         return p - step_size * m / below, m, v, *largest
 
-    return body
+    return adam
 
 
 def check_betas(betas: tuple[Any, Any]) -> None:

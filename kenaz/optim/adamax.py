@@ -82,7 +82,7 @@ class Adamax(PointwiseOptimizer):
 def adamax_body(maximize: bool, decay: bool, lerp: Callable) -> Callable:
     """The body of a step."""
 
-    def body(
+    def adamax(
         xp: Any, p: Any, m: Any, u: Any, g: Any, *, gain: Any, beta2: Any, eps: Any, weight_decay: Any, step_size: Any
     ) -> tuple:
         if maximize:
@@ -93,4 +93,4 @@ def adamax_body(maximize: bool, decay: bool, lerp: Callable) -> Callable:
         u = xp.maximum(u * beta2, xp.abs(g) + eps)
         return p - step_size * m / u, m, u
 
-    return body
+    return adamax

@@ -91,7 +91,7 @@ class ASGD(PointwiseOptimizer):
 def asgd_body(maximize: bool, decay: bool, averages: bool) -> Callable:
     """The body of a step."""
 
-    def body(xp: Any, p: Any, ax: Any, g: Any, *, eta: Any, mu: Any, shrink: Any, weight_decay: Any) -> tuple:
+    def asgd(xp: Any, p: Any, ax: Any, g: Any, *, eta: Any, mu: Any, shrink: Any, weight_decay: Any) -> tuple:
         if maximize:
             g = -g
         if decay:
@@ -99,4 +99,4 @@ def asgd_body(maximize: bool, decay: bool, averages: bool) -> Callable:
         p = p * shrink - eta * g
         return p, ax + (p - ax) * mu if averages else p
 
-    return body
+    return asgd

@@ -39,6 +39,19 @@ def write(tensor: Any, value: float) -> None:
         tensor.fill_(value)
 
 
+def increment(tensor: Any) -> float:
+    """The number in a counter, after adding 1 to it."""
+    storage = tensor._storage
+    node = storage.node
+    if node.call is held(tensor._spec):  # the usual case: what the last step has put there
+        value = node.value.copy()  # item, copy and fill take a tenth of the time of arithmetic on a 0-d array
+        value.fill(value.item() + 1.0)
+        execute.replace(storage, make_node(node.call, (), None, value))
+        return value.item()
+    write(tensor, read(tensor) + 1.0)
+    return read(tensor)
+
+
 def multiply(tensor: Any, factor: float) -> None:
     """None; a counter is multiplied, in its own precision."""
     number = tensor.dtype.np.type

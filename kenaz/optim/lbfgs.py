@@ -29,7 +29,7 @@ class LBFGS(Optimizer):
     >>> optimizer.step(closure)
     tensor(5., grad_fn=<SumBackward0>)
     >>> p
-    tensor([3., 3.], requires_grad=True)
+    tensor([3.0000, 3.0000], requires_grad=True)
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LBFGS(Optimizer):
         offset = 0
         for p in self._params:
             p = torch.view_as_real(p) if p.is_complex() else p
-            p.add_(direction[offset : offset + p.numel()].view_as(p), alpha=step_size)
+            p.add_(direction[offset : offset + p.numel()].reshape(p.shape), alpha=step_size)
             offset += p.numel()
 
     def _directional_evaluate(self, closure: Callable, start: list, t: Any, direction: Any) -> tuple[float, Any]:

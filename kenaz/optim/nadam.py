@@ -27,7 +27,7 @@ class NAdam(PointwiseOptimizer):
     >>> p.square().sum().backward()
     >>> optimizer.step()
     >>> p
-    tensor([0.8939, 1.8939], requires_grad=True)
+    tensor([0.8944, 1.8944], requires_grad=True)
     """
 
     _added_options = {
@@ -115,7 +115,7 @@ def momentum_at(step: float, group: Group) -> float:
 def nadam_body(maximize: bool, decays: bool, decoupled: bool, lerp: Callable) -> Callable:
     """The body of a step."""
 
-    def body(
+    def nadam(
         xp: Any, p: Any, m: Any, v: Any, g: Any, *,
         gain1: Any, beta2: Any, gain2: Any, correction: Any, eps: Any, decay: Any, of_gradient: Any, of_momentum: Any,
     ) -> tuple:  # fmt: skip
@@ -130,4 +130,4 @@ def nadam_body(maximize: bool, decays: bool, decoupled: bool, lerp: Callable) ->
         below = xp.sqrt(v / correction) + eps
         return p - of_gradient * g / below - of_momentum * m / below, m, v
 
-    return body
+    return nadam

@@ -59,9 +59,7 @@ class PointwiseOptimizer(Optimizer):
 
     def _advance(self, group: Group, state: dict[str, Any]) -> tuple:
         """What `_rule` gets as `counts`; the counters in state move on."""
-        step = counters.read(state["step"]) + 1.0
-        counters.write(state["step"], step)
-        return (step,)
+        return (counters.increment(state["step"]),)
 
     def _check_fused(self) -> None:
         """None; refuses fused=True beside options that exclude it. (Here every update is fused anyway.)"""
@@ -108,7 +106,7 @@ class PointwiseOptimizer(Optimizer):
                 continue
             if grad.is_sparse:
                 grad = self._dense(grad, group)
-            plainly = differentiable or p.is_complex()
+            plainly = differentiable or p.dtype.is_complex
             if names:
                 state, counts = self._begin(p, options)
                 row = (p, *[state[name] for name in names], grad)

@@ -106,7 +106,7 @@ def rectification(beta2: float, step: float) -> float | None:
 def radam_body(maximize: bool, decays: bool, decoupled: bool, rectified: bool, lerp: Callable) -> Callable:
     """The body of a step."""
 
-    def body(
+    def radam(
         xp: Any, p: Any, m: Any, v: Any, g: Any, *,
         gain1: Any, beta2: Any, gain2: Any, correction1: Any, correction2: Any, factor: Any,
         lr: Any, eps: Any, decay: Any,
@@ -124,4 +124,4 @@ def radam_body(maximize: bool, decays: bool, decoupled: bool, rectified: bool, l
             move = move * (correction2 / (xp.sqrt(v) + eps)) * factor
         return p - move, m, v
 
-    return body
+    return radam

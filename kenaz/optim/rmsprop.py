@@ -91,7 +91,7 @@ class RMSprop(PointwiseOptimizer):
 def rmsprop_body(maximize: bool, decay: bool, has_momentum: bool, centered: bool, lerp: Callable) -> Callable:
     """The body of a step."""
 
-    def body(
+    def rmsprop(
         xp: Any, p: Any, v: Any, *rest: Any, lr: Any, alpha: Any, gain: Any, eps: Any, weight_decay: Any, momentum: Any
     ) -> tuple:
         *buffers, g = rest
@@ -107,4 +107,4 @@ def rmsprop_body(maximize: bool, decay: bool, has_momentum: bool, centered: bool
         b = buffers[0] * momentum + g / spread
         return p - lr * b, v, b, *means
 
-    return body
+    return rmsprop

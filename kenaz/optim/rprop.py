@@ -74,7 +74,7 @@ class Rprop(PointwiseOptimizer):
 def rprop_body(maximize: bool) -> Callable:
     """The body of a step."""
 
-    def body(
+    def rprop(
         xp: Any, p: Any, before: Any, size: Any, g: Any, *, shrink: Any, grow: Any, smallest: Any, largest: Any
     ) -> tuple:
         if maximize:
@@ -85,4 +85,4 @@ def rprop_body(maximize: bool) -> Callable:
         g = xp.where(agreement < 0, 0.0, g)  # an element that has just turned waits for a step
         return p - xp.sign(g) * size, g, size
 
-    return body
+    return rprop

@@ -93,7 +93,7 @@ class SGD(PointwiseOptimizer):
 def sgd_body(maximize: bool, decay: bool, momentum: bool, first: bool, nesterov: bool) -> Callable:
     """The body of a step."""
 
-    def body(xp: Any, p: Any, *rest: Any, lr: Any, weight_decay: Any, momentum: Any, gain: Any) -> tuple:
+    def sgd(xp: Any, p: Any, *rest: Any, lr: Any, weight_decay: Any, momentum: Any, gain: Any) -> tuple:
         *buffers, g = rest
         if maximize:
             g = -g
@@ -104,4 +104,4 @@ def sgd_body(maximize: bool, decay: bool, momentum: bool, first: bool, nesterov:
         b = g if first else buffers[0] * momentum + gain * g
         return p - lr * (g + momentum * b if nesterov else b), b
 
-    return body
+    return sgd
