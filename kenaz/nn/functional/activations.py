@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 from ... import _api as torch
@@ -15,7 +16,6 @@ hardshrink = ops.hardshrink
 logsigmoid = ops.logsigmoid
 prelu = ops.prelu
 softplus = ops.softplus
-softshrink = ops.softshrink
 tanhshrink = ops.tanhshrink
 softsign = ops.softsign
 
@@ -44,6 +44,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu6(torch.tensor([-1.0, 2.0, 7.0]))
     tensor([0., 2., 6.])
     """
+    if input.dtype is torch.bool:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
     return ops.hardtanh_(input, 0.0, 6.0) if inplace else ops.relu6(input)
 
 
@@ -55,6 +57,10 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    if input.dtype is torch.bool:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if min_val < 0 and input.dtype is torch.uint8:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return ops.hardtanh_(input, min_val, max_val) if inplace else ops.hardtanh(input, min_val, max_val)
 
 
@@ -82,6 +88,8 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> celu(torch.tensor([-1.0, 2.0]), alpha=0.5)
     tensor([-0.4323,  2.0000])
     """
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return ops.celu_(input, alpha) if inplace else ops.celu(input, alpha)
 
 
@@ -112,6 +120,19 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     tensor([-5.,  2.])
     """
     return ops.threshold_(input, threshold, value) if inplace else ops.threshold(input, threshold, value)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, at most to 0.
+
+    >>> softshrink(torch.tensor([-1.0, 0.4]))
+    tensor([-0.5000,  0.0000])
+    """
+    largest = torch.finfo(input.dtype).max if input.is_floating_point() else math.inf
+    if not 0 <= lambd <= largest:
+        name = input.type().rsplit(".", 1)[-1].removesuffix("Tensor")
+        raise RuntimeError(f"lambda must be in range [0, {largest:g}] for input dtype {name}, but found {lambd:g}")
+    return ops.softshrink(input, lambd)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""Values that are computed already, so that errors in them are raised at the user's line and nothing has to run for it."""
+"""Values that are computed already: errors in them are raised at the user's line, and nothing has to run for that."""
 
 from __future__ import annotations
 

@@ -46,6 +46,13 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
+    if weight.dim() != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    if input.dtype is not torch.int64 and input.dtype is not torch.int32:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
+            f"but got {input.type()} instead (while checking arguments for embedding)"
+        )
     rows = known(input)
     if rows is not None and (rows.min() < 0 or rows.max() >= weight.size(0)):
         raise IndexError("index out of range in self")

@@ -31,8 +31,8 @@ def _alike(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.broadcast_tensors(input, target)
 
 
-def _check_weight(weight: Tensor | None, input: Tensor) -> None:
-    if weight is not None and weight.shape != input.shape:
+def _check_weight(weight: Tensor, size: torch.Size) -> None:
+    if weight.shape != size:
         raise ValueError("Weights and input must have the same size.")
 
 
@@ -55,12 +55,13 @@ def mse_loss(
     >>> mse_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(2.)
     """
-    _check_weight(weight, input)
-    if target.shape != input.shape:
+    size = input.shape
+    if target.shape != size:
         input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     if weight is None:
         return ops.mse_loss(input, target, reduction=reduction)
+    _check_weight(weight, size)
     return _weighted_mean(ops.mse_loss(input, target, reduction="none"), weight, reduction)
 
 
@@ -77,13 +78,14 @@ def l1_loss(
     >>> l1_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(1.)
     """
-    _check_weight(weight, input)
-    if target.shape != input.shape:
+    size = input.shape
+    if target.shape != size:
         input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     loss = (input - target).abs()
     if weight is None:
         return _reduction.apply(loss, reduction)
+    _check_weight(weight, size)
     return _weighted_mean(loss, weight, reduction)
 
 
@@ -122,13 +124,14 @@ def huber_loss(
     >>> huber_loss(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]), reduction="none", delta=2.0)
     tensor([0., 4.])
     """
-    _check_weight(weight, input)
-    if target.shape != input.shape:
+    size = input.shape
+    if target.shape != size:
         input, target = _alike(input, target)
     if delta <= 0.0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
         return ops.huber_loss(input, target, reduction=reduction, delta=float(delta))
+    _check_weight(weight, size)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"Invalid reduction mode: {reduction}. Expected one of 'none', 'mean', 'sum'.")
     return _reduction.apply(ops.huber_loss(input, target, reduction="none", delta=float(delta)) * weight, reduction)
@@ -193,14 +196,15 @@ def _check_class_weight(weight: Tensor, input: Tensor, who: str = "") -> None:
         raise RuntimeError(f"expected scalar type {_type_name(input)} but found {_type_name(weight)}")
 
 
-def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
-    """Raises PyTorch's error where class indices do not fit scores (C), (N, C) or (N, C, ...)."""
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """The class indices, or PyTorch's error where they do not fit scores (C), (N, C) or (N, C, ...)."""
     _check_target(input, target, weight)
     classes, indices = input.size(1 if input.dim() > 1 else 0), known(target)
     if indices is not None and (indices.min() < 0 or indices.max() >= classes):
         wrong = indices[((indices < 0) | (indices >= classes)) & (indices != ignore_index)]
         if wrong.size:
             raise IndexError(f"Target {wrong.flat[0]} is out of bounds.")
+    return target.squeeze(0) if input.dim() == 1 and target.dim() == 1 else target
 
 
 def _check_target(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -259,7 +263,7 @@ def nll_loss(
     """
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
-    _check_classes(input, target, weight, ignore_index)
+    target = _check_classes(input, target, weight, ignore_index)
     return network.nll_loss(input, target, weight=weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -281,7 +285,7 @@ def cross_entropy(
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
     if target.shape != input.shape:
-        _check_classes(input, target, weight, ignore_index)
+        target = _check_classes(input, target, weight, ignore_index)
     else:
         _check_class_probabilities(input, target, weight, ignore_index)
     if label_smoothing > 1.0:

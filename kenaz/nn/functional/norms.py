@@ -47,6 +47,7 @@ def batch_norm(
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
     elif (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
+    _check_floating("batch_norm", input)
     return ops.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
@@ -94,11 +95,14 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(value.shape)} and input of shape {list(input.shape)}"
             )
+    _check_floating("GroupNormKernelImpl", input)
     return ops.group_norm(input, num_groups, weight, bias, eps)
 
 
-def _check_tail(name: str, input: Tensor, normalized_shape: Sequence[int], star: str) -> None:
-    """Raises PyTorch's error where the last dimensions of `input` are not `normalized_shape`."""
+def _check_tail(
+    name: str, kernel: str, input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, star: str
+) -> None:
+    """Raises PyTorch's error where the last dimensions of `input` or the weight are not `normalized_shape`."""
     if isinstance(normalized_shape, int):
         raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
     wanted = list(normalized_shape)
@@ -107,11 +111,23 @@ def _check_tail(name: str, input: Tensor, normalized_shape: Sequence[int], star:
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
             "but got normalized_shape = []"
         )
+    if weight is not None and list(weight.shape) != wanted:
+        raise RuntimeError(
+            "Expected weight to be of same shape as normalized_shape, but got weight of shape "
+            f"{list(weight.shape)} and normalized_shape = {wanted}"
+        )
     if list(input.shape[max(input.dim() - len(wanted), 0) :]) != wanted:
         raise RuntimeError(
             f"Given normalized_shape={wanted}, expected input with shape [{star}{str(wanted)[1:]}, "
             f"but got input of size{list(input.shape)}"
         )
+    _check_floating(kernel, input)
+
+
+def _check_floating(kernel: str, input: Tensor) -> None:
+    if not input.is_floating_point():
+        name = input.type().rsplit(".", 1)[-1].removesuffix("Tensor")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{name}'")
 
 
 def layer_norm(
@@ -126,7 +142,7 @@ def layer_norm(
     >>> layer_norm(torch.tensor([[1.0, 3.0]]), (2,), eps=1e-12)
     tensor([[-1.,  1.]])
     """
-    _check_tail("layer_norm", input, normalized_shape, "*, ")
+    _check_tail("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, "*, ")
     return ops.layer_norm(input, normalized_shape, weight, bias, eps)
 
 
@@ -138,7 +154,7 @@ def rms_norm(
     >>> rms_norm(torch.tensor([[1.0, 7.0]]), (2,))
     tensor([[0.2000, 1.4000]])
     """
-    _check_tail("rms_norm", input, normalized_shape, "*")
+    _check_tail("rms_norm", "rms_norm", input, normalized_shape, weight, "*")
     return ops.rms_norm(input, normalized_shape, weight, eps)
 
 
