@@ -244,7 +244,8 @@ def _reduce_named(obj: Any) -> tuple:
 _NAMED = {cls.__name__: cls for cls in (Size, device, Generator)}
 for _class in _NAMED.values():
     copyreg.pickle(_class, _reduce_named)
-_tensor._rebuild_from_type_v2 = _rebuild_from_type_v2  # type: ignore[attr-defined]  where pickles of PyTorch look
+# Where pickles of PyTorch look for it.
+_tensor._rebuild_from_type_v2 = _rebuild_from_type_v2  # type: ignore[attr-defined]
 copyreg.pickle(Storage, _reduce_storage)
 for _name, _method in {"__reduce_ex__": _reduce_ex, "__deepcopy__": _deepcopy, "__setstate__": _setstate}.items():
     setattr(Tensor, _name, _method)

@@ -35,7 +35,8 @@ def _load_from_bytes(content: bytes) -> Any:
     return load(io.BytesIO(content), weights_only=False)
 
 
-storage._load_from_bytes = _load_from_bytes  # type: ignore[attr-defined]  where such pickles look for it
+# Where such pickles look for it.
+storage._load_from_bytes = _load_from_bytes  # type: ignore[attr-defined]
 
 __all__ = [
     "LoadEndianness", "MAP_LOCATION", "add_safe_globals", "clear_safe_globals", "default_restore_location",

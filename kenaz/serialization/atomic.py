@@ -17,7 +17,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     >>> path = os.path.join(tempfile.mkdtemp(), "a")
     >>> with replacing(path) as stream:
     ...     _ = stream.write(b"content")
-    >>> open(path, "rb").read()
+    >>> with open(path, "rb") as stream:
+    ...     stream.read()
     b'content'
     """
     target = os.path.realpath(os.fsdecode(path))  # a link keeps pointing at the file that is replaced

@@ -30,18 +30,22 @@ def a_global(name: str) -> bytes:
     return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
 
 
+def number(n: int) -> bytes:
+    return pickle.dumps(n, 2)[2:-1]
+
+
 def a_storage(count: int, kind: str = "torch.FloatStorage", key: str = "0", location: str = "cpu", more: bytes = b""):
     """A reference to a storage."""
-    parts = text("storage") + a_global(kind) + text(key) + text(location) + pickle.dumps(count, 2)[2:-1] + more
+    parts = text("storage") + a_global(kind) + text(key) + text(location) + number(count) + more
     return b"(" + parts + b"tQ"
 
 
 def a_tensor(storage: bytes, offset: int, size: tuple, stride: tuple, function: str = "_rebuild_tensor_v2") -> bytes:
     """A call that rebuilds a tensor over a storage."""
-    number = lambda n: pickle.dumps(n, 2)[2:-1]
     row = lambda values: b"(" + b"".join(map(number, values)) + b"t"
     hooks = a_global("collections.OrderedDict") + b")R"
-    return a_global(f"torch._utils.{function}") + b"(" + storage + number(offset) + row(size) + row(stride) + b"\x89" + hooks + b"tR"
+    view = storage + number(offset) + row(size) + row(stride)
+    return a_global(f"torch._utils.{function}") + b"(" + view + b"\x89" + hooks + b"tR"
 
 
 class _Tensor:
@@ -57,7 +61,6 @@ class _Pickler(pickle.Pickler):
 def tar_file() -> io.BytesIO:
     """A file of the first format: {"a": floats 0..5 of size (2, 3), "b": [7, 8], "v": a view of a's third to fifth}."""
     record = lambda *values: PROTO + b"(" + b"".join(values) + b"t."
-    number = lambda n: pickle.dumps(n, 2)[2:-1]
     storages = pickle.dumps(2, 2)
     storages += record(number(1001), text("cpu"), a_global("torch.FloatStorage")) + struct.pack("<q6f", 6, *range(6))
     storages += record(number(1002), text("cpu"), a_global("torch.LongStorage")) + struct.pack("<q2q", 2, 7, 8)

@@ -162,12 +162,13 @@ def test_overlapping_records_are_refused():
     for name, data in entries:
         if data not in offsets:
             offsets[data] = len(content)
-            header = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name), 0)
+            sizes = (zlib.crc32(data), len(data), len(data), len(name))
+            header = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, *sizes, 0)
             content += header + name + data
     directory = b"".join(
         struct.pack(
-            "<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name), 0, 0, 0, 0, 0,
-            offsets[data],
+            "<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name),
+            0, 0, 0, 0, 0, offsets[data],
         ) + name
         for name, data in entries
     )  # fmt: skip

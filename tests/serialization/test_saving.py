@@ -29,7 +29,9 @@ def roundtrip(obj, new: bool = True, **options):
     return torch.load(stream, **options)
 
 
-ALL = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128".split()
+ALL = (
+    "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128"
+).split()
 
 
 # ------------------------------------------------------------------------------------------------- what comes back
@@ -165,7 +167,7 @@ def test_storages():
 
 def test_one_storage_has_one_dtype():
     tensor = torch.ones(2)
-    with pytest.raises(RuntimeError, match="Cannot save multiple tensors or storages that view the same data as different"):
+    with pytest.raises(RuntimeError, match="storages that view the same data as different types"):
         roundtrip([tensor, tensor.view(torch.int32)])
 
 
@@ -183,7 +185,7 @@ def test_what_was_loaded_can_be_changed():
     assert found.tolist() == [5.0, 1.0, 1.0]
 
 
-# ---------------------------------------------------------------------------------------- files that PyTorch has written
+# ----------------------------------------------------------------------------------- files that PyTorch has written
 @pytest.mark.parametrize("name", ["views", "views_legacy"])
 @pytest.mark.parametrize("weights_only", [True, False])
 def test_pytorchs_views(name, weights_only):
@@ -231,7 +233,7 @@ def test_the_first_format():
     assert found["a"].tolist() == [[0, 1, 2], [3, 4, 5]] and found["b"].tolist() == [7, 8]
     found["v"][0] = 100
     assert found["a"][0, 2].item() == 100
-    with pytest.raises(RuntimeError, match="Cannot use ``weights_only=True`` with files saved in the legacy .tar format"):
+    with pytest.raises(RuntimeError, match="with files saved in the legacy .tar format"):
         torch.load(tar_file())
 
 
@@ -286,7 +288,7 @@ def test_map_location(new):
 
 def test_locations_that_are_not_here():
     on_gpu = PROTO + a_tensor(a_storage(2, location="cuda:0"), 0, (2,), (1,)) + b"."
-    with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device but torch.cuda.is_available"):
+    with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):
         torch.load(zip_file(on_gpu, {"data/0": bytes(8)}))
     assert torch.load(zip_file(on_gpu, {"data/0": bytes(8)}), map_location="cpu").tolist() == [0, 0]
     message = r"don't know how to restore data location of torch.storage.UntypedStorage \(tagged with foo\)"
@@ -385,7 +387,7 @@ def test_several_objects_in_one_legacy_stream():
 
 def test_what_is_not_a_file():
     for thing in (3, None, []):
-        with pytest.raises(AttributeError, match="expected 'f' to be string, path, or a file-like object with a 'write'"):
+        with pytest.raises(AttributeError, match="expected 'f' to be string, path, or a file-like object"):
             torch.save(1, thing)
         with pytest.raises(AttributeError, match="You can only torch.load from a file that is seekable"):
             torch.load(thing)
@@ -403,7 +405,7 @@ def test_what_is_not_a_file():
         torch.load(io.StringIO("text"))
 
 
-# ------------------------------------------------------------------------------------------------- failures leave no trace
+# ----------------------------------------------------------------------------------------- failures leave no trace
 class Unpicklable:
     def __reduce__(self):
         raise ValueError("cannot be pickled")
@@ -484,7 +486,8 @@ def test_many_threads_save_to_one_path(tmp_path):
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_plain_pickles(protocol):
     base = torch.arange(6, dtype=torch.bfloat16)
-    obj = [base, base[2:4], torch.nn.Parameter(torch.ones(2)), torch.zeros(2, dtype=torch.uint16), base.untyped_storage()]
+    others = [torch.nn.Parameter(torch.ones(2)), torch.zeros(2, dtype=torch.uint16), base.untyped_storage()]
+    obj = [base, base[2:4], *others]
     found = pickle.loads(pickle.dumps(obj, protocol))
     assert [t.tolist() for t in found[:4]] == [t.tolist() for t in obj[:4]]
     assert found[1].untyped_storage() is found[0].untyped_storage() is found[4]

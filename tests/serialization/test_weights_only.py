@@ -50,7 +50,7 @@ class Touches:
 @pytest.mark.parametrize("new", [True, False])
 def test_no_code_runs(tmp_path, new):
     stream = saved({"weight": torch.ones(2), "evil": Touches(tmp_path / "made")}, _use_new_zipfile_serialization=new)
-    with pytest.raises(UnpicklingError, match="Trying to load unsupported GLOBAL posix.mkdir whose module posix is blocked"):
+    with pytest.raises(UnpicklingError, match="unsupported GLOBAL posix.mkdir whose module posix is blocked"):
         torch.load(stream)
     assert not (tmp_path / "made").exists()
     stream.seek(0)
@@ -59,13 +59,14 @@ def test_no_code_runs(tmp_path, new):
 
 
 EXECUTORS = (
-    "os.system posix.system nt.system sys.exit subprocess.Popen subprocess.call builtins.eval builtins.exec builtins.open "
-    "builtins.getattr builtins.__import__ builtins.compile builtins.globals builtins.type builtins.map builtins.print "
-    "__builtin__.eval __builtin__.apply importlib.import_module runpy.run_path pickle.loads marshal.loads types.CodeType "
-    "types.FunctionType functools.partial operator.attrgetter operator.methodcaller shutil.rmtree socket.socket code.interact "
-    "ctypes.CDLL numpy.load numpy.f2py.compile torch.load torch.hub.load torch.serialization.load torch.storage._load_from_bytes "
-    "torch._utils.os torch.serialization.os.system kenaz.serialization.load kenaz._utils.copyreg torch.nn.Module "
-    "torch.from_file torch.UntypedStorage.from_file collections.defaultdict collections.namedtuple copyreg._reconstructor "
+    "os.system posix.system nt.system sys.exit subprocess.Popen subprocess.call builtins.eval builtins.exec "
+    "builtins.open builtins.getattr builtins.__import__ builtins.compile builtins.globals builtins.type "
+    "builtins.map builtins.print __builtin__.eval __builtin__.apply importlib.import_module runpy.run_path "
+    "pickle.loads marshal.loads types.CodeType types.FunctionType functools.partial operator.attrgetter "
+    "operator.methodcaller shutil.rmtree socket.socket code.interact ctypes.CDLL numpy.load numpy.f2py.compile "
+    "torch.load torch.hub.load torch.serialization.load torch.storage._load_from_bytes torch._utils.os "
+    "torch.serialization.os.system kenaz.serialization.load kenaz._utils.copyreg torch.nn.Module torch.from_file "
+    "torch.UntypedStorage.from_file collections.defaultdict collections.namedtuple copyreg._reconstructor "
     "copy_reg._reconstructor multiprocessing.util.Finalize webbrowser.open tempfile.mktemp platform.popen pty.spawn"
 ).split()
 
@@ -87,10 +88,10 @@ def test_the_message_names_the_class_and_the_ways_out():
         torch.load(saved(fractions.Fraction(1, 2)))
     message = str(caught.value)
     assert message.startswith(
-        "Weights only load failed. This file can still be loaded, to do so you have two options, \033[1mdo those steps only "
-        "if you trust the source of the checkpoint\033[0m. \n\t(1) In PyTorch 2.6, we changed the default value"
+        "Weights only load failed. This file can still be loaded, to do so you have two options, \033[1mdo those steps "
+        "only if you trust the source of the checkpoint\033[0m. \n\t(1) In PyTorch 2.6, we changed the default value"
     )
-    assert "WeightsUnpickler error: Unsupported global: GLOBAL fractions.Fraction was not an allowed global by default." in message
+    assert "Unsupported global: GLOBAL fractions.Fraction was not an allowed global by default." in message
     assert "`torch.serialization.add_safe_globals([fractions.Fraction])`" in message
     with pytest.raises(UnpicklingError, match=r"GLOBAL eval was not an allowed"):
         torch.load(saved(eval))
@@ -146,10 +147,10 @@ def test_unsafe_globals_can_be_listed():
         (b"K\x05)R.", "Trying to call reduce for unrecognized function 5"),
         (a_global("torch.FloatStorage") + b")R.", "unrecognized function"),
         (a_global("torch.float32") + b")R.", "unrecognized function"),
-        (b"K\x05)\x81.", "Can only create new object for nn.Parameter or classes allowlisted via `add_safe_globals` but got 5"),
-        (b"]}b.", "Can only build Tensor, Parameter, OrderedDict or types allowlisted via `add_safe_globals`, but got <class 'list'>"),
+        (b"K\x05)\x81.", "Can only create new object for nn.Parameter or classes allowlisted"),
+        (b"]}b.", "Can only build Tensor, Parameter, OrderedDict or types allowlisted"),
         (b"K\x01K\x01a.", "Can only append to lists, but got <class 'int'>"),
-        (b"]K\x01K\x01s.", "Can only SETITEM for dict, collections.OrderedDict, collections.Counter, but got <class 'list'>"),
+        (b"]K\x01K\x01s.", "Can only SETITEM for dict, collections.OrderedDict, collections.Counter"),
         (b"](K\x01K\x01u.", "Can only SETITEMS for dict"),
         (b"K\x01\x85Q.", "Only persistent_load of storage is allowed, but got <class 'int'>"),
         (b"K\x01Q.", "Only persistent_load of storage is allowed"),

@@ -13,7 +13,8 @@ def main() -> None:
         str(dtype): torch.tensor([0, 1, 1, 0]).to(dtype)
         for dtype in (
             torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32,
-            torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+            torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64,
+            torch.complex128,
         )
     }  # fmt: skip
     plain = {
