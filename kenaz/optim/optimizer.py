@@ -269,6 +269,17 @@ class Optimizer:
             return value.to(dtype=param.dtype, device=param.device)
         return value.to(device=param.device)
 
+    @staticmethod
+    def _group_tensors_by_device_and_dtype(tensorlistlist: list[list], with_indices: bool = False) -> dict:
+        """{(device, dtype): (the lists cut down to it, their positions)}, by the tensors of the first list."""
+        groups: dict[tuple, tuple[list[list], list[int]]] = {}
+        for i, tensors in enumerate(zip(*tensorlistlist)):
+            lists, positions = groups.setdefault((tensors[0].device, tensors[0].dtype), ([[] for _ in tensors], []))
+            for found, tensor in zip(lists, tensors):
+                found.append(tensor)
+            positions.append(i)
+        return groups if with_indices else {key: (lists, []) for key, (lists, _) in groups.items()}
+
     # Hooks ------------------------------------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:

@@ -68,7 +68,6 @@ class PointwiseOptimizer(Optimizer):
                 raise RuntimeError("`fused` does not support `differentiable`")
             if self.defaults["foreach"]:
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-            self._step_supports_amp_scaling = True
 
     def _dense(self, grad: Any, group: Group) -> Any:
         """A sparse gradient as the rule takes it."""
