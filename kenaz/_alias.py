@@ -98,7 +98,7 @@ def distribution(name: str) -> Any:
 def alias() -> None:
     """Makes `import torch` and `import torchvision` mean Kenaz, from here on in this process; again does nothing.
 
-    To be called before anything imports the real ones. `kenaz.__version__` becomes `torch.__version__`.
+    To be called before anything imports the real ones.
     """
     for name, (ours, _) in PACKAGES.items():
         present = sys.modules.get(name)
@@ -112,4 +112,4 @@ def alias() -> None:
         sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
         # multiprocessing hands sys.path to the processes that it spawns, and nothing else that would tell them
         sys.path.insert(1, os.path.join(os.path.dirname(__file__), "_stand_in"))
-    importlib.import_module("torch").__version__ = version.__version__  # type: ignore[attr-defined]
+    importlib.import_module("torch")

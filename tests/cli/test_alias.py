@@ -112,7 +112,7 @@ def test_refuses_when_the_real_one_is_there(tmp_path: Path) -> None:
 
 def test_without_alias_torch_is_not_there() -> None:
     done = python("import kenaz, sys; print('torch' in sys.modules, [type(f).__name__ for f in sys.meta_path])")
-    assert done.stdout.startswith("False [") and "Finder'" not in done.stdout
+    assert done.stdout.startswith("False [") and "'Finder'" not in done.stdout
 
 
 @pytest.mark.parametrize(

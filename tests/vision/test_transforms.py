@@ -15,12 +15,16 @@ from tests.vision.cases import CASES, run
 GOLDENS = json.loads((Path(__file__).parent / "goldens.json").read_text("utf-8"))
 
 
-def is_close(got: Any, wanted: Any) -> bool:
+def is_close(got: Any, wanted: Any, slack: float = 1e-3) -> bool:
     """Equal, numbers up to rounding."""
     if isinstance(wanted, list):
-        return isinstance(got, list) and len(got) == len(wanted) and all(map(is_close, got, wanted))
+        if wanted[:2] == ["tensor", "torch.uint8"]:
+            # a resized image has many values halfway between two bytes: the last bit of a sum rounds them up or down
+            slack = 0.06 * np.prod(wanted[2])
+        same_length = isinstance(got, list) and len(got) == len(wanted)
+        return same_length and all(is_close(g, w, slack) for g, w in zip(got, wanted))
     if isinstance(wanted, float):
-        return isinstance(got, float) and abs(got - wanted) <= 1e-3 + 1e-5 * abs(wanted)
+        return isinstance(got, float) and abs(got - wanted) <= slack + 1e-5 * abs(wanted)
     return got == wanted
 
 
