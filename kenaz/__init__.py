@@ -8,5 +8,17 @@ from .version import __version__
 
 globals().update({name: value for name, value in vars(_api).items() if not name.startswith("__")})
 
-from . import nn, optim, serialization, utils  # noqa: E402  clients, which see the names above
+from . import backends, cuda, nn, optim, random, serialization, storage, utils  # noqa: E402  clients, which see the names above
+from ._alias import alias  # noqa: E402
 from .serialization import load, save  # noqa: E402
+
+
+_LAZY = ("distributed", "multiprocessing", "vision")  # loaded when first named
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

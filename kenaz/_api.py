@@ -15,9 +15,10 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    reduction, resampling, sampling, sorting, inquiry, updates, attention, views,
+    reduction, resampling, sampling, sorting, inquiry, updates, attention, legacy, views,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
+from .ops.legacy import set_default_tensor_type
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
 from .printing import set_printoptions, tensor_str
@@ -26,8 +27,14 @@ globals().update(BY_NAME)
 globals().update(ALIASES)
 globals().update(PUBLIC)
 globals().update(inquiry.CONSTANTS)
+globals().update(legacy.TYPES)
 Tensor.__repr__ = tensor_str  # type: ignore[method-assign,assignment]
 Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """Whether operators choose their precision themselves: never, outside autocast."""
+    return False
+
 
 import math as _math
 

@@ -115,7 +115,7 @@ class Tensor:
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
         """A tensor of class `cls` that shares the data of another."""
-        self = cls.__new__(cls) if cls.__new__ is object.__new__ else Tensor.__new__(cls)
+        self = object.__new__(cls)
         self._storage, self._spec, self._offset, self._grad_fn = data._storage, data._spec, data._offset, None
         if require_grad:
             self.requires_grad_()
@@ -199,9 +199,12 @@ def _axis(dim: int, ndim: int) -> int:
     return dim
 
 
+new_tensor = object.__new__  # Tensor() itself is PyTorch's legacy constructor
+
+
 def make_tensor(storage: Storage, spec: Spec, offset: int = 0) -> Tensor:
     """A tensor of known parts."""
-    self = Tensor()
+    self = new_tensor(Tensor)
     self._storage, self._spec, self._offset, self._grad_fn = storage, spec, offset, None
     return self
 

@@ -54,21 +54,22 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
 
 
 def _filled(name: str, value: int) -> Any:
-    def function(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
+    def function(*args: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
         kind = dtypes.get_default_dtype() if dtype is None else dtype
+        shape = _size(args if size is None else (size,))
         if out is not None:
             from .record import write_out
 
-            return write_out(_full(value, out=fresh(_size(size), out.dtype)), out, name)
-        return finish(_full(value, out=fresh(_size(size), kind, devices.resolve(device))), requires_grad)
+            return write_out(_full(value, out=fresh(shape, out.dtype)), out, name)
+        return finish(_full(value, out=fresh(shape, kind, devices.resolve(device))), requires_grad)
 
     def like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Tensor:  # fmt: skip
         spec = input._spec.like(dtype or input._spec.dtype)
         return finish(_full(value, out=spec if device is None else fresh(spec.size, spec.dtype, devices.resolve(device))), requires_grad)
 
-    def new(self: Tensor, *size: Any, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    def new(self: Tensor, *args: Any, size: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
         place = self._spec.device if device is None else devices.resolve(device)
-        return finish(_full(value, out=fresh(_size(size), dtype or self._spec.dtype, place)), requires_grad)
+        return finish(_full(value, out=fresh(_size(args if size is None else (size,)), dtype or self._spec.dtype, place)), requires_grad)
 
     function.__name__, like.__name__, new.__name__ = name, name + "_like", "new_" + name
     public(function)

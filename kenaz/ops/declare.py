@@ -210,7 +210,7 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
     """
     calls = op.calls
     append = pending.append
-    new_node, new_storage, new_tensor = Node, Storage, Tensor
+    new_node, new_storage, new_tensor = Node, Storage, object.__new__
     limit = execute.config.PENDING
 
     def general(a: Tensor, b: Any) -> Tensor:
@@ -245,7 +245,7 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
         storage.node = node
         storage.version = 0
         storage.exposed = False
-        out = new_tensor()
+        out = new_tensor(Tensor)
         out._storage = storage
         out._spec = call.out
         out._offset = 0

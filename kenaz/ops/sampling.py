@@ -104,9 +104,9 @@ def _normal(g: Any, n: int, kind: dtype) -> np.ndarray:
 
 
 def _sampled(name: str, draw: Callable, kernel: str) -> tuple:
-    def function(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None) -> Tensor:  # fmt: skip
+    def function(*args: Any, size: Any = None, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None) -> Tensor:  # fmt: skip
         kind = _float_dtype(kernel, out.dtype if out is not None and dtype is None else dtype)
-        shape = _size(size)
+        shape = _size(args if size is None else (size,))
         devices.resolve(device)
         result = _made(draw(of(generator), numel(shape), kind), shape, kind)
         return finish(result, requires_grad) if out is None else write_out(result, out, name)

@@ -1,0 +1,7 @@
+"""What computes: switches of the libraries behind operators, under PyTorch's names."""
+
+from __future__ import annotations
+
+from . import cuda, cudnn, mkl, mps
+
+__all__ = ["cuda", "cudnn", "mkl", "mps"]

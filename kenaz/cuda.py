@@ -1,0 +1,63 @@
+"""CUDA devices as PyTorch asks about them. This build has none, and says so the way a CPU build of PyTorch does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def is_available() -> bool:
+    """Whether a CUDA device can be used: never in this build.
+
+    >>> is_available()
+    False
+    """
+    return False
+
+
+def device_count() -> int:
+    """How many CUDA devices there are."""
+    return 0
+
+
+def is_initialized() -> bool:
+    return False
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    return False
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the current device's stream; without a device this does nothing, as in PyTorch."""
+
+
+def manual_seed_all(seed: int) -> None:
+    """Seed every device's stream; without devices this does nothing, as in PyTorch."""
+
+
+def empty_cache() -> None:
+    """Give cached memory back; without a device there is none."""
+
+
+def memory_allocated(device: Any = None) -> int:
+    return 0
+
+
+def max_memory_allocated(device: Any = None) -> int:
+    return 0
+
+
+def memory_reserved(device: Any = None) -> int:
+    return 0
+
+
+def max_memory_reserved(device: Any = None) -> int:
+    return 0
+
+
+def _refuse(*args: Any, **kwargs: Any) -> Any:
+    raise AssertionError("Torch not compiled with CUDA enabled")
+
+
+current_device = get_device_name = get_device_properties = get_device_capability = set_device = synchronize = _refuse
+current_stream = init = mem_get_info = reset_peak_memory_stats = _refuse
