@@ -12,7 +12,7 @@ from ... import _api as torch
 from ..transforms import _pil
 from ..transforms.transforms import Compose, ConvertImageDtype, Normalize, PILToTensor, ToTensor
 from .download import check_integrity, download
-from .vision import Batch, VisionDataset
+from .vision import VisionDataset
 
 Tensor = torch.Tensor
 
@@ -155,7 +155,7 @@ class MNIST(VisionDataset):
         image = _pil.from_array(self.data[index].numpy(), "L")
         return self.transformed(image, int(self.targets[index]))
 
-    def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Many samples at once, the same as one by one.
 
         When every transform works on a whole batch, and item access is not overridden, one slice of the array replaces
@@ -168,7 +168,7 @@ class MNIST(VisionDataset):
         images = self.data[indices]
         for step in steps:
             images = step(images)
-        return Batch(images, self.targets[indices].long())
+        return list(zip(images.unbind(0), self.targets[indices].long().tolist()))
 
     def extra_repr(self) -> str:
         return f"Split: {'Train' if self.train is True else 'Test'}"

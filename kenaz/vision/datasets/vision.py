@@ -1,10 +1,9 @@
 """What data sets of images have in common."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ... import _api as torch
 from ...utils.data import Dataset
 
 
@@ -80,24 +79,3 @@ class VisionDataset(Dataset):
 
     def extra_repr(self) -> str:
         return ""
-
-
-class Batch(Sequence):
-    """Samples that were made at once: behaves as a list of (input, target), and has both as tensors."""
-
-    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        self.collated = [inputs, targets]
-        self._targets: list[int] | None = None
-
-    def __len__(self) -> int:
-        return len(self.collated[0])
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if self._targets is None:
-            self._targets = self.collated[1].tolist()
-        return self.collated[0][index], self._targets[index]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
