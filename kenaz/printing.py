@@ -179,20 +179,18 @@ def _edges(a: np.ndarray, edge: int) -> np.ndarray:
 def _rows(a: np.ndarray, indent: int, edge: int | None, text: Callable[[Any], str], width: int) -> str:
     if a.ndim == 0:
         return text(a.item())
-    is_cut = edge is not None and len(a) > 2 * edge
+    cut = edge if edge is not None and len(a) > 2 * edge else None
     if a.ndim == 1:
-        items = a.tolist()
-        if is_cut:
-            parts = [*map(text, items[:edge]), " ...", *map(text, items[len(items) - edge :])]
-        else:
-            parts = [text(item) for item in items]
+        parts = [text(item) for item in (a if cut is None else a[[*range(cut), *range(-cut, 0)]]).tolist()]
+        if cut is not None:
+            parts.insert(cut, " ...")
         per_line = max(1, (_options["linewidth"] - indent) // width)
         lines = [", ".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-    rows = [*a[:edge], *a[len(a) - edge :]] if is_cut else a
+    rows = a if cut is None else [*a[:cut], *a[-cut:]]
     parts = [_rows(row, indent + 1, edge, text, width) for row in rows]
-    if is_cut:
-        parts.insert(edge, "...")
+    if cut is not None:
+        parts.insert(cut, "...")
     return "[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
 
 

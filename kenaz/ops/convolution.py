@@ -43,8 +43,8 @@ def conv(xp: Any, x: Any, w: Any, bias: Any, window: Window, groups: int) -> Any
     for tile in columns.tiles():
         matrix = columns.gather(x, tile).reshape(groups, columns.rows // groups, -1)
         whole = columns.is_whole(tile)
-        rows = into[tile.first].reshape(groups, len(w) // groups, -1) if whole else None
-        rows = xp.matmul(weight, matrix, out=rows)
+        place = into[tile.first].reshape(groups, len(w) // groups, -1) if whole else None
+        rows = xp.matmul(weight, matrix, out=place)
         if bias is not None:
             rows += bias.reshape(groups, -1, 1)
         if not whole:
@@ -84,7 +84,7 @@ def conv_weight(xp: Any, x: Any, y: Any, window: Window, groups: int) -> Any:
     window = window.with_two_axes()
     x, y = x.reshape(*x.shape[:2], *window.size), y.reshape(*y.shape[:2], *window.out)
     columns = Columns(xp, x.shape, x.dtype, window)
-    result = None
+    result: Any = None
     for tile in columns.tiles():
         matrix = columns.gather(x, tile).reshape(groups, columns.rows // groups, -1).transpose(0, 2, 1)
         part = xp.matmul(_turned(xp, y, tile).reshape(groups, shape[0] // groups, -1), matrix)
@@ -262,7 +262,7 @@ def _conv_transposed(xp: Any, y: Any, w: Any, bias: Any, window: Window, groups:
 
 
 # a rule for each input, so that only what it reads is kept
-_convolve = opaque(
+_convolve: Any = opaque(
     _convolve_rule,
     (
         lambda g, y, _x, w, _b, window, groups: _transposed(g, _conj(w), None, window=window, groups=groups),
@@ -271,7 +271,7 @@ _convolve = opaque(
     ),
     name="convolution",
 )(conv)
-_transposed = opaque(
+_transposed: Any = opaque(
     _transposed_rule,
     (
         lambda g, x, _y, w, _b, window, groups: _convolve(g, _conj(w), None, window=window, groups=groups),
@@ -281,7 +281,7 @@ _transposed = opaque(
     name="convolution_transposed",
     grad_name="ConvolutionBackward0",
 )(_conv_transposed)
-_weight_gradient = opaque(
+_weight_gradient: Any = opaque(
     _weight_rule,
     (
         lambda g, w, _x, y, window, groups: _transposed(y, _conj(g), None, window=window, groups=groups),
@@ -381,8 +381,8 @@ def convolution(
 @public
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """`conv1d` of (time, batch, channels) with `weight` (K, C, O)."""
-    result = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)  # type: ignore[attr-defined]
-    return result.permute(2, 0, 1)  # type: ignore[attr-defined]
+    result: Any = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)  # type: ignore[attr-defined]
+    return result.permute(2, 0, 1)
 
 
 def _conv(
@@ -443,7 +443,7 @@ def _window(
         raise RuntimeError("weight should have at least three dimensions")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
-    if type(padding) is str:
+    if isinstance(padding, str):
         return _named_window(x, w, bias, stride, padding, dilation, groups)
     stride, dilation = _for_axes("stride", stride, axes), _for_axes("dilation", dilation, axes)
     padding = _for_axes("padding", padding, axes)

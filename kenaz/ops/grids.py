@@ -176,21 +176,21 @@ _sample = {
     for axes in (2, 3)
 }
 # linear in the image, whose gradient can be differentiated again; PyTorch differentiates the grid's no further either
-_sample_back = opaque(
+_sample_back: Any = opaque(
     lambda g, grid, size, **of: ((*g.size[:2], *size), g.dtype),
     lambda g, y, _g, grid, size, **of: (_sample[len(size)](g, grid, **of), None),
     name="grid_sampler_backward_input",
 )(sample_back)
-_sample_back_grid = opaque(lambda g, x, grid, **of: (grid.size, grid.dtype), name="grid_sampler_backward_grid")(
+_sample_back_grid: Any = opaque(lambda g, x, grid, **of: (grid.size, grid.dtype), name="grid_sampler_backward_grid")(
     sample_back_grid
 )
 
-_affine_grid = opaque(
+_affine_grid: Any = opaque(
     lambda theta, size, align: ((theta.size[0], *size, len(size)), theta.dtype),
     lambda g, y, _theta, size, align: _affine_grid_back(g, align=align),
     name="affine_grid_generator",
 )(affine_places)
-_affine_grid_back = opaque(
+_affine_grid_back: Any = opaque(
     lambda g, align: ((g.size[0], g.size[-1], g.size[-1] + 1), g.dtype),
     lambda g, y, _g, align: _affine_grid(g, size=_g.size[1:-1], align=align),
     name="affine_grid_generator_backward",

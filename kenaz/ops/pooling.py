@@ -341,12 +341,12 @@ def _max_grad(g: Any, y: Any, _x: Spec, window: Window) -> Any:
 
 
 # a plane is scattered to and gathered from by the indices of its places; each is the other's derivative
-_scatter = opaque(
+_scatter: Any = opaque(
     lambda g, indices, size: _resized(g, len(size), size),
     lambda g, y, _x, indices, size: (_gather(g, indices, size=size), None),
     name="scatter_planes",
 )(scatter_indices)
-_gather = opaque(
+_gather: Any = opaque(
     lambda x, indices, size: (indices.size, x.dtype),
     lambda g, y, _x, indices, size: (_scatter(g, indices, size=size), None),
     name="gather_planes",
@@ -425,14 +425,14 @@ _adaptive = {axes: _adaptive_operators(axes) for axes in (2, 3)}
 _fractional = {axes: _fractional_operator(axes) for axes in (2, 3)}
 _unpool = {axes: _unpool_operator(axes) for axes in (2, 3)}
 
-_im2col = opaque(
+_im2col: Any = opaque(
     lambda x, window: (
         (*x.size[:-3], x.size[-3] * math.prod(window.kernel), math.prod(window.out)), x.dtype
     ),
     lambda g, y, _x, window: _col2im(g, window=window),
     name="im2col", grad_name="Im2ColBackward0",
 )(window_columns)  # fmt: skip
-_col2im = opaque(
+_col2im: Any = opaque(
     lambda c, window: ((*c.size[:-2], c.size[-2] // math.prod(window.kernel), *window.size), c.dtype),
     lambda g, y, _c, window: _im2col(g, window=window),
     name="col2im", grad_name="Col2ImBackward0",
@@ -467,8 +467,8 @@ def max_pool1d_with_indices(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The largest value under each window of a signal, and its index."""
-    values, indices = max_pool2d_with_indices(*_as_image(input, kernel_size, stride, padding, dilation), ceil_mode)
-    return values.squeeze(-2), indices.squeeze(-2)  # type: ignore[attr-defined]
+    image = _as_image(input, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    return _as_signals(max_pool2d_with_indices(**image, ceil_mode=ceil_mode))
 
 
 @public
@@ -484,7 +484,8 @@ def max_pool1d(
     numbers = [as_ints(v) for v in (kernel_size, () if stride is None else stride, padding, dilation)]
     check_max_pool1d(input._spec, *numbers, bool(ceil_mode))
     check_dtype("max_pool1d_impl", input._spec.dtype, (INT, FLOAT) if _is_differentiated(input) else (FLOAT,))
-    return max_pool2d(*_as_image(input, kernel_size, stride, padding, dilation), ceil_mode).squeeze(-2)  # type: ignore[attr-defined]
+    image = _as_image(input, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    return _as_signals(max_pool2d(**image, ceil_mode=ceil_mode))
 
 
 @public
@@ -534,11 +535,16 @@ def _need_tensor(name: str, input: Any) -> None:
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
 
 
-def _as_image(input: Tensor, *numbers: Any) -> tuple:
-    """A signal as an image of one row, and the arguments of its windows (size, stride, padding, dilation) likewise."""
-    around = (1, 1, 0, 1)
-    given = [None if v is None else as_ints(v) for v in numbers]
-    return input.unsqueeze(-2), *[v and (n, *v) for n, v in zip(around, given, strict=False)]  # type: ignore[attr-defined]
+def _as_image(input: Any, **numbers: Any) -> dict[str, Any]:
+    """A signal as an image of one row, and the numbers of its windows likewise."""
+    across = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
+    given = {name: () if value is None else as_ints(value) for name, value in numbers.items()}
+    return {"input": input.unsqueeze(-2)} | {name: v and (across[name], *v) for name, v in given.items()}
+
+
+def _as_signals(images: Any) -> Any:
+    """What came of images of one row, without the row."""
+    return tuple(x.squeeze(-2) for x in images) if type(images) is tuple else images.squeeze(-2)
 
 
 # --------------------------------------------------------------------------------------------------- functions: average
@@ -555,8 +561,8 @@ def avg_pool1d(
     _need_tensor("avg_pool1d", input)
     given = {"kernel_size": as_ints(kernel_size), "stride": () if stride is None else as_ints(stride)}
     check_signal("avg_pool1d", input._spec, **given, padding=as_ints(padding))
-    image = _as_image(input, kernel_size, stride or None, padding)
-    return avg_pool2d(*image, ceil_mode, count_include_pad).squeeze(-2)  # type: ignore[attr-defined]
+    image = _as_image(input, kernel_size=kernel_size, stride=stride, padding=padding)
+    return _as_signals(avg_pool2d(**image, ceil_mode=ceil_mode, count_include_pad=count_include_pad))
 
 
 def avg_pool2d(
@@ -605,7 +611,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """
     _need_tensor("adaptive_avg_pool1d", input)
     check_signal("adaptive_avg_pool1d", input._spec, output_size=as_ints(output_size))
-    return adaptive_avg_pool2d(input.unsqueeze(-2), (1, *as_ints(output_size))).squeeze(-2)  # type: ignore[attr-defined]
+    return _as_signals(adaptive_avg_pool2d(**_as_image(input), output_size=(1, *as_ints(output_size))))
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -641,8 +647,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor
     """
     _need_tensor("adaptive_max_pool1d", input)
     check_adaptive_max1d(input._spec, as_ints(output_size))
-    values, indices = adaptive_max_pool2d(input.unsqueeze(-2), (1, *as_ints(output_size)))  # type: ignore[attr-defined]
-    return values.squeeze(-2), indices.squeeze(-2)  # type: ignore[attr-defined]
+    return _as_signals(adaptive_max_pool2d(**_as_image(input), output_size=(1, *as_ints(output_size))))
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:

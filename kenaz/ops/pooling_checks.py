@@ -141,9 +141,9 @@ def check_max_pool1d(x: Spec, kernel: Ints, stride: Ints, padding: Ints, dilatio
             kind = "None, an int, list of ints, or" if what == "stride" else "an int, list of ints or"
             raise RuntimeError(f"{at} {what} must be {kind} tuple of ints of size 1 but got size {len(value)}")
     stride = stride or kernel
-    for what, (value,) in (("kernel_size", kernel), ("stride", stride)):
-        if value <= 0:
-            raise RuntimeError(f"{at} {what} must be greater than zero, but got {value}")
+    for what, (number,) in (("kernel_size", kernel), ("stride", stride)):
+        if number <= 0:
+            raise RuntimeError(f"{at} {what} must be greater than zero, but got {number}")
     if padding[0] < 0:
         raise RuntimeError(f"{at} padding must be non-negative, but got {padding[0]}")
     if padding[0] > kernel[0] // 2:

@@ -96,7 +96,7 @@ def axis_taps(mode: str, size: int, out: int, align: bool, scale: float | None, 
     """For an axis of `size` resized to `out`: pairs of (places, weights), one of each for every new value.
 
     >>> axis_taps("linear", 2, 4, False, None, np.dtype("f4"))[1]
-    (array([1, 1, 1, 1]), array([0.  , 0.25, 0.75, 0.  ], dtype=float32))
+    (array([1, 1, 1, 1]), array([0.  , 0.25, 0.75, 0.25], dtype=float32))
     """
     return _MODES[mode](size, out, align, scale, dtype)
 
@@ -131,8 +131,8 @@ def _nearest(size: int, out: int, align: bool, scale: float | None, dtype: Any, 
     return ((np.minimum(places.astype(int), size - 1), None),)
 
 
-def _nearest_exact(*axis: Any) -> tuple:
-    return _nearest(*axis, shift=0.5)
+def _nearest_exact(size: int, out: int, align: bool, scale: float | None, dtype: Any) -> tuple:
+    return _nearest(size, out, align, scale, dtype, 0.5)
 
 
 def _source(size: int, out: int, align: bool, scale: float | None, dtype: Any) -> Any:
@@ -334,13 +334,13 @@ def _unshuffled(x: Spec, factor: int) -> tuple:
     return (*lead, channels * factor**2, height // factor, width // factor), x.dtype
 
 
-_pixel_shuffle = opaque(
+_pixel_shuffle: Any = opaque(
     _shuffled, lambda g, y, _x, factor: _pixel_unshuffle(g, factor=factor), name="pixel_shuffle", halves=True
 )(channels_to_pixels)
-_pixel_unshuffle = opaque(
+_pixel_unshuffle: Any = opaque(
     _unshuffled, lambda g, y, _x, factor: _pixel_shuffle(g, factor=factor), name="pixel_unshuffle", halves=True
 )(pixels_to_channels)
-_channel_shuffle = opaque(
+_channel_shuffle: Any = opaque(
     lambda x, groups: (x.size, x.dtype),
     lambda g, y, _x, groups: _channel_shuffle(g, groups=_x.size[1] // groups),
     name="channel_shuffle",
