@@ -14,8 +14,8 @@ from ..core.spec import Spec
 from .declare import opaque
 from .gathering import index_select
 from .masking import checked_number
-from .record import composite, method, number, public
-from .views import expand, flat
+from .record import composite, number, public
+from .views import expand, integers, several
 
 
 # ------------------------------------------------------------------------------------------------------------------ flip
@@ -25,10 +25,10 @@ def _flip(xp: Any, x: Any, dims: tuple) -> Any:
 
 
 @composite()
-def flip(input: Tensor, *dims: Any) -> Tensor:
+@several("dims")
+def flip(input: Tensor, dims: tuple) -> Tensor:
     """The elements in reverse order along axes."""
-    found = flat(dims)
-    return _flip(input, dims=shapes.axes(found, input._spec.ndim) if found else ())
+    return _flip(input, dims=shapes.axes(integers("flip", "dims", dims), input._spec.ndim) if dims else ())
 
 
 @composite()
@@ -127,27 +127,23 @@ def _repeat(xp: Any, x: Any, repeats: tuple) -> Any:
     return xp.tile(x, repeats)
 
 
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
+@composite("Tensor")
+@several("repeats")
+def repeat(input: Tensor, repeats: tuple) -> Tensor:
     """Copies of the tensor beside each other, so many along each axis."""
-    counts = _ints(flat(repeats) if len(repeats) != 1 or isinstance(repeats[0], (tuple, list)) else repeats[0])
-    if len(counts) < self._spec.ndim:
+    counts = integers("repeat", "repeats", repeats)
+    if len(counts) < input._spec.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
         )
-    return _repeat(self, repeats=counts)
-
-
-def _repeat_method(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
-    return repeat(self, *sizes) if repeats is None else repeat(self, repeats)
-
-
-method("repeat", _repeat_method)
+    return _repeat(input, repeats=counts)
 
 
 @composite()
-def tile(input: Tensor, *dims: Any) -> Tensor:
+@several("dims")
+def tile(input: Tensor, dims: tuple) -> Tensor:
     """Copies of the tensor beside each other; missing counts in front are ones."""
-    counts = _ints(flat(dims))
+    counts = integers("tile", "dims", dims)
     return _repeat(input, repeats=(1,) * (input._spec.ndim - len(counts)) + counts)
 
 

@@ -10,6 +10,7 @@ from ..autograd.modes import state
 from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
+from ..core.shape import broadcast
 from ..core.spec import fresh
 from .creation import _full
 from .record import COPY, NUMBERS, _rewire, apply, assign, check_writable, composite, method, number, public, put
@@ -59,7 +60,12 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
     if src._spec.size != self._spec.size:
-        src = src.expand(self._spec.size)  # type: ignore[attr-defined]
+        size = broadcast(self._spec.size, src._spec.size)
+        if size != self._spec.size:
+            raise RuntimeError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(size)}"
+            )
+        src = src.expand(size)  # type: ignore[attr-defined]
     if src._grad_fn is None or not state.enabled or self._spec.dtype.kind < 2:
         return overwrite(self, src, "CopyBackwards")
     return assign(self, apply(COPY, (src,), {"out": fresh(self._spec.size, self._spec.dtype)}))

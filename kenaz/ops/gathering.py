@@ -18,7 +18,7 @@ from .indexing import add_at, check_bounds, check_range
 from .masking import checked_number, where
 from .record import assign, composite, number, write_out
 from .views import _as_strided as as_strided_view
-from .views import diagonal, expand, select, slice_
+from .views import as_strided, diagonal, expand, select, slice_
 
 
 def _axis_of(x: Spec, dim: Any) -> int:
@@ -58,12 +58,6 @@ def _spread_rows(xp: Any, g: Any, index: Any, size: tuple, dim: int) -> Any:
         return g.reshape(())
     add_at(xp, xp.moveaxis(out, dim, 0), (index.reshape(-1),), xp.moveaxis(g, dim, 0))
     return out
-
-
-def check_index(name: str, index: Any, kinds: tuple = (dtypes.int64, dtypes.int32)) -> None:
-    """Raise what PyTorch raises where an index tensor has a wrong dtype."""
-    if index._spec.dtype not in kinds:
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index but got: {index.dtype}")
 
 
 @composite()
@@ -166,8 +160,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     if not isinstance(index, Tensor):
         raise TypeError(f"gather(): argument 'index' (position 3) must be Tensor, not {type(index).__name__}")
     d = _axis_of(input._spec, dim)
-    if index._spec.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"gather(): Expected dtype int32/int64 for index")
+    if index._spec.dtype not in _INTS and index._spec.numel:
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     if index._spec.ndim == input._spec.ndim and input._spec.ndim:
         check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
     result = _gather(input, index, dim=d)
@@ -398,7 +392,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
     grad=(
         lambda g, y, _x, index, _value, dim: _index_fill(g, index, 0, dim=dim),
         None,
-        lambda g, y, _x, index, _value, dim: _index_select(g, index, dim=dim).sum(),
+        lambda g, y, _x, index, _value, dim: (g - _index_fill(g, index, 0, dim=dim)).sum(),
     ),
 )  # fmt: skip
 def _index_fill(xp: Any, x: Any, index: Any, value: Any, dim: int) -> Any:
@@ -458,8 +452,9 @@ def _starts(kind: Any) -> dict:
     return {"prod": 1, "amax": low, "amin": high}
 
 
-def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, include_self: bool, at: Any, add: Any, clear: Any) -> tuple:
-    """Gradients of a fold: `at(t)` looks t up at the index's places, `add(t, s)` adds s there, `clear(t)` puts zeros there."""
+def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, include_self: bool, at: Any, add: Any, fold: Any, clear: Any) -> tuple:
+    """Gradients of a fold: `at(t)` looks t up at the index's places, `add(t, s)` and `fold(t, s)` add s there and multiply by
+    s, `clear(t)` puts zeros there."""
     if reduce == "sum":
         gx, gs = g, at(g)
     elif reduce == "mean":
@@ -468,16 +463,15 @@ def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, inc
         n = n.masked_fill(n == 0, 1)
         gx, gs = g / n, at(g) / at(n)
     elif reduce == "prod":
+        x = x if include_self else _clear_to_one(x, clear)
         zero_x, zero_s = x == 0, source == 0
-        if not include_self:
-            zero_x = zero_x & False
-        gx = g * _fold_others(x, zero_x, y, include_self)
-        zeros = add(zero_x.to(x.dtype) if include_self else clear(zero_x.to(x.dtype)), zero_s.to(x.dtype))
-        whole = y.masked_fill(y == 0, 0)
-        safe = source.masked_fill(zero_s, 1)
-        parts = (x if include_self else clear_to_one(x, clear)).masked_fill(zero_x, 1)
-        without_zeros = _product(parts, safe, add)
-        gs = at(g) * _where_zero(zero_s, at(zeros), at(without_zeros), at(whole) / safe)
+        safe_x, safe_s = x.masked_fill(zero_x, 1), source.masked_fill(zero_s, 1)
+        product = fold(safe_x, safe_s)  # of everything that is not zero
+        zeros_s = add(x.new_zeros(x.shape), zero_s.to(x.dtype))
+        zeros = zeros_s + zero_x.to(x.dtype)
+        gx = g * where(zeros_s == 0, product / safe_x, 0)
+        others = at(zeros) - zero_s.to(x.dtype)
+        gs = at(g) * where(others == 0, at(product) / safe_s, 0)
     else:
         hit = (source == at(y)).to(x.dtype)
         self_hit = (x == y).to(x.dtype) if include_self else clear((x == y).to(x.dtype))
@@ -487,26 +481,9 @@ def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, inc
     return (gx if include_self else clear(gx)), gs
 
 
-def _fold_others(x: Tensor, zero_x: Tensor, y: Tensor, include_self: bool) -> Tensor:
-    return y / x.masked_fill(zero_x, 1)
-
-
-def clear_to_one(x: Tensor, clear: Any) -> Tensor:
+def _clear_to_one(x: Tensor, clear: Any) -> Tensor:
     """x with ones at the index's places."""
-    touched = 1 - clear(x.new_ones(x.shape))
-    return clear(x) + touched
-
-
-def _product(x: Tensor, source: Tensor, add: Any) -> Tensor:
-    """The product fold of values without zeros, out of sums: magnitudes through logarithms, signs by counting."""
-    magnitude = add(x.abs().log(), source.abs().log()).exp()
-    negative = add((x < 0).to(x.dtype), (source < 0).to(x.dtype))
-    return magnitude * (1 - 2 * (negative - 2 * (negative / 2).floor()))
-
-
-def _where_zero(zero: Tensor, zeros: Tensor, alone: Tensor, plain: Tensor) -> Tensor:
-    """The product of the others: of one zero among them that without it, of two none."""
-    return where(zero, where(zeros == 1, alone, 0), plain)
+    return clear(x) + (1 - clear(x.new_ones(x.shape)))
 
 
 # --------------------------------------------------------------------------------------------------------------- scatter
@@ -583,6 +560,7 @@ def _scatter_reduce_grad(
     gx, gs = _fold_grad(
         g, y, x, inner, reduce, include_self,
         at=lambda t: _gather(t, index, dim=dim), add=lambda t, s: _scatter_add(t, index, s, dim=dim),
+        fold=lambda t, s: _scatter_reduce(t, index, s, dim=dim, reduce="prod", include_self=True),
         clear=lambda t: SCATTER_VALUE(t, index, 0, dim=dim),
     )  # fmt: skip
     return gx, None, _beside(gs, source._spec, index)
@@ -598,10 +576,12 @@ def _scatter_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: 
 
 def _scatter_arguments(name: str, input: Tensor, dim: Any, index: Tensor, source: Any) -> int:
     d = _axis_of(input._spec, dim)
-    if index._spec.dtype not in _INTS:
+    if index._spec.dtype not in _INTS and index._spec.numel:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if isinstance(source, Tensor) and source._spec.dtype is not input._spec.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+    if isinstance(source, Tensor) and index._spec.numel and max(source._spec.ndim, 1) != max(index._spec.ndim, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     if index._spec.ndim == input._spec.ndim and input._spec.ndim:
         check_sizes(name, input._spec, index._spec, d, source._spec if isinstance(source, Tensor) else None)
         check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
@@ -665,6 +645,7 @@ def _index_reduce_grad(
     gx, gs = _fold_grad(
         g, y, x, source, reduce, include_self,
         at=lambda t: _index_select(t, index, dim=dim), add=lambda t, s: _index_add(t, index, s, dim=dim),
+        fold=lambda t, s: _index_reduce(t, index, s, dim=dim, reduce="prod", include_self=True),
         clear=lambda t: _index_fill(t, index, 0, dim=dim),
     )  # fmt: skip
     return gx, None, gs
@@ -762,6 +743,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 @composite()
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of the tensor with `src` as what `as_strided` sees."""
+    as_strided(input, size, stride, storage_offset)  # raises where that would reach beyond the storage
     return _strided_scatter(input, src, args=(tuple(size), tuple(stride), storage_offset or 0))
 
 

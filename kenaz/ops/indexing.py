@@ -25,7 +25,7 @@ from .creation import from_numpy, tensor
 from .declare import View, look, opaque
 from .masking import checked_number, masked_put, where
 from .record import NUMBERS, assign, check_writable, composite, method, register
-from .views import embed
+from .views import embed, expand
 
 FULL = slice(None)
 Advanced = list  # of (axis of the view, index tensor)
@@ -35,7 +35,7 @@ Advanced = list  # of (axis of the view, index tensor)
 class Reading:
     """A view under construction, axis by axis, and the index tensors met on the way."""
 
-    __slots__ = ("advanced", "axis", "last", "offset", "parts", "size", "source", "stride")
+    __slots__ = ("advanced", "axis", "last", "offset", "parts", "place", "size", "source", "stride")
 
     def __init__(self, source: Any):
         self.source = source  # whatever has size and stride
@@ -43,6 +43,7 @@ class Reading:
         self.stride: list[int] = []
         self.offset = 0
         self.axis = 0  # the next axis of the source
+        self.place = 0  # of the current item in the key, for errors
         self.last = "alias"  # the last of the elementary views, after which PyTorch names the backward node
         self.parts: list = []  # the key without its tensors, from which the same view of another layout can be made
         self.advanced: Advanced = []
@@ -51,7 +52,7 @@ class Reading:
         d = self.axis
         n = self.source.size[d]
         if not -n <= i < n:
-            raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
+            raise IndexError(f"index {i} is out of bounds for dimension {self.place} with size {n}")
         self.offset += (i + n if i < 0 else i) * self.source.stride[d]
         self.axis += 1
         self.last = "select"
@@ -157,7 +158,7 @@ def read_key(source: Any, key: Any) -> Reading:
             )
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
     reading = Reading(source)
-    for k in key:
+    for reading.place, k in enumerate(key):
         kind = type(k)
         if kind is int:
             reading.number(k)
@@ -354,8 +355,8 @@ def check_range(a: np.ndarray, n: int, low: int, axis: int = 0, kind: Any = Inde
 
 def index(x: Tensor, indices: tuple, where: tuple) -> Tensor:
     """x at index tensors that stand at the axes `where`."""
-    for t, axis in zip(indices, where, strict=True):
-        check_bounds(t, x._spec.size[axis])
+    for i, (t, axis) in enumerate(zip(indices, where, strict=True)):
+        check_bounds(t, x._spec.size[axis], axis=i)
     return _index(x, *indices, where=where)
 
 
@@ -382,8 +383,8 @@ def _indexed_size(x: Spec, indices: Sequence[Spec], where: tuple) -> tuple:
 
 def _numpy_key(x: Any, indices: Sequence, where: tuple) -> tuple:
     key: list = [FULL] * x.ndim
-    for i, axis in zip(indices, where, strict=True):
-        check_range(i, x.shape[axis], -x.shape[axis])
+    for number, (i, axis) in enumerate(zip(indices, where, strict=True)):
+        check_range(i, x.shape[axis], -x.shape[axis], number)
         key[axis] = i
     return tuple(key)
 
@@ -415,7 +416,7 @@ def add_at(xp: Any, out: Any, key: tuple, values: Any) -> None:
     if len(key) > 1 and all(type(k) is slice for k in key[1:]) and not isinstance(key[0], slice):
         key = key[:1]
     rows = out.shape[0] if out.ndim else 1
-    if len(key) != 1 or isinstance(key[0], slice) or out.ndim == 1 or not rows or out.dtype.kind == "V":
+    if len(key) != 1 or isinstance(key[0], slice) or out.ndim == 1 or not rows or out.dtype.kind in "Vb":
         _add_at(xp, out, key, values)
         return
     at = key[0].reshape(-1) % rows
@@ -477,8 +478,8 @@ def _index_put(xp: Any, x: Any, value: Any, *indices: Any, where: tuple, accumul
 
 def put_at(x: Tensor, value: Any, indices: tuple, where: tuple, accumulate: bool = False) -> Tensor:
     """x with `value` (a number or a tensor) written to, or added at, the places of the index tensors."""
-    for t, axis in zip(indices, where, strict=True):
-        check_bounds(t, x._spec.size[axis])
+    for i, (t, axis) in enumerate(zip(indices, where, strict=True)):
+        check_bounds(t, x._spec.size[axis], axis=i)
     if isinstance(value, Tensor):
         if value._spec.dtype is not x._spec.dtype:
             raise RuntimeError(
@@ -530,7 +531,7 @@ def _write(x: Tensor, value: Any) -> None:
         return  # x[i] += y ends with x[i] = x[i]: written already
     while value._spec.ndim > x._spec.ndim and value._spec.size[0] == 1:
         value = value[0]
-    copy_(x, value)
+    copy_(x, value if value._spec.size == x._spec.size else expand(value, x._spec.size))
 
 
 def _trimmed(value: Any, reading: Reading, indices: tuple, where: tuple) -> Any:

@@ -34,12 +34,18 @@ def _common_dtype(specs: Sequence[Spec]) -> Any:
     return found
 
 
+def _mixed(tensors: Sequence[Tensor]) -> Any:
+    """The dtype that tensors of several dtypes are brought to; None where they agree."""
+    specs = [t._spec for t in tensors]
+    return None if all(s.dtype is specs[0].dtype for s in specs) else _common_dtype(specs)
+
+
 def _is_nothing(s: Spec) -> bool:
     """A 1-d tensor without elements joins anything, for old programs' sake."""
     return s.size == (0,)
 
 
-def _cat_rule(*specs: Spec, dim: int) -> tuple:
+def _cat_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
     real = [s for s in specs if not _is_nothing(s)] or specs[:1]
     first = real[0]
     for i, s in enumerate(specs):
@@ -54,7 +60,7 @@ def _cat_rule(*specs: Spec, dim: int) -> tuple:
                     f"{s.size[d]} for tensor number {i} in the list."
                 )
     total = sum(s.size[dim] for s in real)
-    return (*first.size[:dim], total, *first.size[dim + 1 :]), _common_dtype(specs)
+    return (*first.size[:dim], total, *first.size[dim + 1 :]), dtype or first.dtype
 
 
 def _cat_grad(g: Tensor, y: Any, *_tensors: Spec, dim: int, needs: tuple) -> tuple:
@@ -70,8 +76,10 @@ def _cat_grad(g: Tensor, y: Any, *_tensors: Spec, dim: int, needs: tuple) -> tup
 
 
 @opaque(_cat_rule, _cat_grad, name="cat", halves=True)
-def _cat(xp: Any, *arrays: Any, dim: int) -> Any:
+def _cat(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
     real = [a for a in arrays if a.shape != (0,)] or arrays[:1]
+    if dtype is not None:
+        real = [a.astype(dtype.np) for a in real]
     return xp.concatenate(real, dim)
 
 
@@ -98,7 +106,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | No
         if not t._spec.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     first = next((t for t in tensors if not _is_nothing(t._spec)), tensors[0])
-    result = _cat(*tensors, dim=shapes.axis(operator.index(dim if axis is None else axis), first._spec.ndim))
+    result = _cat(*tensors, dim=shapes.axis(operator.index(dim if axis is None else axis), first._spec.ndim), dtype=_mixed(tensors))
     return result if out is None else write_out(result, out, "cat")
 
 
@@ -106,19 +114,19 @@ for _n in ("cat", "concat", "concatenate"):
     public(cat, _n)
 
 
-def _stack_rule(*specs: Spec, dim: int) -> tuple:
+def _stack_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
     first = specs[0].size
     for i, s in enumerate(specs):
         if s.size != first:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(s.size)} at entry {i}"
             )
-    return (*first[:dim], len(specs), *first[dim:]), _common_dtype(specs)
+    return (*first[:dim], len(specs), *first[dim:]), dtype or specs[0].dtype
 
 
 @opaque(_stack_rule, lambda g, y, *_tensors, dim: g.unbind(dim), name="stack", halves=True)
-def _stack(xp: Any, *arrays: Any, dim: int) -> Any:
-    return xp.stack(arrays, dim)
+def _stack(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
+    return xp.stack([a.astype(dtype.np) for a in arrays] if dtype else arrays, dim)
 
 
 @composite("torch")
@@ -127,7 +135,7 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     tensors = tensor_list("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    result = _stack(*tensors, dim=shapes.axis(operator.index(dim), tensors[0]._spec.ndim + 1))
+    result = _stack(*tensors, dim=shapes.axis(operator.index(dim), tensors[0]._spec.ndim + 1), dtype=_mixed(tensors))
     return result if out is None else write_out(result, out, "stack")
 
 

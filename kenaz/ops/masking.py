@@ -147,7 +147,12 @@ def checked_number(value: Any, kind: Any) -> Any:
     if kind.kind == 0:
         return bool(value)
     if kind.kind == 1:
+        top = np.iinfo(kind.np).max
+        if value != value or not -top - 1 <= value <= top:
+            raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
         return int(np.array(int(value)).astype(kind.np))
+    if kind in dtypes.HALF and abs(value) != float("inf") and abs(value) > dtypes.finfo(kind).max:
+        raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
     return value
 
 

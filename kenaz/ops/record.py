@@ -165,13 +165,34 @@ def is_whole(x: Tensor) -> bool:
 
 def check_writable(x: Tensor) -> None:
     """Raise what PyTorch raises where writing to a tensor in place would break its gradient."""
+    s = x._spec
+    if not s.contiguous and 0 in s.stride:
+        check_overlap(s)
     if not state.enabled or x._grad_fn is None:
         return
+    if x._grad_fn.name() in _SEVERAL_VIEWS:
+        raise RuntimeError(
+            f"Output {x._output_nr} of {_SEVERAL_VIEWS[x._grad_fn.name()]} is a view and is being modified inplace. This view is the "
+            "output of a function that returns multiple views. Such functions do not allow the output views to be modified "
+            "inplace. You should replace the inplace operation by an out-of-place one."
+        )
     if x._base is None:
         if type(x._grad_fn) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     elif type(x._base._grad_fn) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+_SEVERAL_VIEWS = {"SplitBackward0": "Split", "SplitWithSizesBackward0": "SplitWithSizes", "UnbindBackward0": "Unbind"}
+
+
+def check_overlap(s: Spec) -> None:
+    """Raise where several elements of a tensor to be written to are one place in memory."""
+    if any(q == 0 and n > 1 for n, q in zip(s.size, s.stride, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please "
+            "clone() the tensor before performing the operation."
+        )
 
 
 def assign(x: Tensor, value: Tensor) -> Tensor:
@@ -336,6 +357,7 @@ def write_out(result: Any, out: Any, name: str = "") -> Any:
         )
     if out.shape != result.shape:
         resize(out, result.shape)
+    check_overlap(out._spec)
     put(out, result)
     return out
 

@@ -225,15 +225,22 @@ def _imag(v: View) -> View:
     return _parts(v, 1)
 
 
+def _check_tensor(name: str, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
+
+
 @composite("torch")
 def real(input: Tensor) -> Tensor:
     """The real parts: a view of a complex tensor, a real tensor itself."""
+    _check_tensor("real", input)
     return _real(input) if input.dtype.is_complex else input
 
 
 @composite("torch")
 def imag(input: Tensor) -> Tensor:
     """The imaginary parts of a complex tensor, as a view."""
+    _check_tensor("imag", input)
     if not input.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
     return _imag(input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -46,11 +47,40 @@ def flat(args: tuple) -> tuple:
     return args
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def several(keyword: str) -> Any:
+    """Let a function of (tensor, tuple) take the tuple as one argument, as several, or by its name."""
+
+    def enter(function: Any) -> Any:
+        name = function.__name__
+
+        @functools.wraps(function)
+        def named(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if keyword in kwargs and not args:
+                args = (kwargs.pop(keyword),)
+            elif not args:
+                raise TypeError(f'{name}() missing 1 required positional arguments: "{keyword}"')
+            return function(input, flat(args), **kwargs)
+
+        return named
+
+    return enter
+
+
+def integers(name: str, keyword: str, values: tuple) -> tuple[int, ...]:
+    """Sizes or axes as integers, or PyTorch's complaint."""
+    try:
+        return tuple(map(operator.index, values))
+    except TypeError:
+        wrong = values[0] if len(values) == 1 else values
+        raise TypeError(
+            f"{name}(): argument '{keyword}' (position 1) must be tuple of ints, not {type(wrong).__name__}"
+        ) from None
+
+
+@several("dims")
+def permute(input: Tensor, dims: tuple) -> Tensor:
     """The tensor with its axes in the given order."""
-    if not dims:
-        raise TypeError('permute() missing 1 required positional arguments: "dims"')
-    return _permute(input, flat(dims))
+    return _permute(input, dims)
 
 
 public(permute)
@@ -70,9 +100,9 @@ def _view(v: View, size: tuple) -> View:
     return View(new, stride)
 
 
-def view_method(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+def view_method(self: Tensor, *args: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory with another size, or read as another dtype."""
-    size = flat(size)
+    size = flat(args) if size is None else tuple(size)
     if dtype is not None or (len(size) == 1 and isinstance(size[0], dtypes.dtype)):
         return view_dtype(self, dtype or size[0])
     try:
@@ -109,9 +139,9 @@ def view_dtype(v: View, dtype: Any) -> View:
 method("view", view_method)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+@several("shape")
+def reshape(input: Tensor, shape: tuple) -> Tensor:
     """The elements in another size: a view where strides allow it, else a copy."""
-    shape = flat(shape)
     s = input._spec
     new = shapes.infer(shape, s.numel)
     if shapes.view_stride(s.size, s.stride, new) is None:
@@ -157,9 +187,10 @@ def _expand(v: View, size: tuple) -> View:
     return View(new, stride)
 
 
-def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+@several("size")
+def expand(input: Tensor, size: tuple, implicit: bool = False) -> Tensor:
     """The tensor with axes of one element repeated without a copy."""
-    return _expand(self, tuple(map(operator.index, flat(size))))
+    return _expand(input, integers("expand", "size", size))
 
 
 method("expand", expand)
