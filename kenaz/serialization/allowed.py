@@ -258,13 +258,13 @@ class Policy:
             return self._rebuild_from_type(*args)
         guard = _GUARDS.get(id(function))
         if guard is None:
-            raise UnpicklingError(f"Trying to call reduce for unrecognized function {_shown(function)}")
+            raise UnpicklingError(f"Trying to call reduce for unrecognized function {shown(function)}")
         return guard(*args)
 
     def _rebuild_from_type(self, function: Any, new_type: Any, args: Any, state: Any) -> Any:
         """A tensor of a subclass: the inner call is checked like any other, and so is the class."""
         if new_type not in (Tensor, Parameter) and not self.trusts(new_type):
-            raise UnpicklingError(f"Trying to rebuild a tensor as {_shown(new_type)}, which is not an allowed class")
+            raise UnpicklingError(f"Trying to rebuild a tensor as {shown(new_type)}, which is not an allowed class")
         result = self.call(function, args)
         if not isinstance(result, Tensor):
             raise UnpicklingError(f"expected a tensor in the file, but got {type(result)}")
@@ -277,7 +277,7 @@ class Policy:
         if id(cls) not in _GUARDS or not isinstance(cls, type):
             raise UnpicklingError(
                 "Can only create new object for nn.Parameter or classes allowlisted via `add_safe_globals` but got "
-                + _shown(cls)
+                + shown(cls)
             )
         return self.call(cls, args)
 
@@ -339,9 +339,16 @@ def _set_state(instance: Any, state: Any) -> None:
         setattr(instance, name, value)
 
 
-def _shown(value: Any) -> str:
-    """An object for a message; not a value of a hostile file, which may be endless."""
-    return str(value) if isinstance(value, type | int | float) or callable(value) else f"an object of {type(value)}"
+def shown(value: Any) -> str:
+    """A value from a file for a message: in full only where that is short, since a nested one may be endless.
+
+    >>> shown(5), shown([]), shown(10**5000)
+    ('5', "an object of <class 'list'>", "an object of <class 'int'>")
+    """
+    is_short = isinstance(value, type | float) or callable(value) or (isinstance(value, int) and abs(value) < 1 << 200)
+    if isinstance(value, str):
+        return repr(value[:100])
+    return str(value) if is_short else f"an object of {type(value)}"
 
 
 class Unsupported(UnpicklingError):

@@ -21,6 +21,7 @@ from ..core.dtype import dtype, uint8
 from ..graph.storage import Storage
 from ..storage import UntypedStorage, typed, untyped
 from ..storage.memory import byteswapped, elements, move, view_of
+from .allowed import shown
 from .archive import read_into
 from .locations import Restore
 from .pickling import Saved, dump
@@ -61,7 +62,7 @@ def read(stream: Any, load_one: Callable[..., Any], restore: Restore) -> Any:
         raise RuntimeError("Invalid magic number; corrupt file?")
     version = load_one(stream, None)
     if version != PROTOCOL_VERSION:
-        raise RuntimeError(f"Invalid protocol version: {str(version)[:100]}")
+        raise RuntimeError(f"Invalid protocol version: {shown(version)}")
     load_one(stream, None)  # about the machine; the data is little-endian on all of them
     storages = _Storages(stream, restore)
     result = load_one(stream, storages.load)
@@ -112,7 +113,7 @@ class _Storages:
         for key in keys if isinstance(keys, list) else ():
             key = key.decode("ascii", "replace") if isinstance(key, bytes) else key
             if not isinstance(key, str) or key not in self._arrays:
-                raise RuntimeError(f"storage key '{str(key)[:100]}' not found in deserialized_objects")
+                raise RuntimeError(f"storage key {shown(key)} not found in deserialized_objects")
             array, storage = self._arrays[key], self._storages[key]
             read_counted(self._stream, array)
             if storage.spec.device.type == "cpu":

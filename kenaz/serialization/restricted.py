@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .allowed import Blocked, Policy, UnpicklingError, Unsupported, check_key
+from .allowed import Blocked, Policy, UnpicklingError, Unsupported, check_key, shown
 
 _DICTS = (dict, OrderedDict, Counter)
 
@@ -340,9 +340,8 @@ def _binpersid(machine: RestrictedUnpickler) -> None:
         )
     if type(pid) is not tuple or not pid or pid[0] not in ("storage", b"storage"):
         kind = pid[0] if type(pid) is tuple and pid else pid
-        raise UnpicklingError(
-            f"Only persistent_load of storage is allowed, but got {kind[:100] if isinstance(kind, str) else type(kind)}"
-        )
+        what = shown(kind) if isinstance(kind, str) else type(kind)
+        raise UnpicklingError(f"Only persistent_load of storage is allowed, but got {what}")
     machine.is_outside = True
     machine.stack.append(machine.persistent_load(pid))
     machine.is_outside = False

@@ -16,6 +16,7 @@ from ..storage import TypedStorage, UntypedStorage, typed, untyped
 from ..storage.classes import class_dtype
 from ..storage.memory import byteswapped, elements, new_storage
 from . import settings
+from .allowed import shown
 from .archive import ArchiveReader, ArchiveWriter
 from .locations import Restore, wants_meta
 from .pickling import Saved, dump
@@ -106,10 +107,10 @@ def checked_reference(pid: tuple) -> tuple[dtype, Any, str, str, int]:
     elif isinstance(cls, type) and issubclass(cls, TypedStorage):
         kind = class_dtype(cls)
     else:
-        raise RuntimeError(f"a reference to a storage names {str(cls)[:100]}, which is not a storage class")
+        raise RuntimeError(f"a reference to a storage names {shown(cls)}, which is not a storage class")
     key, location = _string(key), _string(location)
     if type(count) is not int or not 0 <= count < 1 << 60:
-        raise RuntimeError(f"a reference to a storage has {str(count)[:100]} elements")
+        raise RuntimeError(f"a reference to a storage has {shown(count)} elements")
     return kind, cls, key, location, count
 
 

@@ -216,6 +216,18 @@ def test_keys_cannot_take_the_stack_or_endless_time():
             assert time.monotonic() - start < 5
 
 
+def test_messages_do_not_spell_out_what_is_endless():
+    doubling = b"]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(60))
+    storage = b"(" + text("storage") + doubling + text("0") + text("cpu") + b"K\x02tQ."
+    count = b"(" + text("storage") + a_global("torch.FloatStorage") + text("0") + text("cpu") + doubling + b"tQ."
+    for pickled in (storage, count, doubling + b")R.", doubling + b"}b.", doubling + b"\x85Q."):
+        with pytest.raises((UnpicklingError, RuntimeError)):
+            torch.load(zip_file(PROTO + pickled))
+    legacy = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + PROTO + doubling + b"."
+    with pytest.raises(RuntimeError, match="Invalid protocol version: an object of <class 'list'>"):
+        torch.load(io.BytesIO(legacy))
+
+
 def test_deep_nesting_is_just_data():
     found = torch.load(zip_file(PROTO + nested(100_000) + b"."))
     for _ in range(100_000):
