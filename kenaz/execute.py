@@ -116,6 +116,11 @@ def _alive(batch: list[Node]) -> list[Node]:
 
 def _run(nodes: list[Node]) -> None:
     """Run nodes in order. After an error the failing node keeps failing, and the others stay pending."""
+    with np.errstate(all="ignore"):
+        _run_silently(nodes)
+
+
+def _run_silently(nodes: list[Node]) -> None:
     nodes.reverse()
     while nodes:
         node = nodes.pop()

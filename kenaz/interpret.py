@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .core.spec import Spec
-from .graph.node import Failure, Node
-
-
-def run(nodes: Iterable[Node]) -> None:
-    """Compute nodes in their order; sources that nobody else holds are freed on the way."""
-    for node in nodes:
-        compute(node)
+from .graph.node import PICK, Failure, Node
 
 
 def compute(node: Node) -> None:
+    """Give a node its value; sources that nobody else holds are freed. The caller has silenced floating-point warnings."""
     call = node.call
-    with np.errstate(all="ignore"):
-        value = call.run(*arguments(node))
-    node.value = _stored(value, call.out, node) if type(call.out) is Spec else tuple(
-        _stored(v, out, node) for v, out in zip(value, call.out, strict=True)
-    )  # fmt: skip
+    values = arguments(node)
+    if call.op is PICK:
+        node.value = values[0][call.attributes["index"]]
+        node.sources = ()
+        return
+    owners = set() if call.op.overwrites else {id(_owner(v)) for v in values if type(v) is np.ndarray}
+    value = call.run(*values)
+    if type(call.out) is Spec:
+        node.value = _stored(value, call.out, owners)
+    else:
+        node.value = tuple([_stored(v, out, owners) for v, out in zip(value, call.out, strict=True)])
     node.sources = ()
 
 
@@ -64,26 +64,19 @@ def _is_shared(value: np.ndarray) -> bool:
     return value.base is not None or sys.getrefcount(value) > 4
 
 
-def _stored(value: Any, out: Spec, node: Node) -> np.ndarray:
+def _stored(value: Any, out: Spec, owners: set[int]) -> np.ndarray:
     """The result as memory of its own: row-major in the memory order of `out`, of its dtype, aliasing no source."""
     value = np.asarray(value, out.dtype.np)
-    assert value.shape == out.size, f"{node.call}: kernel gave {value.shape}"
+    assert value.shape == out.size, f"kernel gave {value.shape} for {out}"
     if not out.contiguous:
         value = value.transpose(out.order())
     if not value.flags.c_contiguous:
         return np.ascontiguousarray(value)
-    if value.base is not None or value.flags.owndata is False or _is_source(value, node):
-        owner = value if value.base is None else value.base
-        if not node.call.op.overwrites and any(_owner(s) is owner for s in node.sources):
-            return value.copy()
-    return value
+    return value.copy() if id(_owner(value)) in owners else value
 
 
-def _is_source(value: np.ndarray, node: Node) -> bool:
-    return any(type(s) is Node and s.value is value for s in node.sources)
-
-
-def _owner(source: Any) -> Any:
-    if type(source) is not Node or type(source.value) is not np.ndarray:
-        return None
-    return source.value if source.value.base is None else source.value.base
+def _owner(array: np.ndarray) -> Any:
+    """What holds an array's memory."""
+    while type(array) is np.ndarray and array.base is not None:
+        array = array.base
+    return array

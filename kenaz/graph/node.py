@@ -111,7 +111,7 @@ class Failure:
 
 # --------------------------------------------------------------------------- the two operators that the graph itself needs
 HELD = Op("held", "source", lambda call: _nothing)  # memory that is simply there
-PICK = Op("pick", "opaque", lambda call: operator.itemgetter(call.attributes["index"]))  # one of several results
+PICK = Op("pick", "pick", lambda call: operator.itemgetter(call.attributes["index"]))  # one of several results
 
 
 def _nothing() -> Any:

@@ -55,6 +55,30 @@ def TO_REAL(d: dtype) -> tuple[dtype, dtype]:
     return d, d.to_real()
 
 
+_WIDE = frozenset((dtypes.uint16, dtypes.uint32, dtypes.uint64))
+
+
+def unsupported(kernel: str, d: dtype) -> NotImplementedError:
+    return NotImplementedError(f'"{kernel}" not implemented for \'{dtypes.scalar_name(d)}\'')
+
+
+def only(kind: Kind, kernel: str, *refused: Any, words: str | None = None) -> Kind:
+    """A kind that refuses some dtypes, as the named PyTorch kernel does: kinds (INT, ...), dtypes, or "wide" unsigned types.
+
+    `words` replaces the message for complex inputs.
+    """
+    wide = "wide" in refused
+
+    def checked(d: dtype) -> tuple[dtype, dtype]:
+        if d.kind in refused or d in refused or wide and d in _WIDE:
+            if words and d.is_complex:
+                raise RuntimeError(words)
+            raise unsupported(kernel, d)
+        return kind(d)
+
+    return checked
+
+
 # ------------------------------------------------------------------------------------------------------------ pointwise
 def _promoted(specs: Sequence) -> dtype:
     first = specs[0]
@@ -609,6 +633,6 @@ def source(rule: Callable, **extra: Any) -> Callable:
 
 __all__ = [
     "COMPLEX", "FLOAT", "FLOATING", "INT", "NUMBERS", "SAME", "TO_BOOL", "TO_REAL", "WIDEN_INTS", "Spec", "Tensor", "View",
-    "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "look", "make_view", "new_call", "opaque", "pointwise",
+    "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "look", "make_view", "new_call", "only", "opaque", "pointwise",
     "public", "reduction", "source", "unary", "view", "write_out",
 ]  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 
 from .._tensor import Tensor
 from ..core import dtype as dtypes
-from ..core.dtype import FLOAT, INT, dtype
+from ..core.dtype import COMPLEX, FLOAT, INT, dtype
 from .declare import (
-    FLOATING, SAME, TO_BOOL, TO_REAL, binary, dunder, pointwise, same_size, unary,
+    FLOATING, SAME, TO_BOOL, TO_REAL, binary, only, dunder, pointwise, same_size, unary,
 )  # fmt: skip
 from .creation import full
 from .record import REGISTRY, assign, composite, method, number, public, write_out
@@ -24,8 +24,21 @@ def conj(x: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------ arithmetic
-_add = binary("add", SAME, lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False)
-_sub = binary("sub", SAME, lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False)
+_add = binary("add", only(SAME, "add_stub", "wide"), lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False)
+_sub = binary("sub", only(SAME, "add_stub", "wide"), lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False)
+_plain_sub_rule = _sub.op.rule  # type: ignore[attr-defined]
+
+
+def _sub_rule(specs: tuple, attributes: dict) -> tuple:
+    """Booleans cannot be subtracted: PyTorch names the operators that were meant."""
+    found = [s is bool or getattr(s, "dtype", None) is dtypes.bool_ for s in specs]
+    if True in found:
+        raise RuntimeError(_BOOL_SUB[all_of(found)])
+    return _plain_sub_rule(specs, attributes)
+
+
+_sub.op.rule = _sub_rule  # type: ignore[attr-defined]
+all_of = builtins.all
 mul = binary(
     "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",)
 )
@@ -37,8 +50,6 @@ _div = binary(
 
 def _with_alpha(base: Any, name: str) -> Any:
     def function(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
-        if name == "sub" and dtypes.bool_ in (getattr(input, "dtype", None), getattr(other, "dtype", None)):
-            raise RuntimeError(_BOOL_SUB[isinstance(other, Tensor) and isinstance(input, Tensor) and input.dtype is other.dtype])
         if alpha != 1:
             other = other * alpha
         return base(input, other, out=out)
@@ -79,8 +90,8 @@ def _rounded(base: Any) -> Any:
     return div
 
 
-floor_divide = binary("floor_divide", SAME, lambda xp, a, b: xp.floor_quotient(a, b))
-_trunc_divide = binary("trunc_divide", SAME, lambda xp, a, b: xp.trunc_quotient(a, b), torch=False, tensor=False)
+floor_divide = binary("floor_divide", only(SAME, "div_floor_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.floor_quotient(a, b))
+_trunc_divide = binary("trunc_divide", only(SAME, "div_trunc_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.trunc_quotient(a, b), torch=False, tensor=False)
 _ROUNDINGS = {"floor": floor_divide, "trunc": _trunc_divide}
 div = _rounded(_div)
 
@@ -95,7 +106,7 @@ for _n in ("div", "divide", "true_divide"):
     method(_n + "_", _div_inplace)
 
 _pow = binary(
-    "pow", SAME, lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
+    "pow", only(SAME, "pow", dtypes.bool_, "wide"), lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
     grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)),
 )  # fmt: skip
 
@@ -132,13 +143,14 @@ public(pow)
 method("pow", pow)
 method("pow_", _pow_inplace)
 
-remainder = binary("remainder", SAME, lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)))
-fmod = binary("fmod", SAME, lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
+remainder = binary("remainder", only(SAME, "remainder_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)))
+fmod = binary("fmod", only(SAME, "fmod_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
 
 
 # ----------------------------------------------------------------------------------------------------------- comparisons
 def _compare(name: str, body: Any, aliases: tuple = ()) -> Any:
-    return binary(name, TO_BOOL, body, aliases=aliases)
+    kind = TO_BOOL if name in ("eq", "ne") else only(TO_BOOL, f"{name}_cpu", COMPLEX, "wide")
+    return binary(name, kind, body, aliases=aliases)
 
 
 eq = _compare("eq", lambda xp, a, b: a == b)
@@ -164,22 +176,17 @@ def _negative(d: dtype) -> tuple[dtype, dtype]:
     return d, d
 
 
-def _integral(name: str) -> Any:
-    def kind(d: dtype) -> tuple[dtype, dtype]:
-        if d.kind > INT:
-            raise RuntimeError(f'"{name}_cpu" not implemented for \'{dtypes.scalar_name(d)}\'')
-        return d, d
-
-    return kind
+def _bits(kernel: str, *more: Any) -> Any:
+    return only(SAME, kernel, FLOAT, COMPLEX, *more)
 
 
 neg = unary("neg", _negative, lambda xp, x: -x, grad=lambda g, y, _x: -g, aliases=("negative",))
-bitwise_not = unary("bitwise_not", _integral("bitwise_not"), lambda xp, x: ~x)
-bitwise_and = binary("bitwise_and", _integral("bitwise_and"), lambda xp, a, b: a & b)
-bitwise_or = binary("bitwise_or", _integral("bitwise_or"), lambda xp, a, b: a | b)
-bitwise_xor = binary("bitwise_xor", _integral("bitwise_xor"), lambda xp, a, b: a ^ b)
-bitwise_left_shift = binary("bitwise_left_shift", _integral("lshift"), lambda xp, a, b: a << b)
-bitwise_right_shift = binary("bitwise_right_shift", _integral("rshift"), lambda xp, a, b: a >> b)
+bitwise_not = unary("bitwise_not", _bits("bitwise_not_cpu", "wide"), lambda xp, x: ~x)
+bitwise_and = binary("bitwise_and", _bits("bitwise_and_cpu"), lambda xp, a, b: a & b)
+bitwise_or = binary("bitwise_or", _bits("bitwise_or_cpu"), lambda xp, a, b: a | b)
+bitwise_xor = binary("bitwise_xor", _bits("bitwise_xor_cpu"), lambda xp, a, b: a ^ b)
+bitwise_left_shift = binary("bitwise_left_shift", _bits("lshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a << b)
+bitwise_right_shift = binary("bitwise_right_shift", _bits("rshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a >> b)
 logical_and = binary("logical_and", TO_BOOL, lambda xp, a, b: xp.logical_and(a, b))
 logical_or = binary("logical_or", TO_BOOL, lambda xp, a, b: xp.logical_or(a, b))
 logical_xor = binary("logical_xor", TO_BOOL, lambda xp, a, b: xp.logical_xor(a, b))
@@ -210,9 +217,9 @@ def sgn_like(x: Tensor) -> Tensor:
     return x.sgn() if x.dtype.is_complex else x.sign()
 
 
-abs = unary("abs", TO_REAL, lambda xp, x: xp.abs(x), grad=lambda g, y, x: g * sgn_like(x), aliases=("absolute",))
-sign = unary("sign", SAME, lambda xp, x: xp.sign(x), grad=_zero_grad)
-sgn = unary("sgn", SAME, lambda xp, x: xp.where(x == 0, x, x / xp.where(x == 0, 1, xp.abs(x))) if x.dtype.kind == "c" else xp.sign(x),
+abs = unary("abs", only(TO_REAL, "abs_cpu", dtypes.bool_, "wide"), lambda xp, x: xp.abs(x), grad=lambda g, y, x: g * sgn_like(x), aliases=("absolute",))
+sign = unary("sign", only(SAME, "sign_cpu", "wide"), lambda xp, x: xp.sign(x) if x.dtype.kind != "b" else x, grad=_zero_grad)
+sgn = unary("sgn", SAME, lambda xp, x: xp.where(x == 0, x, x / xp.where(x == 0, 1, xp.abs(x))) if x.dtype.kind == "c" else (xp.sign(x) if x.dtype.kind != "b" else x),
             grad=lambda g, y, x: _sgn_grad(g, y, x))  # fmt: skip
 
 
@@ -223,10 +230,10 @@ def _sgn_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return ((g - (g.conj() * y).real * y) / a).masked_fill(a == 0, 0)  # only the part across x remains
 
 
-floor = unary("floor", SAME, lambda xp, x: xp.floor(x).astype(x.dtype), grad=_zero_grad)
-ceil = unary("ceil", SAME, lambda xp, x: xp.ceil(x).astype(x.dtype), grad=_zero_grad)
-trunc = unary("trunc", SAME, lambda xp, x: xp.trunc(x).astype(x.dtype), grad=_zero_grad, aliases=("fix",))
-frac = unary("frac", SAME, lambda xp, x: x - xp.trunc(x), grad=lambda g, y, _x: g)
+floor = unary("floor", only(SAME, "floor_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.floor(x).astype(x.dtype), grad=_zero_grad)
+ceil = unary("ceil", only(SAME, "ceil_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.ceil(x).astype(x.dtype), grad=_zero_grad)
+trunc = unary("trunc", only(SAME, "trunc_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.trunc(x).astype(x.dtype), grad=_zero_grad, aliases=("fix",))
+frac = unary("frac", only(SAME, "frac_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, x: x - xp.trunc(x), grad=lambda g, y, _x: g)
 signbit = unary("signbit", TO_BOOL, lambda xp, x: xp.signbit(x) if x.dtype.kind == "f" else x < 0, inplace=False)
 isnan = unary("isnan", TO_BOOL, lambda xp, x: x != x, inplace=False)
 isinf = unary("isinf", TO_BOOL, lambda xp, x: xp.isinf(x), inplace=False)
@@ -278,12 +285,12 @@ deg2rad = unary("deg2rad", FLOATING, lambda xp, x: x * (math.pi / 180), grad=lam
 rad2deg = unary("rad2deg", FLOATING, lambda xp, x: x * (180 / math.pi), grad=lambda g, y, _x: g * (180 / math.pi))
 angle = unary("angle", lambda d: FLOATING(d)[:1] + (FLOATING(d)[0].to_real(),), lambda xp, x: xp.where(x != x, x, xp.angle(x)) if x.dtype.kind == "f" else xp.angle(x),
               grad=lambda g, y, x: _angle_grad(g, x), inplace=False)
-erf = unary("erf", FLOATING, lambda xp, x: xp.erf(x), grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
-erfc = unary("erfc", FLOATING, lambda xp, x: xp.erfc(x), grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
-erfinv = unary("erfinv", FLOATING, lambda xp, x: xp.erfinv(x), grad=lambda g, y, _x: g * (math.sqrt(math.pi) / 2) * (y * y).exp())
-lgamma = unary("lgamma", FLOATING, lambda xp, x: xp.lgamma(x), grad=lambda g, y, x: g * x.digamma())
-digamma = unary("digamma", FLOATING, lambda xp, x: xp.digamma(x), grad=lambda g, y, x: g * polygamma(1, x))
-i0 = unary("i0", FLOATING, lambda xp, x: xp.i0(x))
+erf = unary("erf", only(FLOATING, "erf_vml_cpu", COMPLEX), lambda xp, x: xp.erf(x), grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
+erfc = unary("erfc", only(FLOATING, "erfc_vml_cpu", COMPLEX), lambda xp, x: xp.erfc(x), grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
+erfinv = unary("erfinv", only(FLOATING, "erfinv_vml_cpu", COMPLEX), lambda xp, x: xp.erfinv(x), grad=lambda g, y, _x: g * (math.sqrt(math.pi) / 2) * (y * y).exp())
+lgamma = unary("lgamma", only(FLOATING, "lgamma_vml_cpu", COMPLEX), lambda xp, x: xp.lgamma(x), grad=lambda g, y, x: g * x.digamma())
+digamma = unary("digamma", only(FLOATING, "digamma", COMPLEX), lambda xp, x: xp.digamma(x), grad=lambda g, y, x: g * polygamma(1, x))
+i0 = unary("i0", only(FLOATING, "i0_vml_cpu", COMPLEX), lambda xp, x: xp.i0(x))
 sinc = unary("sinc", FLOATING, lambda xp, x: xp.sinc(x), grad=lambda g, y, x: g * (((x * math.pi).cos() - y) / x).masked_fill(x == 0, 0))
 # fmt: on
 
@@ -344,7 +351,7 @@ def sum_of_shifted_digammas(x: Tensor, p: int) -> Tensor:
 # --------------------------------------------------------------------------------------------------------- two arguments
 def _winner(name: str, body: Any, first: Any, aliases: tuple = ()) -> Any:
     """max or min of two: the gradient goes to the winner, in halves where they are equal."""
-    return binary(name, SAME, body, inplace=False, aliases=aliases, grad=(
+    return binary(name, only(SAME, f"{name}_cpu", COMPLEX, "wide", words=f"{name} not implemented for complex tensors."), body, inplace=False, aliases=aliases, grad=(
         lambda g, y, a, b: _split_tie(g, a, b, first), lambda g, y, a, b: _split_tie(g, b, a, first)))  # fmt: skip
 
 
@@ -358,26 +365,26 @@ minimum = _winner("minimum", lambda xp, a, b: xp.minimum(a, b), lambda a, b: a <
 _fgrads = lambda better: (  # noqa: E731
     lambda g, y, a, b: g.masked_fill(~(better(a, b) | (b != b)), 0), lambda g, y, a, b: g.masked_fill(better(a, b) | (b != b), 0)
 )  # fmt: skip
-fmax = binary("fmax", SAME, lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b))
-fmin = binary("fmin", SAME, lambda xp, a, b: xp.fmin(a, b), inplace=False, grad=_fgrads(lambda a, b: a <= b))
-atan2 = binary("atan2", FLOATING, lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
+fmax = binary("fmax", only(SAME, "maximum_cpu", COMPLEX, "wide", words="fmax not implemented for complex tensors."), lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b))
+fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not implemented for complex tensors."), lambda xp, a, b: xp.fmin(a, b), inplace=False, grad=_fgrads(lambda a, b: a <= b))
+atan2 = binary("atan2", only(FLOATING, "atan2_cpu", COMPLEX), lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
     lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))))  # fmt: skip
-hypot = binary("hypot", SAME, lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)))
-logaddexp = binary("logaddexp", SAME, lambda xp, a, b: xp.logaddexp(a, b), inplace=False, grad=(
+hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)))
+logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b), inplace=False, grad=(
     lambda g, y, a, b: g * (a - y).exp(), lambda g, y, a, b: g * (b - y).exp()))  # fmt: skip
-logaddexp2 = binary("logaddexp2", SAME, lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
+logaddexp2 = binary("logaddexp2", only(SAME, "logaddexp2_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
     lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()))  # fmt: skip
-copysign = binary("copysign", FLOATING, lambda xp, a, b: xp.copysign(a, b), grad=(
+copysign = binary("copysign", only(FLOATING, "copysign_cpu", COMPLEX), lambda xp, a, b: xp.copysign(a, b), grad=(
     lambda g, y, a, b: g * (y / a).masked_fill(a == 0, 0), lambda g, y, _a, _b: g * 0))  # fmt: skip
-nextafter = binary("nextafter", SAME, lambda xp, a, b: xp.nextafter(a, b))
-heaviside = binary("heaviside", SAME, lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype))
-gcd = binary("gcd", SAME, lambda xp, a, b: xp.gcd(a, b))
-lcm = binary("lcm", SAME, lambda xp, a, b: xp.lcm(a, b))
+nextafter = binary("nextafter", only(SAME, "nextafter_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.nextafter(a, b))
+heaviside = binary("heaviside", only(SAME, "heaviside_cpu", COMPLEX, "wide", words="heaviside is not yet implemented for complex tensors."), lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype))
+gcd = binary("gcd", only(SAME, "gcd_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.gcd(a, b))
+lcm = binary("lcm", only(SAME, "lcm_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.lcm(a, b))
 ldexp = binary("ldexp", FLOATING, lambda xp, a, b: a * xp.exp2(b), grad=(
     lambda g, y, a, b: g * (b * 0.0 + 2.0) ** b, lambda g, y, a, b: g * y * math.log(2)))  # fmt: skip
 float_power_op = binary("float_power_op", lambda d: (_double(d), _double(d)), lambda xp, a, b: xp.power(a, b), torch=False, tensor=False, grad=(
     lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)))  # fmt: skip
-xlogy = binary("xlogy", FLOATING, lambda xp, a, b: xp.where((a == 0) & (b == b), xp.zeros_like(xp.asarray(a)), a * xp.log(b)), grad=(
+xlogy = binary("xlogy", only(FLOATING, "xlogy_cpu", COMPLEX), lambda xp, a, b: xp.where((a == 0) & (b == b), xp.zeros_like(xp.asarray(a)), a * xp.log(b)), grad=(
     lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b))  # fmt: skip
 
 
@@ -425,9 +432,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
 _clamp = pointwise(SAME, name="clamp", torch=False, tensor=False, grad=(
     lambda g, y, x, low, high: g.masked_fill(~((x >= low) & (x <= high)), 0),
     lambda g, y, *r: None, lambda g, y, *r: None))(lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high))  # fmt: skip
-_clamp_min = binary("clamp_min", SAME, lambda xp, a, b: xp.maximum(a, b), grad=(
+_clamp_min = binary("clamp_min", only(SAME, "maximum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.maximum(a, b), grad=(
     lambda g, y, a, b: g.masked_fill(a < b, 0), lambda g, y, a, b: g.masked_fill(a >= b, 0)), grad_name="ClampMinBackward0")  # fmt: skip
-_clamp_max = binary("clamp_max", SAME, lambda xp, a, b: xp.minimum(a, b), grad=(
+_clamp_max = binary("clamp_max", only(SAME, "minimum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.minimum(a, b), grad=(
     lambda g, y, a, b: g.masked_fill(a > b, 0), lambda g, y, a, b: g.masked_fill(a <= b, 0)), grad_name="ClampMaxBackward0")  # fmt: skip
 
 
