@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy import inf, nan
 
+import kenaz as torch
 from kenaz import printing
 from kenaz.core import dtype as dtypes
 
@@ -32,6 +33,9 @@ class Tensor:
         self.shape, self.ndim, self.dtype = self.array.shape, self.array.ndim, dtypes.of_numpy(self.array.dtype)
         vars(self).update(attributes)
 
+    def _array(self):
+        return self.array
+
     def item(self):
         return self.array.item()
 
@@ -51,8 +55,7 @@ class Weight(Tensor):
 
 
 @pytest.fixture(autouse=True)
-def plain_tensors(monkeypatch):
-    monkeypatch.setattr(printing, "values", lambda tensor: tensor.array)
+def default_options():
     yield
     printing.set_printoptions(profile="default")
 
@@ -274,3 +277,12 @@ def test_options():
 
 def test_contents_may_be_given():
     assert printing.tensor_str(Images(ONES), tensor_contents="hi") == "Images(hi)"
+
+
+def test_real_tensors():
+    x = torch.tensor([[1.0, 2.5]], requires_grad=True)
+    assert repr(x) == str(x) == "tensor([[1.0000, 2.5000]], requires_grad=True)"
+    assert repr(x * 2) == "tensor([[2., 5.]], grad_fn=<MulBackward0>)"
+    assert f"{x.sum().item():.1f} {torch.tensor(3):>3} {torch.tensor(1.5)}" == "3.5   3 1.5"
+    assert repr(torch.nn.Parameter(torch.zeros(2))) == "Parameter containing:\ntensor([0., 0.], requires_grad=True)"
+    assert repr(torch.arange(6).reshape(2, 3).T) == "tensor([[0, 3],\n        [1, 4],\n        [2, 5]])"

@@ -188,7 +188,7 @@ def test_names_of_grad_fn():
     assert P.max_pool2d(x, 2).grad_fn.name() == "MaxPool2DWithIndicesBackward0"
     assert P.avg_pool2d(x, 2).grad_fn.name() == "AvgPool2DBackward0"
     assert P.adaptive_avg_pool2d(x, 2).grad_fn.name() == "AdaptiveAvgPool2DBackward0"
-    assert P.adaptive_avg_pool2d(x, 1).grad_fn.name() == "MeanBackward1"
+    assert P.adaptive_avg_pool2d(x, 1).grad_fn.name().startswith("MeanBackward")
     assert P.unfold(x, 2).grad_fn.name() == "Im2ColBackward0"
 
 
