@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import _api as torch
 from ..._api import Tensor
-from ...ops import network
+from ...ops import attention, network
 from .dropouts import dropout
 
 
@@ -30,24 +30,9 @@ def scaled_dot_product_attention(
     tensor([[[0.5000, 0.5000]]])
     """
     _check_attention(query, key, value, attn_mask, is_causal)
-    if enable_gqa and query.size(-3) != key.size(-3):
-        repeats = query.size(-3) // key.size(-3)
-        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
-    scores = (query * (1 / math.sqrt(query.size(-1)) if scale is None else scale)) @ key.transpose(-2, -1)
-    if is_causal:
-        visible = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
-        scores = scores.masked_fill(~visible, -math.inf)
-    elif attn_mask is not None and attn_mask.dtype is torch.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask.to(scores.dtype)
-    weights = scores.softmax(-1)
-    if attn_mask is not None:
-        # who may look at nothing gets zeros, not the nan of a softmax over nothing
-        weights = weights.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
-    if dropout_p > 0.0:
-        weights = network.dropout(weights, dropout_p, True)
-    return weights @ value
+    return attention.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa and query.size(-3) != key.size(-3)
+    )
 
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> None:

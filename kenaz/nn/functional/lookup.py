@@ -6,6 +6,7 @@ import warnings
 
 from ... import _api as torch
 from ..._api import Tensor
+from ...ops import bags
 from ...ops import network as ops
 from .known import known
 
@@ -17,7 +18,7 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     """Scales the rows of `weight` that `input` names down to `max_norm`, in place."""
     rows = torch.unique(input)
     values = weight.index_select(0, rows)
-    norms = torch.linalg.vector_norm(values, norm_type, 1, keepdim=True)
+    norms = values.norm(norm_type, 1, keepdim=True)
     # the 1e-7 is PyTorch's guard against division by zero
     weight[rows] = torch.where(norms > max_norm, values * (max_norm / (norms + 1e-7)), values)
 
@@ -110,7 +111,7 @@ def embedding_bag(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
             f"(got mode='{mode}'). Please open a feature request on GitHub."
         )
-    return ops.embedding_bag(
+    return bags.embedding_bag(
         weight, input, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx
     )
 

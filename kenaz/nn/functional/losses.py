@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ... import _api as torch
 from ..._api import Tensor
-from ...ops import activation, network
+from ...ops import activation, alignment, network
 from ...ops import losses as ops
 from .. import _reduction
 from .._reduction import resolve
@@ -453,8 +453,8 @@ def ctc_loss(
     >>> ctc_loss(torch.tensor([[[0.5, 0.5]]]).log(), torch.tensor([[1]]), (1,), (1,))
     tensor(0.6931)
     """
-    _reduction.get_enum(reduction)
-    return network.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
+    number = _reduction.get_enum(reduction)
+    return alignment.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, number, zero_infinity)
 
 
 # -------------------------------------------------------------------------------------------------------------- margins

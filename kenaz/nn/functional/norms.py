@@ -181,5 +181,5 @@ def normalize(
     >>> normalize(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    norm = torch.linalg.vector_norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    norm = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return torch.div(input, norm, out=out) if out is not None else input / norm
