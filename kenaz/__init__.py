@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import _api
 from ._api import *  # noqa: F403  the names come from the operators' registry
 from .version import __version__
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # the operators, which no type checker sees
+
 
 globals().update({name: value for name, value in vars(_api).items() if not name.startswith("__")})
 

@@ -5,6 +5,8 @@ The functions come from the registry of `ops`: whatever an operator file declare
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import autograd, execute, ops, printing
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
@@ -22,6 +24,11 @@ from .ops.legacy import set_default_tensor_type
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
 from .printing import set_printoptions, tensor_str
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # the names below, which no type checker sees
+
 
 globals().update(BY_NAME)
 globals().update(ALIASES)

@@ -6,7 +6,7 @@ its memory, and how a value leaves it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,45 @@ class Tensor:
     _spec: Spec
     _offset: int
     _grad_fn: Any  # the backward node that made it, AccumulateGrad for a leaf that requires gradients, or None
+
+    if TYPE_CHECKING:  # what operators attach, for the type checker
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        __add__: Any
+        __radd__: Any
+        __iadd__: Any
+        __sub__: Any
+        __rsub__: Any
+        __isub__: Any
+        __mul__: Any
+        __rmul__: Any
+        __imul__: Any
+        __truediv__: Any
+        __rtruediv__: Any
+        __itruediv__: Any
+        __floordiv__: Any
+        __rfloordiv__: Any
+        __mod__: Any
+        __pow__: Any
+        __rpow__: Any
+        __ipow__: Any
+        __matmul__: Any
+        __neg__: Any
+        __pos__: Any
+        __abs__: Any
+        __invert__: Any
+        __and__: Any
+        __or__: Any
+        __xor__: Any
+        __lt__: Any
+        __le__: Any
+        __gt__: Any
+        __ge__: Any
+        __getitem__: Any
+        __setitem__: Any
+        __iter__: Any
+        __len__: Any
 
     # what few tensors have lives in __dict__, over these defaults
     _output_nr = 0
