@@ -99,6 +99,7 @@ def _ctc(
 
     The gradient is PyTorch's: that of scores before log_softmax, which passes through log_softmax unchanged.
     """
+    kind, log_probs = log_probs.dtype, log_probs.astype(np.float64)  # differences of logarithms lose digits
     symbols = _symbols(xp, targets.astype(np.int64), lengths, blank)
     rows, width = xp.arange(len(lengths)), symbols.shape[1]
     valid = xp.arange(width) < 2 * lengths[:, None] + 1
@@ -110,12 +111,12 @@ def _ctc(
     frame = xp.maximum(inputs - 1, 0)
     total = alpha[frame, rows, last]
     total = xp.where(lengths > 0, xp.logaddexp(total, alpha[frame, rows, label]), total)
-    loss = -xp.where(inputs > 0, total, xp.where(lengths > 0, -np.inf, 0.0)).astype(log_probs.dtype)
+    loss = -xp.where(inputs > 0, total, xp.where(lengths > 0, -np.inf, 0.0))
     impossible = xp.isinf(loss)
     if zero_infinity:
-        loss = xp.where(impossible, 0, loss).astype(log_probs.dtype)
+        loss = xp.where(impossible, 0, loss)
     if not slope:
-        return loss, xp.zeros(0, log_probs.dtype)
+        return loss.astype(kind), xp.zeros(0, kind)
     ways = alpha + _backward(xp, emit, skips, valid, inputs, lengths)
     shares = xp.where(xp.isneginf(ways), 0, xp.exp(ways + xp.where(impossible, 0, loss)[:, None] - emit))
     slopes = xp.exp(log_probs)
@@ -123,7 +124,7 @@ def _ctc(
         slopes[:, rows, symbols[:, s]] -= shares[:, :, s]
     slopes[:, impossible] = 0 if zero_infinity else np.nan
     slopes[xp.arange(len(slopes))[:, None] >= inputs] = 0
-    return loss, slopes
+    return loss.astype(kind), slopes.astype(kind)
 
 
 # ------------------------------------------------------------------------------------------------------------ functions
