@@ -109,7 +109,7 @@ def alias() -> None:
                 f"Call kenaz.alias() before the first import of {name}, or start the program with 'kenaz run'."
             )
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder())
         # multiprocessing hands sys.path to the processes that it spawns, and nothing else that would tell them
         sys.path.insert(1, os.path.join(os.path.dirname(__file__), "_stand_in"))
     importlib.import_module("torch")

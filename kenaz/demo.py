@@ -47,7 +47,7 @@ class Net(nn.Module):
         return self.classifier(self.features(x))
 
 
-def load_data(settings: Settings) -> tuple[DataLoader, DataLoader]:
+def load_data(settings: Settings) -> tuple[Any, Any]:
     """Batches to train with, in random order, and batches to test with."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.286,), (0.353,))])
     root = settings.data or datasets.packaged_root()
@@ -57,7 +57,7 @@ def load_data(settings: Settings) -> tuple[DataLoader, DataLoader]:
 
 
 def train_epoch(
-    model: nn.Module, loader: DataLoader, optimizer: Any, scheduler: Any, device: str, title: str
+    model: nn.Module, loader: Any, optimizer: Any, scheduler: Any, device: str, title: str
 ) -> tuple[float, float]:
     """One pass over the training images; returns mean loss and accuracy."""
     model.train()
@@ -80,7 +80,7 @@ def train_epoch(
 
 
 @torch.no_grad()
-def test(model: nn.Module, loader: DataLoader, device: str) -> float:
+def test(model: nn.Module, loader: Any, device: str) -> float:
     """The part of the test images that the model names right."""
     model.eval()
     correct = sum((model(x.to(device)).argmax(1) == y.to(device)).sum().item() for x, y in loader)
@@ -155,7 +155,7 @@ def draw_curves(history: list[dict[str, float]], path: str) -> None:
 
 
 @torch.no_grad()
-def draw_predictions(model: nn.Module, loader: DataLoader, device: str, path: str) -> None:
+def draw_predictions(model: nn.Module, loader: Any, device: str, path: str) -> None:
     """Test images with what the model takes them for, and what they are where it is wrong."""
     images, labels = next(iter(loader))
     guesses = model(images.to(device)).argmax(dim=1).tolist()

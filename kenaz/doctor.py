@@ -64,7 +64,7 @@ def threads() -> str:
 def blas() -> str:
     import numpy
 
-    build = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload]
+    build = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return f"NumPy {numpy.__version__} with {build.get('name')} {build.get('version')}"
 
 

@@ -52,7 +52,7 @@ def decode_image(input: Any, mode: Any = ImageReadMode.UNCHANGED, apply_exif_ori
     """
     data = input if isinstance(input, Tensor) else read_file(input)
     mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
-    image = Image.open(io.BytesIO(data.numpy().tobytes()))
+    image: Image.Image = Image.open(io.BytesIO(data.numpy().tobytes()))
     if apply_exif_orientation:
         image = ImageOps.exif_transpose(image)
     if mode is not ImageReadMode.UNCHANGED:

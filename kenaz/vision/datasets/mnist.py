@@ -56,7 +56,8 @@ def batched_steps(transform: Any) -> list[Callable] | None:
     >>> batched_steps(Normalize(0.5, 0.5)) is None
     True
     """
-    first, *rest = transform.transforms if type(transform) is Compose else [transform]
+    steps: list[Any] = list(transform.transforms) if type(transform) is Compose else [transform]
+    first, *rest = steps
     if type(first) in MAKE_TENSORS and all(type(step) in WORK_ON_BATCHES for step in rest):
         return [first.batched, *rest]
     return None

@@ -103,7 +103,7 @@ def published(title: str, files: dict[str, str]) -> type[WeightsEnum]:
         preset = partial(ImageClassification, crop_size=224, resize_size=232 if version.endswith("V2") else 256)
         members[version] = Weights(f"https://download.pytorch.org/models/{file}.pth", preset, {"num_classes": 1000})
     members["DEFAULT"] = members[version]
-    return WeightsEnum(f"{title}_Weights", members)  # type: ignore[return-value]
+    return Enum(f"{title}_Weights", members, type=WeightsEnum)  # type: ignore[return-value]
 
 
 def register(name: str, title: str, files: dict[str, str], make: Callable[..., nn.Module]) -> tuple[Callable, type]:

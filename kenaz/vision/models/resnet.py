@@ -167,7 +167,7 @@ def make(trained: bool, *, block: Block, layers: Sequence[int], **kwargs: Any) -
 
 # name: (title, block, blocks in each stage, other arguments, files of the published weights)
 # fmt: off
-VARIANTS: dict[str, tuple[str, Block, list[int], dict[str, int], list[str]]] = {
+VARIANTS: dict[str, tuple[str, Block, list[int], dict[str, Any], list[str]]] = {
     "resnet18": ("ResNet18", BasicBlock, [2, 2, 2, 2], {}, ["resnet18-f37072fd"]),
     "resnet34": ("ResNet34", BasicBlock, [3, 4, 6, 3], {}, ["resnet34-b627a593"]),
     "resnet50": ("ResNet50", Bottleneck, [3, 4, 6, 3], {}, ["resnet50-0676ba61", "resnet50-11ad3fa6"]),

@@ -38,7 +38,7 @@ def resize(img: Image.Image, size: list[int], interpolation: Any, antialias: boo
 def parse_fill(img: Image.Image, fill: Fill) -> Any:
     """One number or a tuple of one number a band, of the type that the image's mode takes."""
     bands = len(img.getbands())
-    values = list(fill) if isinstance(fill, list | tuple) else [fill or 0]
+    values: list[Any] = list(fill) if isinstance(fill, list | tuple) else [fill or 0]
     if len(values) == 1:
         values *= bands
     if len(values) != bands:
