@@ -37,6 +37,8 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
         if data is None:
             data = torch.empty(0)
         if type(data) is torch.Tensor or type(data) is Parameter:
+            if requires_grad and not (data.dtype.is_floating_point or data.dtype.is_complex):
+                raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
             return torch.Tensor._make_subclass(cls, data, requires_grad)
         param = data.detach().requires_grad_(requires_grad)
         if type(param) is not type(data):

@@ -33,8 +33,8 @@ def _get_total_norm(
         return torch.tensor(0.0)
     with torch.no_grad():
         device = tensors[0].device
-        norms = [torch.linalg.vector_norm(t, norm_type).to(device) for t in tensors]
-        total = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+        norms = [torch.norm(t, norm_type).to(device) for t in tensors]
+        total = torch.norm(torch.stack(norms), norm_type)
         if error_if_nonfinite and not torch.isfinite(total):
             raise RuntimeError(
                 f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "

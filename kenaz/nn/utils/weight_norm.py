@@ -14,9 +14,9 @@ __all__ = ["WeightNorm", "weight_norm", "remove_weight_norm"]
 def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
     """The norm of each slice of v along dim, kept as a dimension; the norm of all of v for -1."""
     if dim == -1:
-        return torch.linalg.vector_norm(v, pow)
+        return torch.norm(v, pow)
     v.size(dim)  # complains about a dimension that is not there
-    return torch.linalg.vector_norm(v, pow, dim=[d for d in range(v.dim()) if d != dim % v.dim()], keepdim=True)
+    return torch.norm(v, pow, dim=[d for d in range(v.dim()) if d != dim % v.dim()], keepdim=True)
 
 
 def _weight_norm(v: Any, g: Any, dim: int) -> Any:
