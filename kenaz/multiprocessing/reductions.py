@@ -17,6 +17,7 @@ from .. import _api as torch
 from .. import execute
 from ..graph.node import held, make_node
 from ..graph.storage import Storage
+from ..nn.parameter import Parameter
 from ..utils.data._utils.transport import anonymous_file
 
 
@@ -72,19 +73,20 @@ def reduce_tensor(tensor: Any) -> tuple:
     view = (tuple(tensor.shape), tensor.stride(), tensor.storage_offset(), tensor.dtype.name)
     storage = tensor._storage
     memory = DupFd(share(storage).fd) if storage.nbytes else None
-    return rebuild_tensor, (type(tensor), memory, storage.dtype.name, view, tensor.requires_grad)
+    is_parameter = type(tensor) is not torch.Tensor
+    return rebuild_tensor, (memory, storage.dtype.name, view, tensor.requires_grad, is_parameter)
 
 
-def rebuild_tensor(cls: type, memory: Any, kind: str, view: tuple, requires_grad: bool) -> Any:
+def rebuild_tensor(memory: Any, kind: str, view: tuple, requires_grad: bool, is_parameter: bool) -> Any:
     size, stride, offset, name = view
     if memory is None:
         tensor = torch.empty_strided(size, stride, dtype=getattr(torch, name))
     else:
         storage = _storage_of(memory.detach(), getattr(torch, kind).np)
         tensor = torch.Tensor._from_storage(storage, size, stride, offset, getattr(torch, name))
-    if cls is torch.Tensor:
-        return tensor.requires_grad_() if requires_grad else tensor
-    return torch.Tensor._make_subclass(cls, tensor, requires_grad)
+    if is_parameter:
+        return Parameter(tensor, requires_grad)
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def _storage_of(fd: int, dtype: np.dtype) -> Storage:
@@ -102,7 +104,5 @@ def init_reductions() -> None:
     """Register all this with multiprocessing. Where descriptors cannot be sent, tensors are pickled with their data."""
     if sys.platform == "win32":
         return
-    from ..nn.parameter import Parameter
-
     for cls in (torch.Tensor, Parameter):
         ForkingPickler.register(cls, reduce_tensor)

@@ -37,7 +37,9 @@ class ProcessRaisedException(ProcessException):
 class ProcessExitedException(ProcessException):
     """A process exited with a code or was killed by a signal."""
 
-    def __init__(self, msg: str, error_index: int, error_pid: int, exit_code: int, signal_name: str | None = None) -> None:
+    def __init__(
+        self, msg: str, error_index: int, error_pid: int, exit_code: int, signal_name: str | None = None
+    ) -> None:
         super().__init__(msg, error_index, error_pid)
         self.exit_code = exit_code
         self.signal_name = signal_name
@@ -123,9 +125,7 @@ class ProcessContext:
             raise ProcessExitedException(
                 f"process {index} terminated with signal {name}", index, process.pid, code, name
             )
-        raise ProcessExitedException(
-            f"process {index} terminated with exit code {code}", index, process.pid, code
-        )
+        raise ProcessExitedException(f"process {index} terminated with exit code {code}", index, process.pid, code)
 
     def __del__(self) -> None:
         for name in self.error_files:

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import data, hooks
 
-_LAZY = ("_pytree", "checkpoint")  # loaded when first named
+_LAZY = ("_pytree", "checkpoint", "tensorboard")  # loaded when first named
 
 
 def __getattr__(name: str) -> Any:

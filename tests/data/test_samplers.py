@@ -79,7 +79,7 @@ def test_batches():
     (lambda: WeightedRandomSampler([1, 2], True), ValueError, "but got num_samples=True"),
     (lambda: WeightedRandomSampler([1, 2], 1, 1), ValueError, "replacement should be a boolean value"),
     (lambda: WeightedRandomSampler([[1, 2]], 1), ValueError, r"given weights have shape \(1, 2\)"),
-    (lambda: BatchSampler([1], True, False), ValueError, "batch_size should be a positive integer value, but got batch_size=True"),
+    (lambda: BatchSampler([1], True, False), ValueError, "positive integer value, but got batch_size=True"),
     (lambda: BatchSampler([1], 2, 1), ValueError, "drop_last should be a boolean value, but got drop_last=1"),
     (lambda: Sampler([1]), TypeError, r"Sampler\(\) takes no arguments"),
     (lambda: iter(Sampler()), NotImplementedError, "^$"),

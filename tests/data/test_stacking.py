@@ -17,7 +17,7 @@ def chain(i):
 SAMPLES = {
     "rows": lambda i: X[i],
     "parts of rows": lambda i: X[i, 1:3],
-    "columns": lambda i: X[:, i],
+    "columns": lambda i: X[:, :, i % 6],
     "chain": chain,
     "broadcast": lambda i: X[i].float() * Y[i % 4] + Y[:, :1],
     "two sources": lambda i: X[i].float() + X[9 - i].double(),

@@ -1,4 +1,4 @@
-"""DataLoader with worker processes: batches come through shared memory, and nothing that a worker does is lost or hangs."""
+"""DataLoader with worker processes: batches come through shared memory; nothing that happens to a worker is lost."""
 
 import gc
 import os
@@ -203,7 +203,7 @@ def test_persistent_workers():
     for _ in loader:  # broken off: what is under way belongs to no later epoch
         break
     assert list(loader) == first
-    assert len(set(list(load(lambda _: os.getpid(), num_workers=2)))) == 2
+    assert len(set(load(lambda _: os.getpid(), num_workers=2))) == 2
 
 
 def test_persistent_order():
@@ -281,7 +281,8 @@ def test_error_in_worker_init_fn_and_in_iter():
 
 def dead(loader):
     start = time.monotonic()
-    with pytest.raises(RuntimeError, match=r"^DataLoader worker \(pid\(s\) \d+(, \d+)*\) exited unexpectedly$") as caught:
+    message = r"^DataLoader worker \(pid\(s\) \d+(, \d+)*\) exited unexpectedly$"
+    with pytest.raises(RuntimeError, match=message) as caught:
         list(loader)
     assert time.monotonic() - start < 4
     return str(caught.value.__cause__)
@@ -409,6 +410,7 @@ def test_spawned_workers():
         warnings.simplefilter("error")
         data = TensorDataset(torch.arange(9).reshape(3, 3), torch.ones(3, 5000))
         loader = DataLoader(data, num_workers=1, multiprocessing_context="spawn")
-        assert [(a.tolist(), b.sum().item()) for a, b in loader] == [([[3 * i, 3 * i + 1, 3 * i + 2]], 5000) for i in range(3)]
+        want = [([[3 * i, 3 * i + 1, 3 * i + 2]], 5000) for i in range(3)]
+        assert [(a.tolist(), b.sum().item()) for a, b in loader] == want
     with pytest.raises(ValueError, match="should specify a valid start method in"):
         load(abs, multiprocessing_context="xfork")

@@ -39,7 +39,7 @@ def test_queue_shares_memory():
         t += 1
         back.put("done")
 
-    process = context.Process(target=child)
+    process = context.Process(target=child, daemon=True)
     process.start()
     x = torch.arange(4.0)
     there.put(x)
@@ -103,7 +103,7 @@ def leave(i, how):
 
 def test_first_error_is_raised_and_the_others_are_stopped():
     start = time.monotonic()
-    with pytest.raises(ProcessRaisedException, match="-- Process 1 terminated with the following error:\nTraceback") as caught:
+    with pytest.raises(ProcessRaisedException, match="Process 1 terminated with the following error:\nTrace") as caught:
         fork(fail)
     assert "ValueError: boo 1" in str(caught.value) and caught.value.error_index == 1
     with pytest.raises(ProcessExitedException, match="^process 0 terminated with signal SIGKILL$") as caught:
