@@ -150,7 +150,8 @@ def broadcast(*sizes: Sequence[int]) -> tuple[int, ...]:
     n = len(result)
     for size in sizes:
         shift = n - len(size)
-        for i, s in enumerate(size, shift):
+        for i in range(n - 1, shift - 1, -1):  # from the end: the last axis that does not fit is the one that is named
+            s = size[i - shift]
             if s != result[i] and s != 1:
                 if result[i] != 1:
                     a = max(s, result[i]) if len(sizes) > 2 else result[i]

@@ -133,9 +133,7 @@ def repeat(input: Tensor, repeats: tuple) -> Tensor:
     """Copies of the tensor beside each other, so many along each axis."""
     counts = integers("repeat", "repeats", repeats)
     if len(counts) < input._spec.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return _repeat(input, repeats=counts)
 
 
@@ -148,14 +146,17 @@ def tile(input: Tensor, dims: tuple) -> Tensor:
 
 
 @composite()
-def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Every element, or slice along `dim`, so many times in a row."""
     if repeats is None:
         return Tensor._from_array(_repeated(input))
     if not isinstance(repeats, (int, Tensor)) or isinstance(repeats, bool):
         raise TypeError(
             "repeat_interleave() received an invalid combination of arguments - got "
-            f"({type(repeats).__name__}), but expected one of:\n * (Tensor repeats, int dim = None, *, int output_size = None)\n"
+            f"({type(repeats).__name__}), but expected one of:\n * (Tensor repeats, int dim = None, *, int "
+            "output_size = None)\n"
             " * (int repeats, int dim = None, *, int output_size = None)\n"
         )
     if dim is None:
@@ -196,7 +197,8 @@ def _pad_rule(x: Spec, value: Any, pad: tuple) -> tuple:
         size[-1 - i] += pad[2 * i] + pad[2 * i + 1]
         if size[-1 - i] < 0:
             raise RuntimeError(
-                f"The input size {x.size[-1 - i]}, plus negative padding {pad[2 * i]} and {pad[2 * i + 1]} resulted in a "
+                f"The input size {x.size[-1 - i]}, plus negative padding {pad[2 * i]} and {pad[2 * i + 1]} resulted "
+                "in a "
                 "negative output size, which is invalid. Check dimension "
                 f"{x.ndim - 1 - i} of your input."
             )

@@ -83,8 +83,11 @@ def check_sizes(name: str, x: Spec, index: Spec, dim: int, src: Spec | None = No
     if index.numel == 0:
         return
     if max(index.ndim, 1) != max(x.ndim, 1):
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor" if src is None and name == "gather"
-                           else "Index tensor must have the same number of dimensions as self tensor")
+        raise RuntimeError(
+            "Index tensor must have the same number of dimensions as input tensor"
+            if src is None and name == "gather"
+            else "Index tensor must have the same number of dimensions as self tensor"
+        )
     for d in range(index.ndim):
         if name == "gather":
             if d != dim and index.size[d] > x.size[d]:
@@ -95,7 +98,8 @@ def check_sizes(name: str, x: Spec, index: Spec, dim: int, src: Spec | None = No
         elif (d != dim and index.size[d] > x.size[d]) or (src is not None and index.size[d] > src.size[d]):
             beside = f" and to be no larger size than src {list(src.size)}" if src is not None else ""
             raise RuntimeError(
-                f"Expected index {list(index.size)} to be no larger than self {list(x.size)} apart from dimension {dim}{beside}"
+                f"Expected index {list(index.size)} to be no larger than self {list(x.size)} apart from dimension "
+                f"{dim}{beside}"
             )
 
 
@@ -253,7 +257,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index.dtype)}")
     if input._spec.dtype is not source._spec.dtype:
         raise RuntimeError(
-            f"put_(): self and source expected to have the same dtype, but got self.dtype = {scalar_name(input.dtype)} and "
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{scalar_name(input.dtype)} and "
             f"source.dtype = {scalar_name(source.dtype)}"
         )
     if index._spec.numel != source._spec.numel:
@@ -291,26 +296,31 @@ def _rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor, kind
     if x._spec.dtype is not source._spec.dtype:
         if name == "index_copy":
             raise RuntimeError(
-                f"{name}_(): self and source expected to have the same dtype, but got (self) {scalar_name(x.dtype)} and (source) "
+                f"{name}_(): self and source expected to have the same dtype, but got (self) {scalar_name(x.dtype)} "
+                "and (source) "
                 f"{scalar_name(source.dtype)}"
             )
         raise RuntimeError(
-            f"{name}_(): self ({scalar_name(x.dtype)}) and source ({scalar_name(source.dtype)}) must have the same scalar type"
+            f"{name}_(): self ({scalar_name(x.dtype)}) and source ({scalar_name(source.dtype)}) must have the same "
+            "scalar type"
         )
     n = source._spec.size[d] if source._spec.ndim > d else 1
     if index._spec.numel != n:
         if name == "index_copy":
-            raise IndexError(f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim) ({n})")
+            raise IndexError(
+                f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim) ({n})"
+            )
         raise (RuntimeError if name == "index_add" else IndexError)(
-            f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim): ({n}), for dim: {d}"
+            f"{name}_(): Number of indices ({index._spec.numel}) should be equal to source.size(dim): ({n}), for "
+            f"dim: {d}"
         )
     size = x._spec.size
     if source._spec.ndim and x._spec.ndim and (*size[:d], n, *size[d + 1 :]) != source._spec.size:
         if name == "index_copy":
             raise RuntimeError(
                 f"{name}_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
-                f"{list(size[:d] + size[d + 1:])} at dimension {d} and source slice shape: "
-                f"{list(source.shape[:d] + source.shape[d + 1:])} at dimension 0."
+                f"{list(size[:d] + size[d + 1 :])} at dimension {d} and source slice shape: "
+                f"{list(source.shape[:d] + source.shape[d + 1 :])} at dimension 0."
             )
         raise RuntimeError(
             f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
@@ -358,7 +368,9 @@ def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
 
 
 @composite()
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """The tensor with slices of `source` added to the slices whose numbers are in `index`."""
     d = _rows_of("index_add", input, dim, index, source, _INTS)
     result = _index_add(input, index, source * alpha if alpha != 1 else source, dim=d)
@@ -415,7 +427,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value._spec.ndim:
             raise RuntimeError(
-                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._spec.ndim} dimension(s)."
+                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._spec.ndim} "
+                "dimension(s)."
             )
     else:
         value = checked_number(value, input._spec.dtype)
@@ -452,7 +465,18 @@ def _starts(kind: Any) -> dict:
     return {"prod": 1, "amax": low, "amin": high}
 
 
-def _fold_grad(g: Tensor, y: Tensor, x: Tensor, source: Tensor, reduce: str, include_self: bool, at: Any, add: Any, fold: Any, clear: Any) -> tuple:
+def _fold_grad(
+    g: Tensor,
+    y: Tensor,
+    x: Tensor,
+    source: Tensor,
+    reduce: str,
+    include_self: bool,
+    at: Any,
+    add: Any,
+    fold: Any,
+    clear: Any,
+) -> tuple:
     """Gradients of a fold: `at(t)` looks t up at the index's places, `add(t, s)` and `fold(t, s)` add s there and multiply by
     s, `clear(t)` puts zeros there."""
     if reduce == "sum":
@@ -527,7 +551,9 @@ def _scatter_grads(name: str, spreads: bool) -> tuple:
     keep = (lambda g, y, _x, index, _source, dim: g) if name == "add" else (
         lambda g, y, _x, index, _source, dim: SCATTER_VALUE(g, index, 0, dim=dim)
     )  # fmt: skip
-    value = (lambda g, y, _x, index, _source, dim: _beside(_gather(g, index, dim=dim), _source, index)) if spreads else None
+    value = (
+        (lambda g, y, _x, index, _source, dim: _beside(_gather(g, index, dim=dim), _source, index)) if spreads else None
+    )
     return (keep, None, value)
 
 
@@ -538,9 +564,16 @@ def _write_places(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     return out
 
 
-SCATTER = opaque(_scatter_rule, _scatter_grads("write", True), name="scatter", halves=True, late_errors=True)(_write_places)
+SCATTER = opaque(_scatter_rule, _scatter_grads("write", True), name="scatter", halves=True, late_errors=True)(
+    _write_places
+)
 SCATTER_VALUE = opaque(
-    _scatter_rule, _scatter_grads("write", False), name="scatter_value", grad_name="ScatterBackward1", halves=True, late_errors=True
+    _scatter_rule,
+    _scatter_grads("write", False),
+    name="scatter_value",
+    grad_name="ScatterBackward1",
+    halves=True,
+    late_errors=True,
 )(_write_places)
 
 
@@ -602,7 +635,8 @@ def scatter(
             result = SCATTER(input, index, src, dim=d)
         else:
             warnings.warn(
-                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+                "PyTorch "
                 "release. Use torch.scatter_reduce instead for more reduction options.",
                 stacklevel=2,
             )
@@ -651,9 +685,7 @@ def _index_reduce_grad(
     return gx, None, gs
 
 
-@opaque(
-    lambda x, index, source, **rest: (x.size, x.dtype), _index_reduce_grad, name="index_reduce", late_errors=True
-)
+@opaque(lambda x, index, source, **rest: (x.size, x.dtype), _index_reduce_grad, name="index_reduce", late_errors=True)
 def _index_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
     out, rows, index, source = _as_rows(xp, x, index, source, dim)
     _check_rows("index_reduce", index, len(rows))
@@ -696,7 +728,8 @@ def _replaced(name: str, look: Any) -> Any:
         seen = tuple(rule(View(x.size, x.stride), *args).size)
         if src.size != seen:
             raise RuntimeError(
-                f"expected src to have a size equal to the slice of self. src size = {list(src.size)}, slice size = {list(seen)}"
+                f"expected src to have a size equal to the slice of self. src size = {list(src.size)}, slice size = "
+                f"{list(seen)}"
             )
         return x.size, x.dtype
 
@@ -729,7 +762,9 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @composite()
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Tensor:
     """A copy of the tensor with `src` as its slices from `start` to `end`."""
     return _slice_scatter(input, src, args=(dim, start, end, step))
 

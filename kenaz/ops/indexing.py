@@ -113,7 +113,8 @@ class Reading:
             import warnings
 
             warnings.warn(
-                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=5
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+                stacklevel=5,
             )
             t = t != 0
         if not n:
@@ -121,7 +122,8 @@ class Reading:
             return
         if t._spec.size != self.source.size[axis : axis + n]:
             raise IndexError(
-                f"The shape of the mask {list(t.shape)} at index {_first_difference(t.shape, self.source.size[axis:])} does not "
+                f"The shape of the mask {list(t.shape)} at index "
+                f"{_first_difference(t.shape, self.source.size[axis:])} does not "
                 f"match the shape of the indexed tensor {list(self.source.size)} at index "
                 f"{axis + _first_difference(t.shape, self.source.size[axis:])}"
             )
@@ -153,7 +155,8 @@ def read_key(source: Any, key: Any) -> Reading:
     if used > ndim:
         if not ndim and used == 1 and len(key) == 1 and not isinstance(key[0], (Tensor, slice)):
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "convert a "
                 "0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
@@ -186,11 +189,14 @@ def _as_tuple(key: Any) -> tuple:
     if kind is tuple:
         return tuple(_list_as_tensor(k) for k in key)
     if kind is list:
-        if len(key) < 32 and any(k is None or k is Ellipsis or isinstance(k, (Tensor, slice, list, tuple)) for k in key):
+        if len(key) < 32 and any(
+            k is None or k is Ellipsis or isinstance(k, (Tensor, slice, list, tuple)) for k in key
+        ):
             import warnings
 
             warnings.warn(
-                "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+                "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in "
+                "pytorch 2.9; use "
                 "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
                 "x[torch.tensor(seq)], which will result either in an error or a different result",
                 stacklevel=5,
@@ -284,7 +290,12 @@ def _rows(x: Tensor, key: slice) -> Tensor:
     """x[a:b]: the next commonest."""
     s = x._spec
     start, stop, step = key.start, key.stop, key.step
-    if not s.ndim or step is not None or not (start is None or type(start) is int) or not (stop is None or type(stop) is int):
+    if (
+        not s.ndim
+        or step is not None
+        or not (start is None or type(start) is int)
+        or not (stop is None or type(stop) is int)
+    ):
         return _view_of(x, read_key(s, key))
     n = s.size[0]
     first = 0 if start is None else max(start + n, 0) if start < 0 else min(start, n)
@@ -377,7 +388,9 @@ def _indexed_size(x: Spec, indices: Sequence[Spec], where: tuple) -> tuple:
             if x.size[axis] == 0:
                 raise IndexError("index is out of bounds for dimension with size 0")
     rest = [s for d, s in enumerate(x.size) if d not in where]
-    at = where[0] if where[-1] - where[0] == len(where) - 1 else 0  # tensors apart from each other: their axes come first
+    at = (
+        where[0] if where[-1] - where[0] == len(where) - 1 else 0
+    )  # tensors apart from each other: their axes come first
     return (*rest[:at], *common, *rest[at:])
 
 
@@ -449,7 +462,8 @@ def _index_put_rule(x: Spec, value: Any, *indices: Spec, where: tuple, accumulat
             fits = False
         if not fits:
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.size)} cannot be broadcast to indexing result of shape "
+                f"shape mismatch: value tensor of shape {list(value.size)} cannot be broadcast to indexing result of "
+                "shape "
                 f"{list(wanted)}"
             )
     return x.like(x.dtype)
@@ -527,7 +541,12 @@ def _write(x: Tensor, value: Any) -> None:
     if not isinstance(value, Tensor):
         fill_(x, value)
         return
-    if value._storage is x._storage and value._spec is x._spec and value._offset == x._offset and value._grad_fn is not None:
+    if (
+        value._storage is x._storage
+        and value._spec is x._spec
+        and value._offset == x._offset
+        and value._grad_fn is not None
+    ):
         return  # x[i] += y ends with x[i] = x[i]: written already
     while value._spec.ndim > x._spec.ndim and value._spec.size[0] == 1:
         value = value[0]
@@ -564,7 +583,9 @@ method("__setitem__", setitem)
 # ---------------------------------------------------------------------------------------------- index_put as a function
 def _placed(x: Tensor, indices: Sequence) -> tuple[tuple, tuple, Tensor]:
     """Index tensors (with None for axes left alone) as tensors and their axes."""
-    reading = read_key(x._spec, tuple(FULL if i is None else i if i.ndim or i.dtype.kind == 0 else i.reshape(1) for i in indices))
+    reading = read_key(
+        x._spec, tuple(FULL if i is None else i if i.ndim or i.dtype.kind == 0 else i.reshape(1) for i in indices)
+    )
     return (*_index_arguments(reading.advanced), x)
 
 
@@ -591,9 +612,7 @@ def _iterate(self: Tensor) -> Any:
 
 def _contains(self: Tensor, element: Any) -> bool:
     if not isinstance(element, Tensor) and type(element) not in NUMBERS:
-        raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-        )
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((self == element).any())  # type: ignore[attr-defined]
 
 

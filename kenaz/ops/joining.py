@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor, make_tensor
-from ..autograd.nodes import attach
 from ..autograd.modes import state
+from ..autograd.nodes import attach
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
@@ -56,7 +56,8 @@ def _cat_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
         for d in range(s.ndim):
             if d != dim and s.size[d] != first.size[d]:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.size[d]} but got size "
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.size[d]} but got "
+                    "size "
                     f"{s.size[d]} for tensor number {i} in the list."
                 )
     total = sum(s.size[dim] for s in real)
@@ -86,7 +87,9 @@ def _cat(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
 def tensor_list(name: str, tensors: Any, what: str = "tensors") -> tuple:
     """A sequence of tensors, or PyTorch's complaint."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
-        raise TypeError(f"{name}(): argument '{what}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument '{what}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
@@ -106,7 +109,11 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | No
         if not t._spec.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     first = next((t for t in tensors if not _is_nothing(t._spec)), tensors[0])
-    result = _cat(*tensors, dim=shapes.axis(operator.index(dim if axis is None else axis), first._spec.ndim), dtype=_mixed(tensors))
+    result = _cat(
+        *tensors,
+        dim=shapes.axis(operator.index(dim if axis is None else axis), first._spec.ndim),
+        dtype=_mixed(tensors),
+    )
     return result if out is None else write_out(result, out, "cat")
 
 
@@ -119,7 +126,8 @@ def _stack_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
     for i, s in enumerate(specs):
         if s.size != first:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(s.size)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(s.size)} at "
+                f"entry {i}"
             )
     return (*first[:dim], len(specs), *first[dim:]), dtype or specs[0].dtype
 
@@ -201,9 +209,7 @@ def split(tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, s
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if not size:
         if n:
-            raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-            )
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
         size = 1
     full, rest = divmod(n, size)
     sizes = [size] * full + [rest] * bool(rest) or [0]
@@ -222,7 +228,9 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     sizes = [operator.index(s) for s in split_sizes]
     n = _length(input, dim, "split_with_sizes")
     if any(s < 0 for s in sizes):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}"
+        )
     if sum(sizes) != n:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension "
@@ -257,7 +265,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple:
     return _pieces(input, UNBIND, [shifted if o else plain for o in offsets], offsets, {"dim": d})
 
 
-
 @composite()
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple:
     """Views of a tensor in a number of nearly equal pieces, or cut at the given places."""
@@ -269,7 +276,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     if isinstance(at, Tensor):
         if at._spec.ndim > 1 or at._spec.dtype is not dtypes.int64:
             raise RuntimeError(
-                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a "
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional "
+                "tensor, but got a "
                 f"tensor with {at._spec.ndim} dims"
                 if at._spec.ndim > 1
                 else f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {scalar_name(at.dtype)}"
@@ -290,14 +298,16 @@ def _axis_split(name: str, least: int, dim: int) -> None:
         at = args[0] if len(args) == 1 else args or next(iter(kwargs.values()))
         if input._spec.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {input._spec.ndim} "
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
+                f"{input._spec.ndim} "
                 "dimensions!"
             )
         d = 0 if input._spec.ndim == 1 else dim
         n = input._spec.size[d]
         if type(at) is int and (at <= 0 or n % at):
             raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {n} is not divisible by the "
+                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {n} is not "
+                "divisible by the "
                 f"split_size {at}!"
             )
         return tensor_split(input, at, d)
@@ -353,7 +363,9 @@ def _stacked(names: tuple, grow: Any, dim: Any) -> None:
         return cat(tensors, dim if dim is not None else int(tensors[0]._spec.ndim > 1), out=out)
 
     function.__name__ = names[0]
-    function.__doc__ = "Tensors one after another along " + (f"axis {dim}." if dim is not None else "the second axis, or the only one.")
+    function.__doc__ = "Tensors one after another along " + (
+        f"axis {dim}." if dim is not None else "the second axis, or the only one."
+    )
     for n in names:
         public(function, n)
 
@@ -434,7 +446,8 @@ def broadcast_shapes(*shapes: Any) -> Size:
                 continue
             if result[i] != 1:
                 raise RuntimeError(
-                    f"Attempting to broadcast a dimension of length {size[i]} at {i}! Mismatching argument at index {n} had "
+                    f"Attempting to broadcast a dimension of length {size[i]} at {i}! Mismatching argument at index "
+                    f"{n} had "
                     f"{size}; but expected shape should be broadcastable to {result}"
                 )
             result[i] = size[i]

@@ -56,7 +56,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     if input is None and other is None and isinstance(condition, Tensor):
         return nonzero(condition, as_tuple=True)
     input, other = number(input), number(other)
-    if not isinstance(condition, Tensor) or not all(isinstance(v, Tensor) or type(v) in NUMBERS for v in (input, other)):
+    if not isinstance(condition, Tensor) or not all(
+        isinstance(v, Tensor) or type(v) in NUMBERS for v in (input, other)
+    ):
         got = ", ".join(type(v).__name__ for v in (condition, input, other))
         raise TypeError(
             f"where() received an invalid combination of arguments - got ({got}), but expected one of:\n"
@@ -69,13 +71,16 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
         import warnings
 
         warnings.warn(
-            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of "
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
+            "version of "
             "PyTorch. Use a boolean condition instead.",
             stacklevel=2,
         )
         condition = condition != 0
     elif kind is not dtypes.bool_:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(kind)}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(kind)}"
+        )
     result = apply(WHERE, (condition, input, other))
     return result if out is None else write_out(result, out, "where")
 
@@ -126,7 +131,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value._spec.ndim:
             raise RuntimeError(
-                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._spec.ndim} dimension(s)."
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._spec.ndim} "
+                "dimension(s)."
             )
         return apply(FILL_TENSOR, (input, mask, value))
     return apply(FILL, (input, mask, checked_number(value, input._spec.dtype)))
@@ -142,14 +148,18 @@ def checked_number(value: Any, kind: Any) -> Any:
     """A Python number as a tensor of `kind` holds it."""
     if type(value) is complex and not kind.is_complex:
         if value.imag:
-            raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
+            raise RuntimeError(
+                f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow"
+            )
         value = value.real
     if kind.kind == 0:
         return bool(value)
     if kind.kind == 1:
         top = np.iinfo(kind.np).max
         if value != value or not -top - 1 <= value <= top:
-            raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
+            raise RuntimeError(
+                f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow"
+            )
         return int(np.array(int(value)).astype(kind.np))
     if kind in dtypes.HALF and abs(value) != float("inf") and abs(value) > dtypes.finfo(kind).max:
         raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(kind.name, kind.name)} without overflow")
@@ -233,7 +243,9 @@ def _picked(xp: Any, g: Any, mask: Any, size: tuple) -> Any:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The tensor with the elements of `source`, one after another, where the mask is true."""
     if mask._spec.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_name(mask.dtype)}")
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_name(mask.dtype)}"
+        )
     if source._spec.dtype is not input._spec.dtype:
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same dtypes but got{scalar_name(input.dtype)} and "

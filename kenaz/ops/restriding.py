@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import execute
 from .._tensor import Tensor
-from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec, fresh, spec
@@ -17,7 +16,19 @@ from ..graph.node import held, make_node
 from .conversion import copy_, fill_
 from .declare import View, opaque, view
 from .record import check_writable, composite, method, write_out
-from .views import _permute, _view, as_strided, diagonal, expand, format_stride, reshape, squeeze, t, transpose, unsqueeze
+from .views import (
+    _permute,
+    _view,
+    as_strided,
+    diagonal,
+    expand,
+    format_stride,
+    reshape,
+    squeeze,
+    t,
+    transpose,
+    unsqueeze,
+)
 
 
 # -------------------------------------------------------------------------------------------------------- order of axes
@@ -34,7 +45,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     many = [d if isinstance(d, (tuple, list)) else (d,) for d in (source, destination)]
     if len(many[0]) != len(many[1]):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(many[0])} dims) should contain the same number of dims "
+            f"movedim: Invalid source or destination dims: source ({list(many[0])} dims) should contain the same "
+            "number of dims "
             f"as destination ({list(many[1])} dims)"
         )
     n = input._spec.ndim
@@ -105,9 +117,12 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     known = shapes.numel([s for s in sizes if s != -1])
     if (n != known) if -1 not in sizes else (not known or n % known):
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({n}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({n}) in the input "
+            "tensor"
         )
-    return _view(input, (*input._spec.size[:d], *(n // known if s == -1 else s for s in sizes), *input._spec.size[d + 1 :]))
+    return _view(
+        input, (*input._spec.size[:d], *(n // known if s == -1 else s for s in sizes), *input._spec.size[d + 1 :])
+    )
 
 
 @composite()
@@ -350,6 +365,3 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
     """Give the tensor the size of another."""
     return resize_(self, tuple(the_template.shape), memory_format=memory_format)
-
-
-

@@ -26,7 +26,8 @@ def transpose(v: View, dim0: int, dim1: int) -> View:
 def _permute(v: View, dims: tuple) -> View:
     if len(dims) != v.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            "ordering "
             f"of dimensions i.e. input.dim() = {v.ndim} is not equal to len(dims) = {len(dims)}"
         )
     order = [v.axis(d) for d in dims]
@@ -109,7 +110,8 @@ def view_method(self: Tensor, *args: Any, size: Any = None, dtype: Any = None) -
         return _view(self, size)
     except TypeError:
         raise TypeError(
-            f"view() received an invalid combination of arguments - got ({', '.join(type(s).__name__ for s in size)}), but "
+            "view() received an invalid combination of arguments - got "
+            f"({', '.join(type(s).__name__ for s in size)}), but "
             "expected one of:\n * (torch.dtype dtype)\n * (tuple of ints size)\n"
         ) from None
 
@@ -165,7 +167,8 @@ def _expand(v: View, size: tuple) -> View:
     lead = len(size) - v.ndim
     if lead < 0:
         raise RuntimeError(
-            f"expand(torch.{scalar_name(v.dtype)}Tensor{{{list(v.size)}}}, size={list(size)}): the number of sizes provided "
+            f"expand(torch.{scalar_name(v.dtype)}Tensor{{{list(v.size)}}}, size={list(size)}): the number of sizes "
+            "provided "
             f"({len(size)}) must be greater or equal to the number of dimensions in the tensor ({v.ndim})"
         )
     new, stride = [], []
@@ -179,7 +182,8 @@ def _expand(v: View, size: tuple) -> View:
             s = have
         if have is not None and have not in (s, 1):
             raise RuntimeError(
-                f"The expanded size of the tensor ({s}) must match the existing size ({have}) at non-singleton dimension {i}.  "
+                f"The expanded size of the tensor ({s}) must match the existing size ({have}) at non-singleton "
+                f"dimension {i}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(v.size)}"
             )
         new.append(s)
@@ -265,7 +269,10 @@ def _embed_rule(g: Spec, offset: Any, size: tuple, stride: tuple) -> tuple:
     return size, g.dtype
 
 
-@opaque(_embed_rule, grad=lambda g, y, _x, offset, size, stride: _as_strided(g, _x.size, stride, offset), name="embed", halves=True)
+@opaque(
+    _embed_rule, name="embed", halves=True,
+    grad=lambda g, y, _x, offset, size, stride: _as_strided(contiguous(g), _x.size, stride, offset),
+)  # fmt: skip
 def _embed(xp: Any, g: Any, offset: int, size: tuple, stride: tuple) -> Any:
     out = xp.zeros(size, g.dtype)
     if not g.size:
@@ -416,7 +423,8 @@ def _reversed_axes(self: Tensor) -> Tensor:
         import warnings
 
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
