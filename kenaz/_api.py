@@ -23,6 +23,7 @@ from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
+from .runtime.threads import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .printing import set_printoptions, tensor_str
 
 if TYPE_CHECKING:

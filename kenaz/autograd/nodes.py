@@ -59,9 +59,6 @@ class BackwardNode:
         """Call `hook(grad_outputs)` before the node runs."""
         return _register(self.__dict__.setdefault("pre_hooks", {}), hook)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} object at {hex(id(self))}>"
-
     def number_of_outputs(self) -> int:
         return 1
 
@@ -227,7 +224,7 @@ def _loaded(code: Any) -> set[str]:
 def backward_class(op: Op) -> type:
     """The class of an operator's backward nodes, made at its first use."""
     op.saves = {}
-    op.backward_class = type(op.grad_name, (OpBackward,), {"__slots__": (), "op": op})
+    op.backward_class = type(op.grad_name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
     return op.backward_class
 
 

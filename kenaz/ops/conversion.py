@@ -51,7 +51,7 @@ _classes: dict[str, type] = {}
 
 def _named(name: str) -> type:
     if name not in _classes:
-        _classes[name] = type(name, (_Overwritten,), {"__slots__": ()})
+        _classes[name] = type(name, (_Overwritten,), {"__slots__": (), "__module__": "builtins"})
     return _classes[name]
 
 

@@ -68,7 +68,7 @@ def _renamed(y: Tensor, x: Tensor, grad_name: str) -> Tensor:
         base = type(fn)
         key = (base, grad_name)
         if key not in _names:
-            _names[key] = type(grad_name, (base,), {"__slots__": ()})
+            _names[key] = type(grad_name, (base,), {"__slots__": (), "__module__": "builtins"})
         fn.__class__ = _names[key]
     return y
 

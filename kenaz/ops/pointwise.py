@@ -29,6 +29,10 @@ _sub = binary("sub", only(SAME, "add_stub", "wide"), lambda xp, a, b: a - b, gra
 _plain_sub_rule = _sub.op.rule  # type: ignore[attr-defined]
 
 
+_rsub = binary("rsub", only(SAME, "add_stub", "wide"), lambda xp, a, b: b - a, torch=False, tensor=False,
+               grad=(lambda g, y, a, b: -g, lambda g, y, a, b: g), grad_name="RsubBackward1")  # fmt: skip
+
+
 def _sub_rule(specs: tuple, attributes: dict) -> tuple:
     """Booleans cannot be subtracted: PyTorch names the operators that were meant."""
     found = [s is bool or getattr(s, "dtype", None) is dtypes.bool_ for s in specs]
@@ -37,7 +41,7 @@ def _sub_rule(specs: tuple, attributes: dict) -> tuple:
     return _plain_sub_rule(specs, attributes)
 
 
-_sub.op.rule = _sub_rule  # type: ignore[attr-defined]
+_sub.op.rule = _rsub.op.rule = _sub_rule  # type: ignore[attr-defined]
 all_of = builtins.all
 mul = binary(
     "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",)
@@ -204,6 +208,7 @@ for _op, _names in {
     method(_names[0].replace("__", "__i", 1), getattr(Tensor, _op + "_"))
 for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
     method(f"__{_op}__", dunder(REGISTRY[_op]))
+method("__rsub__", dunder(REGISTRY["rsub"]))
 method("__neg__", neg)
 method("__invert__", bitwise_not)
 method("__pos__", lambda self: self)

@@ -302,7 +302,8 @@ class _CopySlices(backward_module.BackwardNode):
         return self.base_spec.stride if self.base_spec.order() is not None else fresh(self.base_spec.size, self.base_spec.dtype).stride
 
 
-_CopySlices.__name__ = "CopySlices"
+_CopySlices.__name__ = _CopySlices.__qualname__ = "CopySlices"
+_CopySlices.__module__ = "builtins"
 
 
 class _AsStrided(backward_module.BackwardNode):
@@ -316,7 +317,8 @@ class _AsStrided(backward_module.BackwardNode):
         return base
 
 
-_AsStrided.__name__ = "AsStridedBackward0"
+_AsStrided.__name__ = _AsStrided.__qualname__ = "AsStridedBackward0"
+_AsStrided.__module__ = "builtins"
 
 
 def regenerate(view: Tensor) -> None:

@@ -216,7 +216,7 @@ def _named_grad(y: Tensor, name: str) -> Tensor:
         base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
         key = (base, name)
         if key not in _renamed_classes:
-            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True})
+            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True, "__module__": "builtins"})
         fn.__class__ = _renamed_classes[key]
     return y
 

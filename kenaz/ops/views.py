@@ -180,6 +180,8 @@ def _expand(v: View, size: tuple) -> View:
                     f"The expanded size of the tensor ({s}) isn't allowed in a leading, non-existing dimension {i}"
                 )
             s = have
+        if s < 0:
+            raise RuntimeError("numel: integer multiplication overflow" if have is not None else f"invalid size {s}")
         if have is not None and have not in (s, 1):
             raise RuntimeError(
                 f"The expanded size of the tensor ({s}) must match the existing size ({have}) at non-singleton "

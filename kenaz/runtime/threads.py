@@ -1,0 +1,97 @@
+"""How many threads compute: the CPUs that this process may really use, and the number that was asked for.
+
+Containers have fewer CPUs than `os.cpu_count()` says: the scheduler's affinity and the cgroup's quota both count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import math
+import os
+from typing import Any
+
+_asked: list[int] = []
+
+
+def usable_cpus() -> int:
+    """The number of CPUs that this process may use, by affinity and cgroup quota.
+
+    >>> usable_cpus() >= 1
+    True
+    """
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        count = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(count, math.ceil(quota)) if quota else count)
+
+
+def _cgroup_quota() -> float | None:
+    """CPUs that the control group grants: version 2 keeps "quota period" in one file, version 1 in two."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as f:
+            quota, period = f.read().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as q, open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as p:
+            quota_us, period_us = int(q.read()), int(p.read())
+        return quota_us / period_us if quota_us > 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def get_num_threads() -> int:
+    """The number of threads that operators use.
+
+    >>> get_num_threads() >= 1
+    True
+    """
+    return _asked[0] if _asked else usable_cpus()
+
+
+def set_num_threads(num: int) -> None:
+    """Let operators use `num` threads, NumPy's BLAS included.
+
+    Raises RuntimeError for numbers below 1.
+    """
+    if isinstance(num, bool) or not isinstance(num, int):
+        raise TypeError(f"set_num_threads expects an int, but got {type(num).__name__}")
+    if num <= 0:
+        raise RuntimeError("set_num_threads expects a positive integer")
+    _asked[:] = [num]
+    setter = _blas_setter()
+    if setter is not None:
+        setter(num)
+
+
+def _blas_setter() -> Any:
+    """The function of the OpenBLAS inside NumPy's wheel that sets its number of threads, where there is one."""
+    import numpy as np
+
+    folder = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "numpy.libs")
+    for path in glob.glob(os.path.join(folder, "*openblas*")):
+        library = ctypes.CDLL(path)
+        for name in ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads"):
+            found = getattr(library, name, None)
+            if found is not None:
+                return found
+    return None
+
+
+_interop: list[int] = []
+
+
+def get_num_interop_threads() -> int:
+    """The number of threads between operators; Kenaz runs operators one after another."""
+    return _interop[0] if _interop else 1
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Kept for programs that set it; Kenaz runs operators one after another."""
+    if num <= 0:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+    _interop[:] = [num]
