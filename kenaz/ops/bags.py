@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..core.dtype import HALF, float32
 from ..core.dtype import dtype as Dtype
 from .creation import tensor
 from .declare import opaque
@@ -84,15 +85,16 @@ def embedding_bag(
     bag, count = _bags(offsets._array(), len(known), include_last_offset)
     kept = known != padding_idx if padding_idx is not None else np.ones(len(known), bool)
     rows: Any = embedding(weight, indices, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
-    where = tensor(bag)
+    if weight.dtype in HALF and mode != "max":
+        rows = rows.to(float32)
     if mode == "max":
         return _largest(rows, tensor(bag), tensor(kept), count=count)[0]
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(-1)  # type: ignore[attr-defined]
-    share = _share(bag, kept, count, mode, weight.dtype)
+    share = _share(bag, kept, count, mode, rows.dtype)
     if share is not None:
         rows = rows * share
-    return rows.new_zeros((count, weight.shape[1])).index_add(0, where, rows)
+    return rows.new_zeros((count, weight.shape[1])).index_add(0, tensor(bag), rows).to(weight.dtype)
 
 
 def _share(bag: np.ndarray, kept: np.ndarray, count: int, mode: str, dtype: Dtype) -> Any:

@@ -10,34 +10,52 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
-from ..core.dtype import scalar_name
+from ..core.dtype import HALF, float32, scalar_name
 from . import activation
 from .composed import composed
 
 _REDUCTIONS = ("none", "mean", "sum")
 
 
-def loss(grad: Callable, grad_name: str | None = None) -> Callable:
+def loss(grad: Callable, grad_name: str | None = None, widen: bool = True) -> Callable:
     """Decorate the elementwise body of a loss; the function made of it takes `reduction` too.
 
-    `grad(g, *tensors, **attributes)` gets the gradient already spread over the elements.
+    `grad(g, *tensors, **attributes)` gets the gradient already spread over the elements. With `widen` halves are
+    computed in float32.
     """
+    prepared = _widened if widen else _as_they_are
 
     def enter(body: Callable) -> Callable:
         def rule(g: Tensor, y: Any, input: Tensor, *others: Any, reduction: str, **attributes: Any) -> tuple:
+            (g, input, *others), kind = prepared(g, input, *others)
             if reduction == "mean":
                 g = g / max(input.numel(), 1)
-            return grad(g, input, *others, **attributes)
+            slopes = grad(g, input, *others, **attributes)
+            return tuple([s if s is None or kind is None else s.to(kind) for s in slopes])
 
         def reduced(*tensors: Any, reduction: str, **attributes: Any) -> Tensor:
             if reduction not in _REDUCTIONS:
                 raise ValueError(f"{reduction} is not a valid value for reduction")
-            return _reduced(body(*tensors, **attributes), reduction)
+            tensors, kind = prepared(*tensors)
+            value = _reduced(body(*tensors, **attributes), reduction)
+            return value if kind is None else value.to(kind)
 
         reduced.__name__, reduced.__doc__ = body.__name__, body.__doc__
         return composed(rule, grad_name)(reduced)
 
     return enter
+
+
+def _widened(*tensors: Any) -> tuple[Any, Any]:
+    """Halves as float32, as PyTorch computes them within an operator, and the dtype that the result goes back to."""
+    kind = tensors[0].dtype
+    if kind not in HALF or any(t is not None and t.dtype is not kind for t in tensors):
+        return tensors, None
+    return [t if t is None else t.to(float32) for t in tensors], kind
+
+
+def _as_they_are(*tensors: Any) -> tuple[Any, Any]:
+    return tensors, None
 
 
 def _reduced(value: Tensor, reduction: str) -> Tensor:
@@ -145,7 +163,7 @@ def _soft_margin_grad(g: Tensor, input: Tensor, target: Tensor) -> tuple:
     return -g * target * slope / (slope + 1), None
 
 
-@loss(_soft_margin_grad)
+@loss(_soft_margin_grad, widen=False)
 def soft_margin_loss(input: Tensor, target: Tensor) -> Tensor:
     """log(1 + exp(-target * input))."""
     if not input.is_floating_point():

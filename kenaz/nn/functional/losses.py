@@ -560,7 +560,7 @@ def multilabel_margin_loss(
     listed = (labels >= 0).to(input.dtype).cumprod(1)
     labels = labels.clamp(min=0)
     is_label = torch.zeros_like(rows).scatter_add(1, labels, listed) > 0
-    gaps = (1 - rows.gather(1, labels).unsqueeze(2) + rows.unsqueeze(1)).clamp_min(0)
+    gaps = (1 - rows.gather(1, labels).unsqueeze(2) + rows.unsqueeze(1)).relu()
     counted = listed.unsqueeze(2) * (~is_label).to(input.dtype).unsqueeze(1)
     loss = (gaps * counted).sum((1, 2)) / classes
     return _reduction.apply(loss if batched else loss.squeeze(0), reduction)
@@ -624,7 +624,7 @@ def multi_margin_loss(
     if count and not bool(((target >= 0) & (target < classes)).all()):
         raise RuntimeError("target out of range")
     rows, labels = input.reshape(count, classes), target.reshape(count, 1)
-    gaps = (margin - rows.gather(1, labels) + rows).clamp_min(0)
+    gaps = (margin - rows.gather(1, labels) + rows).relu()
     if p == 2:
         gaps = gaps * gaps
     if weight is not None:

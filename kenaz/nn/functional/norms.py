@@ -45,6 +45,11 @@ def batch_norm(
         for name, value in (("running_mean", running_mean), ("running_var", running_var)):
             if value is None:
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
+        if input.dim() < 2:  # there is no channel
+            for name, value in (("running_mean", running_mean), ("running_var", running_var)):
+                if value is not None and value.numel():
+                    raise RuntimeError(f"{name} should contain 0 elements not {value.numel()}")
+            return input.clone()
     elif (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     _check_floating("batch_norm", input)
@@ -125,7 +130,7 @@ def _check_tail(
 
 
 def _check_floating(kernel: str, input: Tensor) -> None:
-    if not input.is_floating_point():
+    if not (input.is_floating_point() or input.is_complex()):
         name = input.type().rsplit(".", 1)[-1].removesuffix("Tensor")
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{name}'")
 
