@@ -17,7 +17,7 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    reduction, resampling, sampling, sorting, inquiry, updates, attention, legacy, views,
+    reduction, resampling, sampling, scattering, sorting, inquiry, updates, attention, legacy, views,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type

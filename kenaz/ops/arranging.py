@@ -18,7 +18,7 @@ from .record import composite, number, public
 from .views import expand, integers, several
 
 
-# ------------------------------------------------------------------------------------------------------------------ flip
+# ----------------------------------------------------------------------------------------------------------------- flip
 @opaque(lambda x, dims: (x.size, x.dtype), lambda g, y, _x, dims: _flip(g, dims=dims), name="flip", halves=True)
 def _flip(xp: Any, x: Any, dims: tuple) -> Any:
     return xp.flip(x, dims) if x.ndim else x.copy()
@@ -47,7 +47,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-# ------------------------------------------------------------------------------------------------------------- roll, turn
+# ----------------------------------------------------------------------------------------------------------- roll, turn
 @opaque(
     lambda x, shifts, dims: (x.size, x.dtype), name="roll", halves=True,
     grad=lambda g, y, _x, shifts, dims: _roll(g, shifts=tuple(-s for s in shifts), dims=dims),
@@ -96,7 +96,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     return _rot90(input, k=k % 4, dims=tuple(shapes.axis(d, n) for d in dims))
 
 
-# ---------------------------------------------------------------------------------------------------------------- repeat
+# --------------------------------------------------------------------------------------------------------------- repeat
 def _repeat_rule(x: Spec, repeats: tuple) -> tuple:
     lead = len(repeats) - x.ndim
     size = tuple(r * (x.size[i - lead] if i >= lead else 1) for i, r in enumerate(repeats))
@@ -190,7 +190,7 @@ def _repeated(repeats: Tensor) -> np.ndarray:
     return np.repeat(np.arange(len(counts), dtype=repeats.dtype.np), counts)
 
 
-# ------------------------------------------------------------------------------------------------------------------- pad
+# ------------------------------------------------------------------------------------------------------------------ pad
 def _pad_rule(x: Spec, value: Any, pad: tuple) -> tuple:
     size = list(x.size)
     for i in range(len(pad) // 2):
@@ -222,7 +222,7 @@ def _constant_pad(xp: Any, x: Any, value: Any, pad: tuple) -> Any:
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor:
-    """The last axes enlarged with a constant, or cut where `pad` is negative: (before, after) of the last axis first."""
+    """The last axes enlarged with a constant (cut where `pad` is negative); `pad` begins with the last axis."""
     pad = _ints(tuple(pad))
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")

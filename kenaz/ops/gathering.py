@@ -1,9 +1,8 @@
-"""Elements picked and placed by index tensors of the result's own size (gather, scatter) or along one axis (index_select ...)."""
+"""Elements and slices picked by index tensors (gather, take, index_select), slices written by number (index_add)."""
 
 from __future__ import annotations
 
 import operator
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,18 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
-from .declare import View, opaque
+from .declare import opaque
 from .indexing import add_at, check_bounds, check_range
-from .masking import checked_number, where
+from .masking import checked_number
 from .record import assign, composite, number, write_out
-from .views import _as_strided as as_strided_view
-from .views import as_strided, diagonal, expand, select, slice_
+from .views import expand
 
 
-def _axis_of(x: Spec, dim: Any) -> int:
+def axis_of(x: Spec, dim: Any) -> int:
     return shapes.axis(operator.index(dim), x.ndim)
 
 
-# ---------------------------------------------------------------------------------------------------------- index_select
+# --------------------------------------------------------------------------------------------------------- index_select
 def _select_rule(x: Spec, index: Spec, dim: int) -> tuple:
     if not x.ndim:
         return (), x.dtype
@@ -69,7 +67,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
         raise IndexError("index_select(): Index is supposed to be a vector")
     if index._spec.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
-    d = _axis_of(input._spec, dim)
+    d = axis_of(input._spec, dim)
     values = _known(index)
     if input._spec.ndim and values is not None:
         _check_selected(values, input._spec.size[d])
@@ -77,7 +75,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     return result if out is None else write_out(result, out, "index_select")
 
 
-# ---------------------------------------------------------------------------------------------------------------- gather
+# --------------------------------------------------------------------------------------------------------------- gather
 def check_sizes(name: str, x: Spec, index: Spec, dim: int, src: Spec | None = None) -> None:
     """Raise where an index does not fit beside `x` (everywhere but along `dim`) or inside `src`."""
     if index.numel == 0:
@@ -139,11 +137,11 @@ def _gather(xp: Any, x: Any, index: Any, dim: int) -> Any:
 )  # fmt: skip
 def _spread_places(xp: Any, g: Any, index: Any, size: tuple, dim: int) -> Any:
     out = xp.zeros(size, g.dtype)
-    _add_places(xp, out, index, g, dim)
+    add_places(xp, out, index, g, dim)
     return out
 
 
-def _add_places(xp: Any, out: Any, index: Any, values: Any, dim: int) -> None:
+def add_places(xp: Any, out: Any, index: Any, values: Any, dim: int) -> None:
     if not index.size:
         return
     if not out.ndim:
@@ -163,8 +161,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     """out[i][j] = input[index[i][j]][j] for dim 0, and likewise along the other axes."""
     if not isinstance(index, Tensor):
         raise TypeError(f"gather(): argument 'index' (position 3) must be Tensor, not {type(index).__name__}")
-    d = _axis_of(input._spec, dim)
-    if index._spec.dtype not in _INTS and index._spec.numel:
+    d = axis_of(input._spec, dim)
+    if index._spec.dtype not in INTS and index._spec.numel:
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     if index._spec.ndim == input._spec.ndim and input._spec.ndim:
         check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
@@ -186,7 +184,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input._spec.ndim} dimensions for input, and {indices._spec.ndim} dimensions for indices"
         )
-    d = _axis_of(input._spec, dim)
+    d = axis_of(input._spec, dim)
     size = list(shapes.broadcast(*[(*t._spec.size[:d], 1, *t._spec.size[d + 1 :]) for t in (input, indices)]))
     x = expand(input, (*size[:d], input._spec.size[d], *size[d + 1 :]))
     index = expand(indices, (*size[:d], indices._spec.size[d], *size[d + 1 :]))
@@ -196,7 +194,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
 composite()(take_along_dim)
 
 
-# ------------------------------------------------------------------------------------------------------------- take, put
+# ------------------------------------------------------------------------------------------------------------ take, put
 @opaque(
     lambda x, index: (index.size, x.dtype), name="take", halves=True, late_errors=True,
     grad=lambda g, y, _x, index: _put(g.new_zeros(_x.size), index, g, accumulate=True),
@@ -234,7 +232,9 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
 @opaque(
     lambda x, index, source, accumulate: (x.size, x.dtype), name="put", halves=True, late_errors=True,
     grad=(
-        lambda g, y, _x, index, _source, accumulate: g if accumulate else _put(g, index, g.new_zeros(index.shape), accumulate=False),
+        lambda g, y, _x, index, _source, accumulate: (
+            g if accumulate else _put(g, index, g.new_zeros(index.shape), accumulate=False)
+        ),
         None,
         lambda g, y, _x, index, _source, accumulate: _take(g, index).reshape(_source.size),
     ),
@@ -287,9 +287,9 @@ def _check_vector(name: str, index: Tensor, source: Any, n: int | None) -> None:
         )
 
 
-def _rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor, kinds: tuple) -> int:
+def check_rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor, kinds: tuple) -> int:
     """Check what the functions of (x, dim, index, source) have in common, and return the axis."""
-    d = _axis_of(x._spec, dim)
+    d = axis_of(x._spec, dim)
     _check_vector(name, index, source, None)
     if index._spec.dtype not in kinds:
         raise _INDEX_DTYPE[name]
@@ -329,7 +329,7 @@ def _rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor, kind
     if x._spec.ndim:
         values = _known(index)
         if values is not None:
-            _check_rows(name, values, x._spec.size[d])
+            check_rows(name, values, x._spec.size[d])
     return d
 
 
@@ -338,17 +338,17 @@ _INDEX_DTYPE = {
     "index_copy": IndexError("index_copy_(): Expected a long tensor for index, but got Float"),
     "index_reduce": IndexError("index_reduce_(): Expected dtype int32/int64 for index"),
 }
-_INTS = (dtypes.int64, dtypes.int32)
+INTS = (dtypes.int64, dtypes.int32)
 
 
-def _check_rows(name: str, index: Any, n: int) -> None:
+def check_rows(name: str, index: Any, n: int) -> None:
     prefix, kind = ("index_copy_(): ", IndexError) if name == "index_copy" else ("", RuntimeError)
     if index.size and (index.min() < 0 or index.max() >= n):
         wrong = index[(index < 0) | (index >= n)].flat[0]
         raise kind(f"{prefix}index {wrong} is out of bounds for dimension 0 with size {n}")
 
 
-def _as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
+def as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
     """A copy of x, that copy with the axis in front, the index as a vector, and the source's slices in front."""
     out = xp.array(x, order="C")
     rows = xp.moveaxis(out, dim, 0) if out.ndim else out.reshape(1)
@@ -358,11 +358,15 @@ def _as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
 
 @opaque(
     lambda x, index, source, dim: (x.size, x.dtype), name="index_add", late_errors=True,
-    grad=(lambda g, y, _x, index, _source, dim: g, None, lambda g, y, _x, index, _source, dim: _index_select(g, index, dim=dim).reshape(_source.size)),
+    grad=(
+        lambda g, y, _x, index, _source, dim: g,
+        None,
+        lambda g, y, _x, index, _source, dim: _index_select(g, index, dim=dim).reshape(_source.size),
+    ),
 )  # fmt: skip
 def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
-    out, rows, index, source = _as_rows(xp, x, index, source, dim)
-    _check_rows("index_add", index, len(rows))
+    out, rows, index, source = as_rows(xp, x, index, source, dim)
+    check_rows("index_add", index, len(rows))
     add_at(xp, rows, (index,), source)
     return out
 
@@ -372,7 +376,7 @@ def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
     """The tensor with slices of `source` added to the slices whose numbers are in `index`."""
-    d = _rows_of("index_add", input, dim, index, source, _INTS)
+    d = check_rows_of("index_add", input, dim, index, source, INTS)
     result = _index_add(input, index, source * alpha if alpha != 1 else source, dim=d)
     return result if out is None else write_out(result, out, "index_add")
 
@@ -386,8 +390,8 @@ def index_add(
     ),
 )  # fmt: skip
 def _index_copy(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
-    out, rows, index, source = _as_rows(xp, x, index, source, dim)
-    _check_rows("index_copy", index, len(rows))
+    out, rows, index, source = as_rows(xp, x, index, source, dim)
+    check_rows("index_copy", index, len(rows))
     rows[index] = source
     return out
 
@@ -395,7 +399,7 @@ def _index_copy(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
 @composite()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor with slices of `source` in place of the slices whose numbers are in `index`."""
-    result = _index_copy(input, index, source, dim=_rows_of("index_copy", input, dim, index, source, (dtypes.int64,)))
+    result = _index_copy(input, index, source, dim=check_rows_of("index_copy", input, dim, index, source, (dtypes.int64,)))
     return result if out is None else write_out(result, out, "index_copy")
 
 
@@ -423,7 +427,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if index._spec.ndim > 1:
         raise IndexError("Index has to be a vector/scalar")
-    d = _axis_of(input._spec, dim)
+    d = axis_of(input._spec, dim)
     if isinstance(value, Tensor):
         if value._spec.ndim:
             raise RuntimeError(
@@ -437,276 +441,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return _index_fill(input, index, value, dim=d)
 
 
-# --------------------------------------------------------------------------------------------------- folding into places
-# One derivative for scatter_reduce and index_reduce: both fold `source` into places of x that an index names, and differ only
-# in how a gradient is looked up at those places.
-def _fold_into(xp: Any, x: Any, key: tuple, source: Any, reduce: str, include_self: bool) -> Any:
-    """x (overwritten) with `source` folded into the places of a key."""
-    if reduce == "sum" or reduce == "mean":
-        if not include_self:
-            x[key] = 0
-        add_at(xp, x, key, source)
-        if reduce == "mean":
-            counts = xp.full(x.shape, int(include_self), np.int64)
-            xp.add.at(counts, key, 1)
-            counts[counts == 0] = 1
-            x[...] = xp.floor_divide(x, counts) if x.dtype.kind in "iu" else x / counts
-        return x
-    if not include_self:
-        x[key] = _starts(x.dtype)[reduce]
-    {"prod": xp.multiply, "amax": xp.maximum, "amin": xp.minimum}[reduce].at(x, key, source)
-    return x
+def inplace_form(function: Any) -> None:
+    """Attach the method that writes what a function returns to its first argument."""
 
-
-def _starts(kind: Any) -> dict:
-    if kind.kind == "b":
-        return {"prod": True, "amax": False, "amin": True}
-    low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (-np.inf, np.inf)
-    return {"prod": 1, "amax": low, "amin": high}
-
-
-def _fold_grad(
-    g: Tensor,
-    y: Tensor,
-    x: Tensor,
-    source: Tensor,
-    reduce: str,
-    include_self: bool,
-    at: Any,
-    add: Any,
-    fold: Any,
-    clear: Any,
-) -> tuple:
-    """Gradients of a fold: `at(t)` looks t up at the index's places, `add(t, s)` and `fold(t, s)` add s there and multiply by
-    s, `clear(t)` puts zeros there."""
-    if reduce == "sum":
-        gx, gs = g, at(g)
-    elif reduce == "mean":
-        n = x.new_ones(x.shape) if include_self else clear(x.new_ones(x.shape))
-        n = add(n, source.new_ones(source.shape))
-        n = n.masked_fill(n == 0, 1)
-        gx, gs = g / n, at(g) / at(n)
-    elif reduce == "prod":
-        x = x if include_self else _clear_to_one(x, clear)
-        zero_x, zero_s = x == 0, source == 0
-        safe_x, safe_s = x.masked_fill(zero_x, 1), source.masked_fill(zero_s, 1)
-        product = fold(safe_x, safe_s)  # of everything that is not zero
-        zeros_s = add(x.new_zeros(x.shape), zero_s.to(x.dtype))
-        zeros = zeros_s + zero_x.to(x.dtype)
-        gx = g * where(zeros_s == 0, product / safe_x, 0)
-        others = at(zeros) - zero_s.to(x.dtype)
-        gs = at(g) * where(others == 0, at(product) / safe_s, 0)
-    else:
-        hit = (source == at(y)).to(x.dtype)
-        self_hit = (x == y).to(x.dtype) if include_self else clear((x == y).to(x.dtype))
-        count = add(self_hit, hit)
-        share = g / count.masked_fill(count == 0, 1)
-        gx, gs = share * self_hit if include_self else g, at(share) * hit
-    return (gx if include_self else clear(gx)), gs
-
-
-def _clear_to_one(x: Tensor, clear: Any) -> Tensor:
-    """x with ones at the index's places."""
-    return clear(x) + (1 - clear(x.new_ones(x.shape)))
-
-
-# --------------------------------------------------------------------------------------------------------------- scatter
-def _scatter_rule(x: Spec, index: Spec, source: Any, dim: int, **rest: Any) -> tuple:
-    check_sizes("scatter", x, index, dim, source if type(source) is Spec else None)
-    return x.size, x.dtype
-
-
-def _cut(source: Any, index: Any) -> Any:
-    return source[tuple(slice(s) for s in index.shape)] if getattr(source, "shape", ()) else source
-
-
-def _scatter_parts(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
-    """A copy of x, the key of the index's places, and the part of the source beside the index."""
-    out = xp.array(x, order="C")
-    flat = out if out.ndim else out.reshape(1)
-    index = index if index.ndim else index.reshape(1)
-    if index.size:
-        check_range(index, flat.shape[dim], 0, dim, RuntimeError)
-    source = source.reshape(1) if getattr(source, "shape", None) == () and hasattr(source, "reshape") else source
-    return out, flat, places(xp, index, dim) if index.size else None, _cut(source, index)
-
-
-def _beside(g: Tensor, source: Spec, index: Tensor) -> Tensor:
-    """A gradient of the index's size as one of the source's, which may be larger."""
-    if g._spec.size == source.size:
-        return g
-    pad: list[int] = []
-    for n, m in zip(reversed(source.size), reversed(g._spec.size), strict=True):
-        pad += (0, n - m)
-    return constant_pad(g, pad)
-
-
-def constant_pad(g: Tensor, pad: list) -> Tensor:
-    from .arranging import constant_pad_nd  # which is built on this file
-
-    return constant_pad_nd(g, pad)
-
-
-def _scatter_grads(name: str, spreads: bool) -> tuple:
-    keep = (lambda g, y, _x, index, _source, dim: g) if name == "add" else (
-        lambda g, y, _x, index, _source, dim: SCATTER_VALUE(g, index, 0, dim=dim)
-    )  # fmt: skip
-    value = (
-        (lambda g, y, _x, index, _source, dim: _beside(_gather(g, index, dim=dim), _source, index)) if spreads else None
-    )
-    return (keep, None, value)
-
-
-def _write_places(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
-    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
-    if key is not None:
-        flat[key] = source
-    return out
-
-
-SCATTER = opaque(_scatter_rule, _scatter_grads("write", True), name="scatter", halves=True, late_errors=True)(
-    _write_places
-)
-SCATTER_VALUE = opaque(
-    _scatter_rule,
-    _scatter_grads("write", False),
-    name="scatter_value",
-    grad_name="ScatterBackward1",
-    halves=True,
-    late_errors=True,
-)(_write_places)
-
-
-@opaque(_scatter_rule, _scatter_grads("add", True), name="scatter_add", late_errors=True)
-def _scatter_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
-    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
-    if key is not None:
-        _add_places(xp, flat, index, source, dim)
-    return out
-
-
-def _scatter_reduce_grad(
-    g: Tensor, y: Tensor, x: Tensor, index: Tensor, source: Tensor, dim: int, reduce: str, include_self: bool
-) -> tuple:
-    size = index._spec.size
-    inner = source if source._spec.size == size else source[tuple(slice(s) for s in size)]
-    gx, gs = _fold_grad(
-        g, y, x, inner, reduce, include_self,
-        at=lambda t: _gather(t, index, dim=dim), add=lambda t, s: _scatter_add(t, index, s, dim=dim),
-        fold=lambda t, s: _scatter_reduce(t, index, s, dim=dim, reduce="prod", include_self=True),
-        clear=lambda t: SCATTER_VALUE(t, index, 0, dim=dim),
-    )  # fmt: skip
-    return gx, None, _beside(gs, source._spec, index)
-
-
-@opaque(_scatter_rule, _scatter_reduce_grad, name="scatter_reduce", late_errors=True)
-def _scatter_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
-    out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
-    if key is not None:
-        _fold_into(xp, flat, key, source, reduce, include_self)
-    return out
-
-
-def _scatter_arguments(name: str, input: Tensor, dim: Any, index: Tensor, source: Any) -> int:
-    d = _axis_of(input._spec, dim)
-    if index._spec.dtype not in _INTS and index._spec.numel:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
-    if isinstance(source, Tensor) and source._spec.dtype is not input._spec.dtype:
-        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
-    if isinstance(source, Tensor) and index._spec.numel and max(source._spec.ndim, 1) != max(index._spec.ndim, 1):
-        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
-    if index._spec.ndim == input._spec.ndim and input._spec.ndim:
-        check_sizes(name, input._spec, index._spec, d, source._spec if isinstance(source, Tensor) else None)
-        check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
-    return d
-
-
-@composite()
-def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
-) -> Tensor:  # fmt: skip
-    """The tensor with out[index[i][j]][j] = src[i][j] for dim 0, and likewise along the other axes; src may be a number."""
-    src = number(value if src is None else src)
-    d = _scatter_arguments("scatter", input, dim, index, src)
-    if reduce is not None and reduce not in ("add", "multiply"):
-        raise RuntimeError("reduce argument must be either add or multiply.")
-    if isinstance(src, Tensor):
-        if reduce is None:
-            result = SCATTER(input, index, src, dim=d)
-        else:
-            warnings.warn(
-                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
-                "PyTorch "
-                "release. Use torch.scatter_reduce instead for more reduction options.",
-                stacklevel=2,
-            )
-            result = _scatter_reduce(input, index, src, dim=d, reduce=_REDUCE[reduce], include_self=True)
-    else:
-        src = checked_number(src, input._spec.dtype)
-        if reduce is None:
-            result = SCATTER_VALUE(input, index, src, dim=d)
-        else:
-            filled = input.new_full(index.shape, src)  # type: ignore[attr-defined]
-            result = _scatter_reduce(input, index, filled, dim=d, reduce=_REDUCE[reduce], include_self=True)
-    return result if out is None else write_out(result, out, "scatter")
-
-
-_REDUCE = {"add": "sum", "multiply": "prod"}
-
-
-@composite()
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The tensor with src[i][j] added to out[index[i][j]][j] for dim 0, and likewise along the other axes."""
-    result = _scatter_add(input, index, src, dim=_scatter_arguments("scatter_add", input, dim, index, src))
-    return result if out is None else write_out(result, out, "scatter_add")
-
-
-@composite()
-def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
-) -> Tensor:  # fmt: skip
-    """The tensor with src folded into the places of an index; reduce is sum, prod, mean, amax or amin."""
-    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    d = _scatter_arguments("scatter_reduce", input, dim, index, src)
-    result = _scatter_reduce(input, index, src, dim=d, reduce=reduce, include_self=bool(include_self))
-    return result if out is None else write_out(result, out, "scatter_reduce")
-
-
-def _index_reduce_grad(
-    g: Tensor, y: Tensor, x: Tensor, index: Tensor, source: Tensor, dim: int, reduce: str, include_self: bool
-) -> tuple:
-    gx, gs = _fold_grad(
-        g, y, x, source, reduce, include_self,
-        at=lambda t: _index_select(t, index, dim=dim), add=lambda t, s: _index_add(t, index, s, dim=dim),
-        fold=lambda t, s: _index_reduce(t, index, s, dim=dim, reduce="prod", include_self=True),
-        clear=lambda t: _index_fill(t, index, 0, dim=dim),
-    )  # fmt: skip
-    return gx, None, gs
-
-
-@opaque(lambda x, index, source, **rest: (x.size, x.dtype), _index_reduce_grad, name="index_reduce", late_errors=True)
-def _index_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
-    out, rows, index, source = _as_rows(xp, x, index, source, dim)
-    _check_rows("index_reduce", index, len(rows))
-    _fold_into(xp, rows, (index,), source, reduce, include_self)
-    return out
-
-
-@composite()
-def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
-) -> Tensor:  # fmt: skip
-    """The tensor with slices of `source` folded into those whose numbers are in `index`; reduce is prod, mean, amax or amin."""
-    if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
-    warnings.warn("index_reduce() is in beta and the API may change at any time.", stacklevel=2)
-    d = _rows_of("index_reduce", input, dim, index, source, _INTS)
-    result = _index_reduce(input, index, source, dim=d, reduce=reduce, include_self=bool(include_self))
-    return result if out is None else write_out(result, out, "index_reduce")
-
-
-def _inplace(function: Any) -> None:
     def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return assign(self, function(self, *args, **kwargs))
 
@@ -715,71 +452,8 @@ def _inplace(function: Any) -> None:
     composite("Tensor")(inplace)
 
 
-for _function in (index_add, index_copy, index_fill, index_reduce, scatter, scatter_add, scatter_reduce):
-    _inplace(_function)
-
-
-# ---------------------------------------------------------------------------------------------- a view of a copy replaced
-def _replaced(name: str, look: Any) -> Any:
-    """input with `src` in place of what a view sees: `look(tensor, *args)` is the view."""
-    rule = look.op.rule
-
-    def spec_rule(x: Spec, src: Spec, args: tuple) -> Any:
-        seen = tuple(rule(View(x.size, x.stride), *args).size)
-        if src.size != seen:
-            raise RuntimeError(
-                f"expected src to have a size equal to the slice of self. src size = {list(src.size)}, slice size = "
-                f"{list(seen)}"
-            )
-        return x.size, x.dtype
-
-    @opaque(
-        spec_rule, name=name, halves=True,
-        grad=(
-            lambda g, y, _x, _src, args: raw(g, g.new_zeros(_src.size), args=args), lambda g, y, _x, _src, args: look(g, *args)
-        ),
-    )  # fmt: skip
-    def raw(xp: Any, x: Any, src: Any, args: tuple) -> Any:
-        out = xp.array(x, order="C")
-        v = rule(View(out.shape, shapes.contiguous_stride(out.shape)), *args)
-        if shapes.numel(v.size):
-            steps = tuple(q * out.itemsize for q in v.stride)
-            np.ndarray(v.size, out.dtype, out, v.offset * out.itemsize, steps)[...] = src
-        return out
-
-    return raw
-
-
-_select_scatter, _slice_scatter = _replaced("select_scatter", select), _replaced("slice_scatter", slice_)
-_diagonal_scatter = _replaced("diagonal_scatter", diagonal)
-_strided_scatter = _replaced("as_strided_scatter", as_strided_view)
-
-
-@composite()
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy of the tensor with `src` as one of its slices."""
-    return _select_scatter(input, src, args=(dim, index))
-
-
-@composite()
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> Tensor:
-    """A copy of the tensor with `src` as its slices from `start` to `end`."""
-    return _slice_scatter(input, src, args=(dim, start, end, step))
-
-
-@composite()
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """A copy of the tensor with `src` as a diagonal."""
-    return _diagonal_scatter(input, src, args=(offset, dim1, dim2))
-
-
-@composite()
-def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A copy of the tensor with `src` as what `as_strided` sees."""
-    as_strided(input, size, stride, storage_offset)  # raises where that would reach beyond the storage
-    return _strided_scatter(input, src, args=(tuple(size), tuple(stride), storage_offset or 0))
+for _function in (index_add, index_copy, index_fill):
+    inplace_form(_function)
 
 
 @composite("torch")

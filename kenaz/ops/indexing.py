@@ -1,7 +1,7 @@
 """`x[...]` and `x[...] = value`.
 
-A key is read once, left to right. Integers, slices, None and Ellipsis make ONE view; tensors, masks, lists and arrays that stand
-in it are set aside with the axis of that view they index, and go to the operator `index` (or `index_put` for assignment).
+A key is read once, left to right. Integers, slices, None and Ellipsis make ONE view; tensors, masks, lists and arrays
+are set aside with the axis of that view they index, and go to the operator `index` (or `index_put` for assignment).
 
     x[2, None, idx, 1:]   ->   view (select, unsqueeze, slice) of x   ->   index(view, idx at axis 1)
 """
@@ -350,9 +350,9 @@ def _index_arguments(advanced: Advanced) -> tuple[tuple, tuple]:
     return tuple(tensors), tuple(where)
 
 
-# ------------------------------------------------------------------------------------------------------ index, index_put
+# ----------------------------------------------------------------------------------------------------- index, index_put
 def check_bounds(t: Tensor, n: int, low: int | None = None, axis: int = 0, kind: Any = IndexError) -> None:
-    """Raise at the user's line where the values of an index are known already and out of range; else the kernel does."""
+    """Raise at the user's line where the values of an index are known and out of range; else the kernel does."""
     value = t._storage.node.value
     if type(value) is np.ndarray and t._spec.numel:
         check_range(t._array(), n, -n if low is None else low, axis, kind)
@@ -505,7 +505,7 @@ def put_at(x: Tensor, value: Any, indices: tuple, where: tuple, accumulate: bool
     return _index_put(x, value, *indices, where=where, accumulate=accumulate)
 
 
-# ------------------------------------------------------------------------------------------------------------ assignment
+# ----------------------------------------------------------------------------------------------------------- assignment
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """Write a number or a tensor to the part of a tensor that a key names."""
     if not isinstance(value, Tensor):
@@ -564,7 +564,7 @@ def _trimmed(value: Any, reading: Reading, indices: tuple, where: tuple) -> Any:
 
 
 def _write_masked(x: Tensor, axis: int, mask: Tensor, value: Any) -> bool:
-    """x[mask] = number without asking for the mask's values: a selection. False where the value is more than one element."""
+    """x[mask] = number without asking for the mask's values: a selection. False for more than one element."""
     if isinstance(value, Tensor):
         if value._spec.ndim or value._spec.dtype is not x._spec.dtype:
             return False
@@ -603,7 +603,7 @@ def index_put_(input: Tensor, indices: Sequence, values: Tensor, accumulate: boo
     return assign(input, index_put(input, indices, values, accumulate))
 
 
-# ------------------------------------------------------------------------------------------------------------- iteration
+# ------------------------------------------------------------------------------------------------------------ iteration
 def _iterate(self: Tensor) -> Any:
     if not self._spec.ndim:
         raise TypeError("iteration over a 0-d tensor")

@@ -25,7 +25,7 @@ from .record import composite, public, register, requires_grad, write_out
 from .views import expand, flat, slice_, unsqueeze
 
 
-# ---------------------------------------------------------------------------------------------------------- cat and stack
+# -------------------------------------------------------------------------------------------------------- cat and stack
 def _common_dtype(specs: Sequence[Spec]) -> Any:
     found = specs[0].dtype
     for s in specs[1:]:
@@ -148,16 +148,15 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------------ several views at once
-# One backward node for all the pieces: their gradients are joined once, instead of each being laid out in zeros and added.
+# One backward node for all the pieces: their gradients are joined once, instead of each laid out in zeros and added.
 def _never(call: Any) -> Any:
     raise AssertionError("a view is never run")
 
 
 def _join_pieces(g: tuple, y: Any, _x: Spec, dim: int, sizes: tuple) -> Tensor:
     known = next(p for p in g if p is not None)
-    return cat(
-        [known.new_zeros((*_x.size[:dim], n, *_x.size[dim + 1 :])) if p is None else p for p, n in zip(g, sizes, strict=True)], dim
-    )  # fmt: skip
+    before, after = _x.size[:dim], _x.size[dim + 1 :]
+    return cat([known.new_zeros((*before, n, *after)) if p is None else p for p, n in zip(g, sizes, strict=True)], dim)
 
 
 def _stack_pieces(g: tuple, y: Any, _x: Spec, dim: int) -> Tensor:
@@ -280,7 +279,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
                 "tensor, but got a "
                 f"tensor with {at._spec.ndim} dims"
                 if at._spec.ndim > 1
-                else f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {scalar_name(at.dtype)}"
+                else "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
+                f"{scalar_name(at.dtype)}"
             )
         at = at.tolist()
     if isinstance(at, (tuple, list)):
@@ -321,7 +321,7 @@ for _name, _least, _dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2)
     _axis_split(_name, _least, _dim)
 
 
-# ------------------------------------------------------------------------------------------------ cat after a change of size
+# ------------------------------------------------------------------------------------------- cat after a change of size
 def _at_least(name: str, grow: Any) -> Any:
     def function(*tensors: Any) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
@@ -422,7 +422,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     return _block_diag(*tensors)
 
 
-# --------------------------------------------------------------------------------------------------- grids and combinations
+# ----------------------------------------------------------------------------------------------- grids and combinations
 @composite("torch")
 def broadcast_tensors(*tensors: Any) -> tuple:
     """Tensors expanded to their common size."""

@@ -18,7 +18,7 @@ from .declare import _converter, _promoted, opaque, same_size
 from .record import NUMBERS, apply, assign, composite, method, number, public, register, write_out
 
 
-# ----------------------------------------------------------------------------------------------------------------- where
+# ---------------------------------------------------------------------------------------------------------------- where
 def _selection_kernel(call: Call) -> Any:
     """The body on values of the computing dtype, and the condition (the boolean input) as it is."""
     condition = 0 if call.op.name == "where" else 1
@@ -91,7 +91,7 @@ public(where)
 method("where", lambda self, condition, other: where(condition, self, other))
 
 
-# ----------------------------------------------------------------------------------------------------------- masked_fill
+# ---------------------------------------------------------------------------------------------------------- masked_fill
 def _fill_rule(specs: tuple, attributes: dict) -> tuple:
     x, mask, _ = specs
     size = shapes.broadcast(mask.size, x.size)
@@ -178,7 +178,7 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return assign(self, same_size(self, masked_fill(self, mask, value)))
 
 
-# --------------------------------------------------------------------------------------------------- masked_select, nonzero
+# ----------------------------------------------------------------------------------------------- masked_select, nonzero
 @opaque(
     lambda x, mask, count: ((count,), x.dtype), name="masked_select", halves=True,
     grad=lambda g, y, _x, mask, count: _unselect(g, mask, size=_x.size),
@@ -301,7 +301,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return Tensor._from_array(counts.astype(np.float32 if weights._spec.dtype is dtypes.float32 else np.float64))
 
 
-# --------------------------------------------------------------------------------------------------------------- triangles
+# ------------------------------------------------------------------------------------------------------------ triangles
 def _triangle(name: str) -> Any:
     def rule(x: Spec, diagonal: int) -> Spec:
         if x.ndim < 2:

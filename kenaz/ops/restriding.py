@@ -104,7 +104,7 @@ for _name, _get in (("mT", _matrices("mT")), ("mH", _matrices("mH")), ("H", _her
     setattr(Tensor, _name, property(_get))
 
 
-# ------------------------------------------------------------------------------------------------------------------ size
+# ----------------------------------------------------------------------------------------------------------------- size
 @composite()
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One axis as several, of the given sizes."""
@@ -155,9 +155,10 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
     return expand(input, tuple(size))
 
 
-# ------------------------------------------------------------------------------------------------------------- diagonals
+# ------------------------------------------------------------------------------------------------------------ diagonals
 @opaque(
-    lambda x, offset: (diagonal.op.rule(View(x.size, x.stride), offset).size, x.dtype), name="diagonal_copy", halves=True,
+    lambda x, offset: (diagonal.op.rule(View(x.size, x.stride), offset).size, x.dtype),
+    name="diagonal_copy", halves=True,
     grad_name="DiagonalBackward0_copy",
     grad=lambda g, y, _x, offset: g.new_zeros(_x.size).diagonal_scatter(g, offset),
 )  # fmt: skip
@@ -225,7 +226,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     return self
 
 
-# --------------------------------------------------------------------------------------------------------------- complex
+# -------------------------------------------------------------------------------------------------------------- complex
 def _parts(v: View, shift: int) -> View:
     return View(v.size, tuple(q * 2 for q in v.stride), shift, v.dtype.to_real())  # type: ignore[union-attr]
 
@@ -323,7 +324,8 @@ def _become(self: Tensor, seen: Tensor) -> Tensor:
 
 
 for _name, _function in {
-    "t": t, "transpose": transpose, "swapaxes": transpose, "swapdims": transpose, "squeeze": squeeze, "unsqueeze": unsqueeze,
+    "t": t, "transpose": transpose, "swapaxes": transpose, "swapdims": transpose, "squeeze": squeeze,
+    "unsqueeze": unsqueeze,
     "as_strided": as_strided,
 }.items():  # fmt: skip
 

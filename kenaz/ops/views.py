@@ -220,7 +220,8 @@ def _squeezer(name: str, grad_name: str) -> Any:
 
 
 _squeeze_all = _squeezer("squeeze", "SqueezeBackward0")
-_squeeze_one, _squeeze_some = _squeezer("squeeze_dim", "SqueezeBackward1"), _squeezer("squeeze_dims", "SqueezeBackward2")
+_squeeze_one = _squeezer("squeeze_dim", "SqueezeBackward1")
+_squeeze_some = _squeezer("squeeze_dims", "SqueezeBackward2")
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
@@ -251,7 +252,10 @@ def select(v: View, dim: int, index: int) -> View:
     return out
 
 
-@view(grad=lambda g, y, _x, dim, start, end, step: embed(g, _x, slice_, dim, start, end, step), name="slice", torch=False, tensor=False)
+@view(
+    grad=lambda g, y, _x, dim, start, end, step: embed(g, _x, slice_, dim, start, end, step),
+    name="slice", torch=False, tensor=False,
+)  # fmt: skip
 def slice_(v: View, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> View:
     """Every step-th slice from start to end along an axis."""
     d = v.axis(dim)
@@ -359,7 +363,7 @@ def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself where it lies in the order of the memory format (by default row-major), else a copy that does."""
+    """The tensor itself where it lies in the order of the memory format (else row-major), or a copy that does."""
     if input._spec.contiguous and memory_format is None:
         return input
     if getattr(memory_format, "name", None) == "preserve_format":

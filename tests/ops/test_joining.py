@@ -1,5 +1,7 @@
 """Joining, splitting, repeating and padding, against NumPy."""
 
+# ruff: noqa: E501 (tables of messages)
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
