@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _api as torch
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedBuffer, is_lazy
 
 
 class Convertible:
@@ -27,7 +27,7 @@ class Convertible:
                 self._parameters[key] = _applied(fn, param)
         for key, buffer in self._buffers.items():
             if buffer is not None:
-                self._buffers[key] = fn(buffer)
+                self._buffers[key] = _applied_to_buffer(fn, buffer)
         return self
 
     def apply(self, fn: Callable[[Any], None]) -> Any:
@@ -122,6 +122,12 @@ class Convertible:
     def share_memory(self) -> Any:
         """Move the data of all parameters and buffers to memory that other processes can see."""
         return self._apply(lambda t: t.share_memory_())
+
+
+def _applied_to_buffer(fn: Callable, buffer: Any) -> Any:
+    """fn(buffer), which stays uninitialized if the buffer was."""
+    new = fn(buffer)
+    return UninitializedBuffer(new.requires_grad, new.device, new.dtype) if is_lazy(buffer) else new
 
 
 def _applied(fn: Callable, param: Parameter) -> Parameter:

@@ -15,19 +15,43 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from .. import _api as torch
-from .calling import (
+from .calling import (  # noqa: F401  PyTorch has all of these in one file, and libraries look for them there
     Called,
+    _global_backward_hooks,
+    _global_backward_pre_hooks,
     _global_buffer_registration_hooks,
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
     _global_module_registration_hooks,
     _global_parameter_registration_hooks,
+    _has_any_global_hook,
     _registered,
+    _WrappedHook,
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
 )
 from .conversion import Convertible
 from .members import KINDS, Members, adopt, without_mirror
 from .parameter import Buffer, Parameter
-from .state import Stateful
+from .state import _EXTRA_STATE_KEY_SUFFIX, Stateful, _IncompatibleKeys  # noqa: F401
 
-__all__ = ["Module"]
+__all__ = [
+    "register_module_forward_pre_hook",
+    "register_module_forward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_backward_hook",
+    "register_module_full_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+    "Module",
+]
 
 
 def _addindent(text: str, num_spaces: int) -> str:
@@ -211,7 +235,14 @@ class Module(Called, Convertible, Stateful):
             members = own.get(kind)
             if members is not None and name in members:
                 return members[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+        error = AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+        found = getattr(type(self), name, None)
+        if not isinstance(found, property) or found.fget is None:
+            raise error
+        try:  # Python comes here with an AttributeError from inside a property, and forgets it: ask again for the cause
+            return found.fget(self)
+        except AttributeError as cause:
+            raise error from cause
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, torch.Tensor):

@@ -125,7 +125,9 @@ class UninitializedTensorMixin:
 
     def __reduce_ex__(self, proto: Any) -> tuple:
         this: Any = self
-        return type(self), (this.requires_grad, this.device, this.dtype)
+        args = this.requires_grad, this.device, this.dtype
+        # As with modules: only torch.save, whose protocol is 2, can write a class under PyTorch's address.
+        return (type(self), args) if proto <= 2 else (_new_uninitialized, (type(self).__name__, *args))
 
 
 def _refusal(name: str) -> Any:
@@ -193,6 +195,11 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer
+
+
+def _new_uninitialized(name: str, requires_grad: bool, device: Any, dtype: Any) -> Any:
+    """An uninitialized parameter or buffer as it was pickled."""
+    return globals()[name](requires_grad, device, dtype)
 
 
 def is_lazy(param: Any) -> bool:

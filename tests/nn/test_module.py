@@ -734,3 +734,24 @@ def test_uninitialized():
     b = nn.UninitializedBuffer()
     b.materialize((2,))
     assert type(b) is torch.Tensor and not b.requires_grad
+
+
+def test_an_error_inside_a_property_is_the_cause():
+    class Broken(nn.Module):
+        @property
+        def size(self):
+            return self.missing
+
+    with pytest.raises(AttributeError, match="'Broken' object has no attribute 'size'") as caught:
+        Broken().size
+    assert str(caught.value.__cause__) == "'Broken' object has no attribute 'missing'"
+
+
+def test_uninitialized_tensors_stay_so_when_converted():
+    holder = nn.Module()
+    holder.register_buffer("b", nn.UninitializedBuffer())
+    holder.p = nn.UninitializedParameter()
+    holder.double()
+    assert repr(holder._buffers) == "{'b': <UninitializedBuffer>}" and holder.b.dtype == torch.float64
+    again = pickle.loads(pickle.dumps(holder.p))
+    assert type(again) is nn.UninitializedParameter and again.dtype == torch.float64
