@@ -6,7 +6,7 @@ process arguments share the memory of tensors (`reductions.py`); `spawn` starts 
 
 import multiprocessing
 import sys
-from multiprocessing import *  # noqa: F403
+from multiprocessing import *
 
 from .reductions import init_reductions
 from .spawn import (

@@ -1,5 +1,7 @@
-"""How a tensor goes through a queue, a pipe, or into a new process: its memory becomes a shared file, whose descriptor is
-sent. Both sides then look at the same memory, and a tensor that comes back is over the storage that it left from.
+"""How a tensor goes through a queue, a pipe, or into a new process.
+
+Its memory becomes a shared file, whose descriptor is sent. Both sides then look at the same memory, and a tensor that
+comes back is over the storage that it left from.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class ProcessContext:
     def join(self, timeout: float | None = None, grace_period: float | None = None) -> bool:
         """Wait until something ends; True when all have ended well.
 
-        When one did not, the others are terminated (and killed, those that are there after `grace_period` seconds more).
+        When one did not, the others are terminated, and killed if they are still there after `grace_period` seconds.
         """
         if not self.sentinels:
             return True
@@ -139,7 +139,8 @@ SpawnContext = ProcessContext
 
 
 def start_processes(
-    fn: Callable, args: Sequence = (), nprocs: int = 1, join: bool = True, daemon: bool = False, start_method: str = "spawn"
+    fn: Callable, args: Sequence = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
+    start_method: str = "spawn",
 ) -> ProcessContext | None:  # fmt: skip
     """Run fn(i, *args) in process i of `nprocs`; with `join`, wait for all and raise the first failure."""
     context: Any = multiprocessing.get_context(start_method)
@@ -160,7 +161,8 @@ def start_processes(
 
 
 def spawn(
-    fn: Callable, args: Sequence = (), nprocs: int = 1, join: bool = True, daemon: bool = False, start_method: str = "spawn"
+    fn: Callable, args: Sequence = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
+    start_method: str = "spawn",
 ) -> ProcessContext | None:  # fmt: skip
     """Run fn(i, *args) in process i of `nprocs` new interpreters."""
     if start_method != "spawn":

@@ -16,7 +16,7 @@ import types
 import warnings
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = [
     "PyTree", "Context", "FlattenFn", "UnflattenFn", "DumpableContext", "ToDumpableContextFn", "FromDumpableContextFn",
@@ -27,7 +27,9 @@ __all__ = [
     "is_namedtuple_class", "is_namedtuple_instance", "is_structseq", "is_structseq_class", "is_structseq_instance",
 ]  # fmt: skip
 
-PyTree = Context = DumpableContext = Any
+PyTree: TypeAlias = Any
+Context: TypeAlias = Any
+DumpableContext: TypeAlias = Any
 FlattenFn = Callable[[PyTree], tuple[list, Context]]
 UnflattenFn = Callable[[Iterable, Context], PyTree]
 ToDumpableContextFn = Callable[[Context], DumpableContext]
@@ -314,6 +316,8 @@ class TreeSpec:
     """The structure of a tree: the type of a node, its context (the keys of a dict, say), and its children's specs."""
 
     __slots__ = ("type", "_context", "_children", "num_nodes", "num_leaves", "num_children")
+    num_nodes: int
+    num_leaves: int
 
     def __init__(self, type: Any, context: Context, children_specs: list[TreeSpec]) -> None:
         self.type, self._context, self._children = type, context, children_specs
@@ -856,7 +860,7 @@ def _deque_flatten_with_keys(d: deque) -> tuple[list, Context]:
 
 
 # fmt: off
-_BUILTIN_NODES = [
+_BUILTIN_NODES: list[tuple] = [
     (tuple, _tuple_flatten, _tuple_unflatten, _sequence_flatten_with_keys, "builtins.tuple", None, None),
     (list, _list_flatten, _list_unflatten, _sequence_flatten_with_keys, "builtins.list", None, None),
     (dict, _dict_flatten, _dict_unflatten, _dict_flatten_with_keys, "builtins.dict", None, None),

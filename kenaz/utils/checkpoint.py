@@ -130,7 +130,7 @@ class _Surroundings:
         if preserve_rng_state:
             self.cpu_state = torch.get_rng_state()
             self.devices, self.device_states = get_device_states(*args)
-        self.autocast = {"cpu": _get_autocast_kwargs("cpu"), "cuda": _get_autocast_kwargs("cuda")}
+        self.autocast = {d: _get_autocast_kwargs(d) for d in ("cpu", "cuda")}
 
     @contextlib.contextmanager
     def restored(self) -> Iterator[None]:
@@ -143,14 +143,17 @@ class _Surroundings:
                     stack.callback(set_device_states, *now)
                     set_device_states(self.devices, self.device_states)
             for device_type, kwargs in self.autocast.items():
-                if kwargs["enabled"] or torch.is_autocast_enabled(device_type):
-                    stack.enter_context(torch.autocast(device_type, **kwargs))
+                if kwargs or torch.is_autocast_enabled(device_type):
+                    stack.enter_context(torch.autocast(device_type, **(kwargs or {"enabled": False})))
             yield
 
 
-def _get_autocast_kwargs(device_type: str = "cuda") -> dict:
+def _get_autocast_kwargs(device_type: str = "cuda") -> dict | None:
+    """How autocast is set for a kind of device, or None if it is off."""
+    if not torch.is_autocast_enabled(device_type):
+        return None
     return {
-        "enabled": torch.is_autocast_enabled(device_type),
+        "enabled": True,
         "dtype": torch.get_autocast_dtype(device_type),
         "cache_enabled": torch.is_autocast_cache_enabled(),
     }
@@ -346,7 +349,7 @@ class _Frame:
             self.lines.append(_users_line())
         return holder
 
-    def unpack(self, holder: _Holder) -> torch.Tensor:
+    def unpack(self, holder: _Holder) -> torch.Tensor | None:
         if holder.value is None:
             self._run_again()
         value, holder.value = holder.value, None  # a further backward pass (retain_graph) runs the function once more

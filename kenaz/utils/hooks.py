@@ -63,7 +63,7 @@ def _reference(hooks: Any) -> Callable[[], Any]:
 
 def unserializable_hook(f: Callable) -> Callable:
     """f, marked: a tensor carrying it is saved with a warning that the hook stays behind."""
-    f.__torch_unserializable__ = True
+    f.__torch_unserializable__ = True  # type: ignore[attr-defined]
     return f
 
 
@@ -91,8 +91,8 @@ class BackwardHook:
         self.user_pre_hooks = list(user_pre_hooks)
         self.grad_outputs: tuple | None = None
         self.n_inputs = self.n_outputs = -1
-        self.input_tensors_index: list[int] | None = None
-        self.output_tensors_index: list[int] | None = None
+        self.input_tensors_index: Any = None  # where the tensors stand, once some input wants a gradient
+        self.output_tensors_index: Any = None
 
     def setup_input_hook(self, args: tuple) -> tuple:
         args, self.input_tensors_index = self._mark(args, lambda node: node.register_hook(self._on_grad_input))
@@ -192,7 +192,7 @@ class BackwardHook:
 
 
 @functools.cache
-def _identity() -> type:
+def _identity() -> Any:
     """The autograd Function that passes tensors and their gradients through unchanged."""
     from .. import autograd
 

@@ -19,7 +19,7 @@ from . import _utils
 from ._utils.collate import default_collate, default_convert
 from ._utils.fetch import _DatasetKind
 from ._utils.worker import _IterableDatasetStopIteration, get_worker_info
-from .dataset import Dataset, IterableDataset
+from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 
 __all__ = ["DataLoader", "get_worker_info", "default_collate", "default_convert"]
@@ -43,7 +43,7 @@ class DataLoader(Generic[_T_co]):
     [tensor([0, 1]), tensor([2, 3]), tensor([4])]
     """
 
-    dataset: Dataset[_T_co]
+    dataset: Any
     batch_size: int | None
     num_workers: int
     pin_memory: bool
@@ -52,12 +52,12 @@ class DataLoader(Generic[_T_co]):
     sampler: Sampler | Iterable
     pin_memory_device: str
     prefetch_factor: int | None
-    _iterator: _BaseDataLoaderIter | None
+    _iterator: Any
     __initialized = False
 
     def __init__(
         self,
-        dataset: Dataset[_T_co],
+        dataset: Any,
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Sampler | Iterable | None = None,
@@ -358,7 +358,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def __init__(self, loader: DataLoader) -> None:
         super().__init__(loader)
-        self._prefetch_factor = loader.prefetch_factor
+        self._prefetch_factor = loader.prefetch_factor or 0
         self._in_order = loader.in_order
         assert self._num_workers > 0
         assert self._prefetch_factor > 0
@@ -527,11 +527,12 @@ class _Crew:
                     self.selector.modify(end, wanted, key.data)
             left = _utils.MP_STATUS_CHECK_INTERVAL if deadline is None else deadline - time.monotonic()
             for key, events in self.selector.select(max(0, min(left, _utils.MP_STATUS_CHECK_INTERVAL))):
+                ready: Any = key.fileobj
                 if events & selectors.EVENT_WRITE:
-                    key.fileobj.pump()
+                    ready.pump()
                 if events & selectors.EVENT_READ:
                     try:
-                        answers += [(key.data, *answer) for answer in key.fileobj.collect()]
+                        answers += [(key.data, *answer) for answer in ready.collect()]
                     except EOFError:
                         self._report(key.data)
             if answers or timeout == 0:

@@ -7,7 +7,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ... import _api as torch
 
@@ -16,7 +16,6 @@ __all__ = [
     "random_split",
 ]  # fmt: skip
 
-_T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
 
@@ -41,7 +40,7 @@ class IterableDataset(Dataset[_T_co], Iterable[_T_co]):
     With workers, every worker iterates over its own copy; `get_worker_info()` tells them apart.
     """
 
-    def __add__(self, other: Dataset[_T_co]) -> ChainDataset:
+    def __add__(self, other: Dataset[_T_co]) -> ChainDataset:  # type: ignore[override]
         return ChainDataset([self, other])
 
 
@@ -74,7 +73,7 @@ class StackDataset(Dataset[tuple | dict]):
 
     datasets: tuple | dict
 
-    def __init__(self, *args: Dataset, **kwargs: Dataset) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args and kwargs:
             raise ValueError(
                 "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like input/output, "
@@ -100,7 +99,7 @@ class StackDataset(Dataset[tuple | dict]):
         return list(zip(*(self._column(d, indices) for d in self.datasets)))
 
     @staticmethod
-    def _column(dataset: Dataset, indices: list) -> list:
+    def _column(dataset: Any, indices: list) -> list:
         """The samples of one dataset, as one call where it can do that."""
         if not callable(getattr(dataset, "__getitems__", None)):
             return [dataset[i] for i in indices]
@@ -180,7 +179,7 @@ class Subset(Dataset[_T_co]):
     ['d', 'b']
     """
 
-    dataset: Dataset
+    dataset: Any
     indices: Sequence
 
     def __init__(self, dataset: Dataset[_T_co], indices: Sequence[int]) -> None:
@@ -202,8 +201,8 @@ class Subset(Dataset[_T_co]):
 
 
 def random_split(
-    dataset: Dataset[_T], lengths: Sequence[int | float], generator: torch.Generator | None = torch.default_generator
-) -> list[Subset[_T]]:
+    dataset: Any, lengths: Sequence[int | float], generator: torch.Generator | None = torch.default_generator
+) -> list[Subset]:
     """Disjoint random subsets of the given lengths, or of the given fractions (which sum to one).
 
     >>> a, b = random_split(range(10), [7, 3], generator=torch.Generator().manual_seed(42))

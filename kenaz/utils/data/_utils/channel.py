@@ -176,7 +176,7 @@ class LoaderEnd:
             yield memoryview(pickles)
             head, table, number, has_fd = pickle.loads(memoryview(pickles)[:head_size])
             if number is None:
-                area = np.empty(inline_size, np.uint8)
+                area: Any = np.empty(inline_size, np.uint8)
                 if inline_size:
                     yield memoryview(area)
             else:

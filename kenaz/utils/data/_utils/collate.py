@@ -52,8 +52,8 @@ def collate(batch, *, collate_fn_map: dict[type | tuple[type, ...], Callable] | 
         if fn is not None:
             return fn(batch, collate_fn_map=collate_fn_map)
     if isinstance(elem, Mapping):
-        columns = {k: collate([sample[k] for sample in batch], collate_fn_map=collate_fn_map) for k in elem}
-        return _like_mapping(elem, columns)
+        values = {k: collate([sample[k] for sample in batch], collate_fn_map=collate_fn_map) for k in elem}
+        return _like_mapping(elem, values)
     if isinstance(elem, tuple) and hasattr(elem, "_fields"):
         return elem_type(*(collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch)))
     if isinstance(elem, Sequence):
@@ -65,7 +65,7 @@ def collate(batch, *, collate_fn_map: dict[type | tuple[type, ...], Callable] | 
     raise TypeError(default_collate_err_msg_format.format(elem_type))
 
 
-def _like_mapping(like: Mapping, values: dict) -> Any:
+def _like_mapping(like: Any, values: dict) -> Any:
     """values in a mapping of the kind of `like`, or a plain dict where that kind cannot be built."""
     try:
         if isinstance(like, MutableMapping):  # a copy keeps what a constructor might want: default factories and such
@@ -77,7 +77,7 @@ def _like_mapping(like: Mapping, values: dict) -> Any:
         return values
 
 
-def _like_sequence(like: Sequence, values: list) -> Any:
+def _like_sequence(like: Any, values: list) -> Any:
     """values in a sequence of the kind of `like`, or a plain list where that kind cannot be built."""
     try:
         if type(like) is list:
