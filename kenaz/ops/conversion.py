@@ -14,6 +14,7 @@ from ..core.shape import broadcast
 from ..core.spec import fresh
 from .creation import _full
 from .record import COPY, NUMBERS, _rewire, apply, assign, check_writable, composite, method, number, public, put
+from .views import in_format, is_contiguous
 
 
 class _Overwritten(backward_module.BackwardNode):
@@ -123,6 +124,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if place is not None:
         devices.resolve(place)
     result = cast(self, kind) if kind is not None else self
+    memory_format = kwargs.get("memory_format")
+    if memory_format is not None and memory_format.name != "preserve_format" and not is_contiguous(result, memory_format):
+        return in_format(result, memory_format)
     return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
 
 

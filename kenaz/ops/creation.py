@@ -16,7 +16,7 @@ from ..core.spec import Spec, fresh
 from ..graph.storage import Storage
 from .declare import source
 from .record import COPY, apply, method, public
-from .views import flat
+from .views import flat, in_format
 
 
 def _size(args: tuple) -> tuple[int, ...]:
@@ -185,6 +185,8 @@ public(tensor)
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy of a tensor that gradients flow through."""
+    if memory_format is not None:
+        return in_format(input, memory_format)
     return apply(COPY, (input,), {"out": input._spec.like(input._spec.dtype)})
 
 
