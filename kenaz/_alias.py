@@ -30,6 +30,16 @@ def our_name(name: str) -> str | None:
     return PACKAGES[package][0] + dot + rest if package in PACKAGES else None
 
 
+def public_name(ours: str) -> str:
+    """The public name of a module of ours.
+
+    >>> public_name("kenaz.utils.data"), public_name("kenaz.vision.io")
+    ('torch.utils.data', 'torchvision.io')
+    """
+    package = "torchvision" if (ours + ".").startswith("kenaz.vision.") else "torch"
+    return package + ours.removeprefix(PACKAGES[package][0])
+
+
 class Loader:
     """Gives the import system a module that is loaded under its own name already."""
 
@@ -43,20 +53,23 @@ class Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.own_spec  # the import system has put the alias's there
-        if self.name.startswith("kenaz.vision"):
-            rename_classes()
+        rename_classes()
+
+
+RENAMED: set[str] = set()  # modules whose classes and functions have their public address
 
 
 def rename_classes() -> None:
-    """Lets the classes of kenaz.vision say that they are torchvision's, as those of kenaz always say for torch.
+    """Lets classes and functions say the public name of their module: `type(loader)` is torch.utils.data...DataLoader.
 
-    Only under the alias: pickle looks a class up where it says that it is.
+    Only under the alias: pickle looks an object up where it says that it is.
     """
-    for name, module in list(sys.modules.items()):
-        if name.startswith("kenaz.vision"):
-            for value in vars(module).values():
-                if getattr(value, "__module__", None) == name and isinstance(value, type | FunctionType):
-                    value.__module__ = "torchvision" + name.removeprefix("kenaz.vision")
+    ours = [name for name in sys.modules if name.partition(".")[0] == "kenaz" and name not in RENAMED]
+    RENAMED.update(ours)
+    for name in ours:
+        for value in vars(sys.modules[name]).values():
+            if isinstance(value, type | FunctionType) and getattr(value, "__module__", None) == name:
+                value.__module__ = public_name(name)
 
 
 class Finder:

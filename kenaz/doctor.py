@@ -34,31 +34,10 @@ def cpu() -> str:
     return name
 
 
-def read_number(path: str) -> float | None:
-    try:
-        return float(Path(path).read_text().split()[0])
-    except (OSError, ValueError, IndexError):  # absent, or the word "max"
-        return None
-
-
-def cpu_quota() -> float | None:
-    """How many CPUs a container may use: fewer than it sees, often."""
-    quota, period = read_number("/sys/fs/cgroup/cpu.max"), 100_000.0
-    try:
-        period = float(Path("/sys/fs/cgroup/cpu.max").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-        period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or period
-    return quota / period if quota and quota > 0 else None
-
-
 def threads() -> str:
-    from . import get_num_threads
+    from .runtime.threads import get_num_threads, usable_cpus
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = cpu_quota()
-    limit = "no quota" if quota is None else f"quota of {quota:g} CPUs"
-    return f"{get_num_threads()} used; {os.cpu_count()} CPUs, {allowed} allowed to this process, {limit}"
+    return f"{get_num_threads()} used; {os.cpu_count()} CPUs, {usable_cpus()} by affinity and the container's quota"
 
 
 def blas() -> str:

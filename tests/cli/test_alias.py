@@ -41,13 +41,16 @@ assert torch.__spec__.name == "kenaz" and F.__spec__.name == "kenaz.nn.functiona
     )
 
 
-def test_classes_say_that_they_are_torchvisions_and_can_be_pickled() -> None:
+def test_classes_say_their_public_address_and_can_be_pickled() -> None:
     check(
         """
-import pickle
+import pickle, torch
 from torchvision import datasets, models, transforms
 assert datasets.MNIST.__module__ == "torchvision.datasets.mnist"
 assert type(models.resnet18).__name__ == "function" and models.ResNet.__module__ == "torchvision.models.resnet"
+from torch.utils.data import TensorDataset
+assert repr(TensorDataset) == "<class 'torch.utils.data.dataset.TensorDataset'>"
+assert pickle.loads(pickle.dumps(TensorDataset(torch.ones(2))))[0][0] == 1
 steps = pickle.loads(pickle.dumps(transforms.Compose([transforms.ToTensor()])))
 assert type(steps) is transforms.Compose
 """

@@ -47,14 +47,6 @@ def test_doctor_goes_on_where_a_fact_fails(monkeypatch: pytest.MonkeyPatch) -> N
     assert "llvm      not found out: ZeroDivisionError: division by zero" in doctor.report().splitlines()
 
 
-def test_quota_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda p, *a: "150000 100000\n" if p.name == "cpu.max" else real(p, *a))
-    assert doctor.cpu_quota() == 1.5
-    monkeypatch.setattr(Path, "read_text", lambda p, *a: "max 100000\n" if p.name == "cpu.max" else real(p, *a))
-    assert doctor.cpu_quota() is None
-
-
 PROGRAM = """
 import sys, helper
 import torch
