@@ -42,7 +42,8 @@ def _position(index: Any, length: int) -> int:
 class Sequential(Module):
     """Modules called one after another, each with the result of the one before.
 
-    >>> double = Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU()) * 2  # doctest: +SKIP
+    >>> Sequential(Sequential(), Sequential())(3)
+    3
     """
 
     _modules: dict[str, Module]  # type: ignore[assignment]
@@ -546,3 +547,4 @@ def _type_string(tensor: Any) -> str:
 
 for _name in __all__:
     globals()[_name].__module__ = "torch.nn.modules.container"
+__test__ = {name: globals()[name] for name in __all__}  # doctest looks for classes by their __module__

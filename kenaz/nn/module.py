@@ -546,3 +546,4 @@ for _part in (Called, Convertible, Stateful):
         if isinstance(_member, FunctionType):  # errors and reprs say Module.to, as in PyTorch
             _member.__qualname__ = f"Module.{_member.__name__}"
 Module.__module__ = "torch.nn.modules.module"
+__test__ = {"Module": Module}  # doctest looks for classes by their __module__

@@ -217,3 +217,4 @@ for _class in (
 ):
     _class.__module__ = "torch.nn.parameter"
 _BufferMeta.__module__ = "torch.nn.parameter"
+__test__ = {name: globals()[name] for name in __all__}  # doctest looks for classes by their __module__

@@ -32,8 +32,9 @@ def _get_total_norm(
     if not tensors:
         return torch.tensor(0.0)
     with torch.no_grad():
-        device = tensors[0].device
-        norms = [torch.norm(t, norm_type).to(device) for t in tensors]
+        norms = [torch.norm(t, norm_type) for t in tensors]
+        if len({n.device for n in norms}) > 1:
+            norms = [n.to(norms[0].device) for n in norms]
         total = torch.norm(torch.stack(norms), norm_type)
         if error_if_nonfinite and not torch.isfinite(total):
             raise RuntimeError(
