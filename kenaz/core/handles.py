@@ -45,6 +45,9 @@ class RemovableHandle:
         self.extra_dict_ref = tuple(_reference(OrderedDict() if d is None else d) for d in (extra[0] if extra else ()))
         RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
 
+    def __reduce__(self) -> tuple:
+        return _new_handle, (), self.__getstate__()  # the class itself shows an address that pickle may not find
+
     def __enter__(self) -> RemovableHandle:
         return self
 
@@ -55,3 +58,7 @@ class RemovableHandle:
 def _reference(hooks: Any) -> Callable[[], Any]:
     """A weak reference; a plain dict, which cannot have one, is held."""
     return (lambda: hooks) if type(hooks) is dict else weakref.ref(hooks)
+
+
+def _new_handle() -> RemovableHandle:
+    return RemovableHandle.__new__(RemovableHandle)

@@ -11,7 +11,7 @@ from ..core.handles import RemovableHandle
 
 __all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "BackwardHook"]
 
-RemovableHandle.__module__ = __name__  # it stands below autograd, which needs it; this is where users know it
+RemovableHandle.__module__ = "torch.utils.hooks"  # where users know it
 
 
 def unserializable_hook(f: Callable) -> Callable:

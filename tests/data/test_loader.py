@@ -1,5 +1,6 @@
 """DataLoader in one process: batches, PyTorch's orders, and what is refused."""
 
+import copy
 import pickle
 import warnings
 
@@ -74,6 +75,15 @@ def test_batches():
     assert list(DataLoader([])) == [] and len(DataLoader([])) == 0
     assert list(DataLoader("ab", collate_fn="".join, batch_size=2)) == ["ab"]
     assert len(DataLoader(range(5), batch_size=2)) == 3 == len(iter(DataLoader(range(5), batch_size=2)))
+
+
+def test_names_are_those_of_torch():
+    loader = DataLoader(Subset(TensorDataset(torch.arange(3)), [2, 0]), shuffle=True)
+    assert repr(loader).startswith("<torch.utils.data.dataloader.DataLoader object at")
+    assert str(type(loader.dataset)) == "<class 'torch.utils.data.dataset.Subset'>"
+    assert str(type(loader.sampler)) == "<class 'torch.utils.data.sampler.RandomSampler'>"
+    assert copy.deepcopy(loader).dataset[0][0].item() == 2
+    assert pickle.loads(pickle.dumps(loader)).dataset.dataset[1][0].item() == 1
 
 
 def test_iterator_stays_at_its_end():

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from ... import _api as torch
 from ...execute import flush
+from .._naming import reduce_ex, show_as_torch
 from . import _utils
 from ._utils.collate import default_collate, default_convert
 from ._utils.fetch import _DatasetKind
@@ -138,6 +139,8 @@ class DataLoader(Generic[_T_co]):
         if self.__initialized and name in _FIXED:
             raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
         super().__setattr__(name, value)
+
+    __reduce_ex__ = reduce_ex
 
     def __iter__(self) -> _BaseDataLoaderIter:
         if not (self.persistent_workers and self.num_workers > 0):
@@ -582,3 +585,15 @@ def _describe_exit(process: Any) -> RuntimeError | None:
         f"DataLoader worker (pid {process.pid}) exited unexpectedly with exit code {code}. Details are lost due to "
         "multiprocessing. Rerunning with num_workers=0 may give better error trace."
     )
+
+
+__test__ = show_as_torch(
+    globals(),
+    (
+        *__all__,
+        "_InfiniteConstantSampler",
+        "_BaseDataLoaderIter",
+        "_SingleProcessDataLoaderIter",
+        "_MultiProcessingDataLoaderIter",
+    ),
+)

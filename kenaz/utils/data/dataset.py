@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ... import _api as torch
+from .._naming import reduce_ex, show_as_torch
 
 __all__ = [
     "Dataset", "IterableDataset", "TensorDataset", "StackDataset", "ConcatDataset", "ChainDataset", "Subset",
@@ -30,6 +31,8 @@ class Dataset(Generic[_T_co]):
 
     def __add__(self, other: Dataset[_T_co]) -> ConcatDataset[_T_co]:
         return ConcatDataset([self, other])
+
+    __reduce_ex__ = reduce_ex
 
     # No __len__ that raises: list() and friends ask for a length and only cope with its absence.
 
@@ -230,3 +233,6 @@ def _fractions_to_lengths(fractions: Sequence[float], total: int) -> list[int]:
         if length == 0:
             warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=3)
     return lengths
+
+
+__test__ = show_as_torch(globals(), __all__)

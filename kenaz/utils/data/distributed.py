@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from ... import _api as torch
+from .._naming import show_as_torch
 from .sampler import Sampler
 
 __all__ = ["DistributedSampler"]
@@ -77,3 +78,6 @@ def _process_group():
     if not distributed.is_available():
         raise RuntimeError("Requires distributed package to be available")
     return distributed
+
+
+__test__ = show_as_torch(globals(), __all__)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 from ... import _api as torch
+from .._naming import reduce_ex, show_as_torch
 
 __all__ = [
     "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
@@ -20,6 +21,8 @@ class Sampler(Generic[_T_co]):
 
     def __iter__(self) -> Iterator[_T_co]:
         raise NotImplementedError
+
+    __reduce_ex__ = reduce_ex
 
 
 class SequentialSampler(Sampler[int]):
@@ -171,3 +174,6 @@ def seeded_generator() -> torch.Generator:
 def _check_positive_int(name: str, value: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} should be a positive integer value, but got {name}={value}")
+
+
+__test__ = show_as_torch(globals(), __all__)
