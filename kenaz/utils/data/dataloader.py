@@ -39,8 +39,7 @@ class _InfiniteConstantSampler(Sampler):
 class DataLoader(Generic[_T_co]):
     """Iterates over a dataset in batches.
 
-    >>> loader = DataLoader(TensorDataset(torch.arange(5)), batch_size=2)
-    >>> [x for x, in loader]
+    >>> list(DataLoader(torch.arange(5), batch_size=2))
     [tensor([0, 1]), tensor([2, 3]), tensor([4])]
     """
 

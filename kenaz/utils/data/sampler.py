@@ -47,8 +47,8 @@ class SequentialSampler(Sampler[int]):
 class RandomSampler(Sampler[int]):
     """A random permutation of the indices, or `num_samples` draws with replacement.
 
-    >>> torch.manual_seed(0); list(RandomSampler(range(4)))  # doctest: +ELLIPSIS
-    [...]
+    >>> list(RandomSampler(range(4), generator=torch.Generator().manual_seed(0)))
+    [0, 1, 3, 2]
     """
 
     data_source: Sized
