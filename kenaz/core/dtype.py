@@ -183,7 +183,7 @@ def result_dtype(with_dims: list[dtype], zero_dim: list[dtype], numbers: list[ty
 def _combine(higher: dtype | None, lower: dtype | None) -> dtype:
     """A lower priority changes the kind, and then keeps the precision of the higher where that is floating."""
     if higher is None or lower is None or higher.is_complex:
-        return higher or lower
+        return higher or lower  # type: ignore[return-value]  # one of them is given
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
     if higher is bool_ or lower.kind >= FLOAT:
