@@ -24,8 +24,9 @@ class device:
         if isinstance(type, device):
             return type
         if isinstance(type, int) and not isinstance(type, bool):
-            type, index = "cuda", type
-        key = _parse(type, index)
+            key = _parse("cuda", type)
+        else:
+            key = _parse(type, index)  # type: ignore[arg-type]  # _parse refuses what is no string
         self = _interned.get(key)
         if self is None:
             self = _interned[key] = object.__new__(cls)
