@@ -33,7 +33,7 @@ def blockwise(function: Callable) -> Callable:
         kinds = [a.dtype for a in arrays if a.dtype.kind == "f"]
         out = np.result_type(*kinds) if kinds else np.dtype(np.float64)
         if len(arrays) > 1:
-            arrays = np.broadcast_arrays(*arrays)
+            arrays = list(np.broadcast_arrays(*arrays))
         size, flat = arrays[0].shape, [a.reshape(-1) for a in arrays]
         result = np.empty(flat[0].size, out)
         with np.errstate(all="ignore"):
