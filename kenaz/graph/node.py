@@ -89,6 +89,8 @@ class Node:
     sources: tuple
     offsets: tuple[int, ...] | None
     value: Any
+    line: Any
+    refs: int
 
     def __repr__(self) -> str:
         return f"<Node {self.call.op.name} {'pending' if self.value is None else 'done'}>"
