@@ -31,6 +31,9 @@ class Tensor:
     if TYPE_CHECKING:  # what operators attach, for the type checker
 
         def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __eq__(self, other: object) -> Any: ...
+        def __ne__(self, other: object) -> Any: ...
 
         __add__: Any
         __radd__: Any
@@ -65,7 +68,6 @@ class Tensor:
         __getitem__: Any
         __setitem__: Any
         __iter__: Any
-        __len__: Any
 
     # what few tensors have lives in __dict__, over these defaults
     _output_nr = 0
@@ -139,7 +141,7 @@ class Tensor:
 
     # ------------------------------------------------------------------------------------------------------- making
     @staticmethod
-    def _from_storage(storage: Storage, size: Any, stride: Any, offset: int, dtype: dtype, device: device = CPU) -> Tensor:
+    def _from_storage(storage: Storage, size: Any, stride: Any, offset: int, dtype: Any, device: Any = CPU) -> Tensor:
         """A tensor over a storage, with nothing checked."""
         return make_tensor(storage, spec(tuple(size), tuple(stride), dtype, device, offset != 0), offset)
 
@@ -154,7 +156,7 @@ class Tensor:
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
         """A tensor of class `cls` that shares the data of another."""
-        self = object.__new__(cls)
+        self: Any = object.__new__(cls)
         self._storage, self._spec, self._offset, self._grad_fn = data._storage, data._spec, data._offset, None
         if require_grad:
             self.requires_grad_()
