@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._tensor import Tensor, make_tensor
+from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from ..graph.storage import make_storage
 from .nodes import AccumulateGrad, BackwardNode, grad_edge
@@ -21,11 +22,14 @@ def run(
     inputs: Sequence[tuple[BackwardNode, int]] | None = None,
     accumulate: bool = True,
 ) -> list:
-    """Send gradients from `roots` towards the leaves; returns those of `inputs` where they are given."""
+    """Send gradients from `roots` towards the leaves; returns those of `inputs` where they are given.
+
+    Where `inputs` are given, only what leads to them runs. Hooks on tensors see a gradient before it is returned.
+    """
     waiting = _count_edges(roots)
-    needed = None if inputs is None else _leading_to({fn for fn, _ in inputs}, waiting)
-    captured: dict = {edge: None for edge in inputs or ()}
     wanted = {fn for fn, _ in inputs or ()}
+    needed = None if inputs is None else _leading_to(wanted, waiting)
+    captured: dict = {edge: None for edge in inputs or ()}
     buffers: dict[BackwardNode, list] = {}
     before, state.enabled = state.enabled, create_graph
     try:
@@ -38,16 +42,17 @@ def run(
             arrived = buffers.pop(fn, None)
             results = None
             if arrived is not None:
-                arrived = _tensor_hooks(fn, arrived)
+                if fn.tensor_hooks or fn.retained:
+                    _tensor_hooks(fn, arrived)
                 if fn in wanted:
                     for number, grad in enumerate(arrived):
                         if (fn, number) in captured:
                             captured[fn, number] = grad
                 if type(fn) is AccumulateGrad:
                     if accumulate and (needed is None or fn in wanted):
-                        _accumulate(fn, arrived[0], create_graph)
+                        _accumulate(fn, arrived, create_graph)
                 elif needed is None or fn in needed:
-                    results = _call(fn, arrived, create_graph)
+                    results = _call(fn, arrived)
                     if not retain_graph:
                         fn.release()
             for i, edge in enumerate(fn.edges):
@@ -106,46 +111,101 @@ def _add(buffers: dict, fn: BackwardNode, number: int, grad: Tensor) -> None:
     arrived[number] = grad if arrived[number] is None else arrived[number] + grad
 
 
-def _tensor_hooks(fn: BackwardNode, grads: list) -> list:
-    """Run the hooks on the tensors that this node made, and keep the gradients they retain."""
-    if fn.tensor_hooks:
-        for number, hooks in fn.tensor_hooks.items():
-            for hook in list(hooks.values()):
-                if grads[number] is not None:
-                    changed = hook(grads[number])
-                    grads[number] = grads[number] if changed is None else changed
+def _tensor_hooks(fn: BackwardNode, grads: list) -> None:
+    """Run the hooks on the tensors that this node made, then keep the gradients that tensors retain."""
+    for number, hooks in (fn.tensor_hooks or {}).items():
+        for hook in list(hooks.values()):
+            if grads[number] is not None:
+                grads[number] = _same_kind(hook, grads[number], hook(grads[number]))
+    for number, reference in (fn.retained or {}).items():
+        tensor, grad = reference(), grads[number]
+        if tensor is not None and grad is not None:
+            if tensor._grad is not None:
+                tensor._grad = tensor._grad + grad
+            else:
+                tensor._grad = grad if state.enabled else own(grad)
+
+
+def _same_kind(hook: Any, old: Tensor, new: Any) -> Tensor:
+    """What a hook made of a gradient, or the gradient itself; raises where it changed its size or type."""
+    if new is None:
+        return old
+    if not isinstance(new, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if new.dtype is not old.dtype:
+        kinds = [scalar_name(t.dtype) for t in (old, new)]
+        raise RuntimeError(
+            f"hook '{name}' has changed the type of value (was torch.{kinds[0]}Tensor got torch.{kinds[1]}Tensor)"
+        )
+    if new.shape != old.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    return new
+
+
+def _all_same_kind(hook: Any, old: Sequence, new: Any) -> list:
+    """What a hook on a node made of several gradients; raises where it changed their number, sizes or types."""
+    if new is None:
+        return list(old)
+    new = (new,) if isinstance(new, Tensor) else new
+    if not isinstance(new, (tuple, list)):
+        raise TypeError(f"expected tuple, but hook returned '{type(new).__name__}'")
+    if len(new) != len(old):
+        name = getattr(hook, "__name__", type(hook).__name__)
+        raise RuntimeError(f"hook '{name}' has returned an incorrect number of values (got {len(new)}, but expected {len(old)})")
+    return [n if o is None or n is None else _same_kind(hook, o, n) for o, n in zip(old, new, strict=True)]
+
+
+def _call(fn: BackwardNode, grads: list) -> list:
+    """The gradients of a node's inputs, with its hooks run before and after."""
     if fn.pre_hooks:
         for hook in list(fn.pre_hooks.values()):
-            changed = hook(tuple(grads))
-            if changed is not None:
-                grads = list(changed) if isinstance(changed, tuple) else [changed]
-    if fn.retained:
-        for number, reference in fn.retained.items():
-            tensor = reference()
-            if tensor is not None and grads[number] is not None:
-                tensor._grad = grads[number] if tensor._grad is None else tensor._grad + grads[number]
-    return grads
-
-
-def _call(fn: BackwardNode, grads: list, create_graph: bool) -> list:
+            grads = _all_same_kind(hook, grads, hook(tuple(grads)))
     if all(g is None for g in grads) and not getattr(fn, "takes_none", False):
-        return [None] * len(fn.edges)
-    results = fn.apply(grads)
+        found: list = [None] * len(fn.edges)
+    else:
+        found = _apply(fn, grads)
+    if fn.post_hooks:
+        for hook in list(fn.post_hooks.values()):
+            found = _all_same_kind(hook, found, hook(tuple(found), tuple(grads)))
+    return found
+
+
+def _apply(fn: BackwardNode, grads: list) -> list:
+    if state.anomaly:
+        results = _explained(fn, grads)
+    else:
+        results = fn.apply(grads)
     if type(results) is not tuple:
         results = (results,)
-    specs = fn.specs
     found = [
         None if edge is None or g is None else fit(g, spec)
-        for g, edge, spec in zip(results, fn.edges, specs, strict=False)
+        for g, edge, spec in zip(results, fn.edges, fn.specs, strict=False)
     ]
     if len(found) < len(fn.edges):
         found += [None] * (len(fn.edges) - len(found))
-    if fn.post_hooks:
-        for hook in list(fn.post_hooks.values()):
-            changed = hook(tuple(found), tuple(grads))
-            if changed is not None:
-                found = list(changed) if isinstance(changed, tuple) else [changed]
     return found
+
+
+def _explained(fn: BackwardNode, grads: list) -> Any:
+    """Run a node; where it fails or gives nan, warn with the lines that recorded it."""
+    import warnings
+
+    try:
+        results = fn.apply(grads)
+        for i, g in enumerate(results if isinstance(results, tuple) else (results,)):
+            if state.check_nan and isinstance(g, Tensor) and g.dtype.kind >= 2 and bool((g != g).any()):  # type: ignore[attr-defined]
+                raise RuntimeError(f"Function '{fn.name()}' returned nan values in its {i}th output.")
+    except Exception:
+        lines = fn.metadata.get("traceback_")
+        where = (
+            f"Traceback of forward call that caused the error:\n{''.join(lines)}"
+            if lines
+            else "No forward pass information available. Enable detect anomaly during forward pass for more information."
+        )
+        warnings.warn(f"Error detected in {fn.name()}. {where}", stacklevel=5)
+        raise
+    return results
 
 
 def fit(grad: Tensor, spec: Spec) -> Tensor:
@@ -167,23 +227,28 @@ def fit(grad: Tensor, spec: Spec) -> Tensor:
     return grad
 
 
-def _accumulate(fn: AccumulateGrad, grad: Tensor | None, create_graph: bool) -> None:
-    tensor = fn.tensor()
+def _accumulate(fn: AccumulateGrad, arrived: list, create_graph: bool) -> None:
+    """Add a gradient to the `grad` of its leaf, with all hooks of the leaf and of its node."""
+    if fn.pre_hooks:
+        for hook in list(fn.pre_hooks.values()):
+            arrived = _all_same_kind(hook, arrived, hook(tuple(arrived)))
+    tensor, grad = fn.tensor(), arrived[0]
     if tensor is None or grad is None:
         return
-    if fn.edges == () and getattr(fn, "spec_fit", True):
-        grad = fit(grad, tensor._spec)
+    grad = fit(grad, tensor._spec)
     if tensor._grad is None:
         tensor._grad = grad if create_graph else own(grad)
-    elif create_graph:
-        tensor._grad = tensor._grad + grad  # type: ignore[operator]
+    elif create_graph or tensor._grad._grad_fn is not None:
+        tensor._grad = tensor._grad + grad
     else:
         tensor._grad.add_(grad)  # type: ignore[attr-defined]
-    hooks = tensor.__dict__.get("_post_accumulate_grad_hooks")
-    if hooks:
-        for hook in list(hooks.values()):
-            if hook(tensor) is not None:
-                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    for hook in list(tensor.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
+        answer = hook(tensor)
+        if answer is not None:
+            raise TypeError(f"expected Variable, but hook returned '{type(answer).__name__}'")
+    if fn.post_hooks:
+        for hook in list(fn.post_hooks.values()):
+            hook((), tuple(arrived))
 
 
 def own(grad: Tensor) -> Tensor:
@@ -200,12 +265,18 @@ def own(grad: Tensor) -> Tensor:
 
 # ------------------------------------------------------------------------------------------------------ entry points
 def _tuple(value: Any) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return tuple(value) if _is_several(value) else (value,)
 
 
 def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
     roots, values = [], []
     for i, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
+        if not isinstance(tensor, Tensor):  # a GradientEdge
+            if grad is None:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            roots.append((tensor.node, tensor.output_nr))
+            values.append(grad)
+            continue
         edge = grad_edge(tensor)
         if edge is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
@@ -260,14 +331,30 @@ def backward(
     roots, grads = _roots(tensors, grad_tensors)
     edges = None
     if inputs is not None:
-        edges = [grad_edge(t) for t in inputs]
-        if any(e is None for e in edges):
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        edges = _input_edges(inputs)
+        for tensor in inputs:
+            if isinstance(tensor, Tensor) and type(tensor._grad_fn) is not AccumulateGrad:
+                tensor.retain_grad()  # type: ignore[attr-defined]
     keep = create_graph if retain_graph is None else retain_graph
-    found = run(roots, grads, keep, create_graph, edges)  # type: ignore[arg-type]
-    for tensor, value in zip(inputs or (), found, strict=True):
-        if type(tensor._grad_fn) is not AccumulateGrad and value is not None:
-            tensor._grad = value if tensor._grad is None else tensor._grad + value
+    run(roots, grads, keep, create_graph, edges)
+
+
+def _input_edges(inputs: Sequence) -> list:
+    edges = [grad_edge(t) if isinstance(t, Tensor) else (t.node, t.output_nr) for t in inputs]
+    if any(e is None for e in edges):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edges
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and not hasattr(value, "output_nr")
+
+
+def _rows(grads: Any) -> list:
+    """Batched gradients apart: one set per element of the first axis."""
+    several = _tuple(grads)
+    n = next(g.shape[0] for g in several if g is not None)
+    return [tuple(None if g is None else g[i] for g in several) for i in range(n)]
 
 
 def grad(
@@ -292,19 +379,33 @@ def grad(
     grad_outputs = _tuple(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
     if not inputs:
         raise ValueError("grad requires non-empty inputs.")
-    edges = [grad_edge(t) for t in inputs]
-    if any(e is None for e in edges):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots, grads = _roots(outputs, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
-    found = run(roots, grads, keep, create_graph, edges, accumulate=False)  # type: ignore[arg-type]
-    found = [None if g is None else fit(g, t._spec) for g, t in zip(found, inputs, strict=True)]
-    if None in [g if g is None else 0 for g in found]:
-        if not allow_unused:
+    if is_grads_batched:
+        rows = [
+            grad(outputs, inputs, row, True, create_graph, allow_unused=allow_unused, materialize_grads=materialize_grads)
+            for row in _rows(grad_outputs)
+        ]
+        return tuple(None if column[0] is None else _stacked(column) for column in zip(*rows, strict=True))
+    edges = _input_edges(inputs)
+    roots, grads = _roots(outputs, grad_outputs)
+    found = run(roots, grads, keep, create_graph, edges, accumulate=False)
+    found = [
+        fit(g, t._spec) if g is not None and isinstance(t, Tensor) else g for g, t in zip(found, inputs, strict=True)
+    ]
+    for i, g in enumerate(found):
+        if g is None and not allow_unused:
             raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
-                "is the desired behavior."
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if "
+                "this is the desired behavior."
             )
-        if materialize_grads:
-            found = [t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True)]
+    if materialize_grads:
+        found = [t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True)]
     return tuple(found)
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    rows = [t.unsqueeze(0) for t in tensors]  # type: ignore[attr-defined]
+    out = tensors[0].new_zeros((len(rows), *tensors[0].shape))  # type: ignore[attr-defined]
+    for i, row in enumerate(rows):
+        out[i : i + 1] = row
+    return out

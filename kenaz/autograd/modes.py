@@ -6,13 +6,29 @@ from typing import Any
 
 
 class State:
-    """`enabled`: operators build the backward graph. `inference`: inside inference_mode."""
+    """`enabled`: operators build the backward graph. `inference`: inside inference_mode.
 
-    __slots__ = ("enabled", "inference")
+    `saving`: hooks on saved tensors, innermost last; `anomaly`: backward looks for the operator that went wrong; `watched`:
+    either of them, so that recording asks once.
+    """
+
+    __slots__ = ("anomaly", "check_nan", "enabled", "inference", "no_hooks", "saving", "watched")
+    enabled: bool
+    inference: bool
+    anomaly: bool
+    check_nan: bool
+    saving: list
+    no_hooks: str | None  # why saved-tensor hooks are forbidden here
+    watched: bool
+
+    def watch(self) -> None:
+        """Bring `watched` up to date."""
+        self.watched = self.anomaly or bool(self.saving)
 
 
 state = State()
 state.enabled, state.inference = True, False
+state.anomaly, state.check_nan, state.saving, state.no_hooks, state.watched = False, True, [], None, False
 
 
 class _Mode:

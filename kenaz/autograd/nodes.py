@@ -7,14 +7,18 @@ reads (found once per operator from the rule's own code), the edges to earlier n
 from __future__ import annotations
 
 import itertools
+import re
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor, make_tensor
 from ..core.dtype import scalar_name
+from ..core.handles import RemovableHandle
 from ..core.spec import Spec
 from ..graph.node import Op
+from .modes import state
 
 _sequence = itertools.count()
 
@@ -32,10 +36,12 @@ class BackwardNode:
     __slots__ = ("__dict__", "__weakref__", "edges", "sequence")
     edges: tuple  # per input: (backward node, output number) or None
 
-    pre_hooks: dict | None = None  # grads -> grads, before the node runs
-    post_hooks: dict | None = None
+    # hooks are kept in OrderedDicts, which handles can refer to weakly
+    pre_hooks: OrderedDict | None = None  # grads -> grads, before the node runs
+    post_hooks: OrderedDict | None = None
     tensor_hooks: dict | None = None  # output number -> hooks on that output's gradient
     retained: dict | None = None  # output number -> weak reference to the tensor that keeps its gradient
+    packed: dict | None = None  # input number (or "y") -> what saved-tensor hooks made of a tensor that was to be kept
 
     def name(self) -> str:
         return type(self).__name__
@@ -53,11 +59,15 @@ class BackwardNode:
 
     def register_hook(self, hook: Callable) -> Any:
         """Call `hook(grad_inputs, grad_outputs)` after the node has run."""
-        return _register(self.__dict__.setdefault("post_hooks", {}), hook)
+        return add_hook(self.__dict__, "post_hooks", hook)
 
     def register_prehook(self, hook: Callable) -> Any:
         """Call `hook(grad_outputs)` before the node runs."""
-        return _register(self.__dict__.setdefault("pre_hooks", {}), hook)
+        return add_hook(self.__dict__, "pre_hooks", hook)
+
+    @property
+    def requires_grad(self) -> bool:
+        return True
 
     def number_of_outputs(self) -> int:
         return 1
@@ -70,9 +80,11 @@ class BackwardNode:
         """Forget what was saved."""
 
 
-def _register(hooks: dict, hook: Callable) -> Any:
-    from ..utils.hooks import RemovableHandle
-
+def add_hook(owner: dict, key: Any, hook: Callable) -> RemovableHandle:
+    """Enter a hook into the table `owner[key]`; the handle takes it out again."""
+    hooks = owner.get(key)
+    if hooks is None:
+        hooks = owner[key] = OrderedDict()
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle
@@ -110,6 +122,8 @@ class OpBackward(BackwardNode):
             raise RuntimeError(FREED)
         if self.versions:
             self.check_versions()
+        if self.packed:
+            inputs = tuple([self._unpacked(i) if i in self.packed else x for i, x in enumerate(inputs)])
         several = type(self.outputs) is list
         g = tuple(grads) if several else grads[0]  # of several results, those without a gradient are None
         y = self.saved_output() if saves.y else None
@@ -131,15 +145,27 @@ class OpBackward(BackwardNode):
         return self._output(self.outputs, 0)
 
     def _output(self, saved: Any, number: int) -> Any:
-        if type(saved) is Spec:
+        if type(saved) is Spec and not self.packed:
             return saved
-        storage, spec, offset, version = saved
-        if storage.version != version:
-            raise RuntimeError(_modified(spec, number, self, storage.version, version))
-        tensor = make_tensor(storage, spec, offset)
+        if self.packed and ("y", number) in self.packed:
+            tensor = unpack(self.packed["y", number])
+        else:
+            storage, spec, offset, version = saved
+            if storage.version != version:
+                raise RuntimeError(_modified(spec, number, self, storage.version, version))
+            tensor = make_tensor(storage, spec, offset)
         tensor._grad_fn = self
         if number:
             tensor._output_nr = number
+        return tensor
+
+    def _unpacked(self, number: int) -> Tensor:
+        """A saved input that hooks packed, part of the graph again."""
+        assert self.packed is not None
+        tensor = unpack(self.packed[number])
+        edge = self.edges[number]
+        if edge is not None:
+            tensor._grad_fn, tensor._output_nr = edge
         return tensor
 
     def check_versions(self) -> None:
@@ -149,28 +175,117 @@ class OpBackward(BackwardNode):
                 raise RuntimeError(_modified(tensor._spec, tensor._output_nr, fn, tensor._storage.version, version))
 
     def release(self) -> None:
-        if self.versions or self.saves.y:
-            self.inputs = self.versions = None
-            if self.saves.y and type(self.outputs) is not list:
+        saves = self.saves
+        if self.versions or saves.y or self.packed or saves.numbers and self._keeps_number():
+            self.inputs = self.versions = self.packed = None
+            if saves.y and type(self.outputs) is not list:
                 self.outputs = None
+
+    def _keeps_number(self) -> bool:
+        """PyTorch keeps the number of `x * 2` as a tensor, and lets go of it like any other."""
+        return any(keep and type(x) in _NUMBERS for keep, x in zip(self.saves.inputs, self.inputs or (), strict=False))
+
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_self`, `_saved_result` ...: what the node keeps, under PyTorch's names for the usual operators."""
+        if not name.startswith("_saved_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return self._saved(name[7:])
+
+    def _saved(self, name: str) -> Any:
+        if self.inputs is None:
+            raise RuntimeError(FREED)
+        if name == "result" and self.saves.y:
+            return self.saved_output()
+        if name in self.attributes:
+            return self.attributes[name]
+        number = {"self": 0, "input": 0, "other": 1, "mat1": 0, "mat2": 1}.get(name)
+        if number is None or number >= len(self.inputs) or type(self.inputs[number]) is Spec:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '_saved_{name}'")
+        return self._unpacked(number) if self.packed and number in self.packed else self.inputs[number]
+
+
+_NUMBERS = frozenset((float, int, complex, bool))
 
 
 def _modified(spec: Spec, number: int, fn: Any, version: int, expected: int) -> str:
-    made = f", which is output {number} of {fn.name()}," if fn is not None and not isinstance(fn, AccumulateGrad) else ""
-    kind = scalar_name(spec.dtype)
+    made = ""
+    if fn is not None and not isinstance(fn, AccumulateGrad):
+        made = f", which is output {number} of {_plain_name(fn)},"
     return (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{kind}Tensor {list(spec.size)}]{made or ''} is at version {version}; expected version {expected} instead. "
-        "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True)."
+        f"[torch.{scalar_name(spec.dtype)}Tensor {list(spec.size)}]{made} is at version {version}; expected version {expected} "
+        "instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
+
+
+def _plain_name(fn: BackwardNode) -> str:
+    return re.sub(r"Backward\d+$", "", fn.name())
+
+
+# ----------------------------------------------------------------------------------------------- hooks on saved tensors
+def pack(tensor: Tensor) -> tuple:
+    """What the innermost saved-tensor hooks make of a tensor, and the hook that takes it back."""
+    packer, unpacker = state.saving[-1]
+    before, state.enabled = state.enabled, False
+    version = tensor._storage.version
+    try:
+        made = packer(tensor)
+    finally:
+        state.enabled = before
+    if tensor._storage.version != version:
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
+            "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to "
+            "perform in-place operations on the input to a pack hook."
+        )
+    if made is tensor:  # keep the value, not the place in the graph
+        made = make_tensor(tensor._storage, tensor._spec, tensor._offset)
+    return unpacker, made
+
+
+def unpack(packed: tuple) -> Tensor:
+    """The tensor that `pack` took away."""
+    unpacker, made = packed
+    tensor = unpacker(made)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(tensor).__name__}"
+        )
+    return make_tensor(tensor._storage, tensor._spec, tensor._offset)
+
+
+def _pack_all(fn: OpBackward, out: Any) -> None:
+    packed: dict = {}
+    inputs = list(fn.inputs or ())
+    for i, version in enumerate(fn.versions or ()):
+        if version is not None:
+            packed[i] = pack(inputs[i])
+            inputs[i] = inputs[i]._spec
+    fn.inputs, fn.versions = tuple(inputs), None
+    if fn.saves.y:
+        several = type(out) is tuple
+        for i, o in enumerate(out if several else (out,)):
+            packed["y", i] = pack(o)
+        fn.outputs = [o._spec for o in out] if several else out._spec
+    fn.packed = packed or None
+
+
+def _watch(fn: OpBackward, out: Any) -> None:
+    """What saved-tensor hooks and anomaly detection add to attaching a node."""
+    if state.anomaly:
+        import traceback
+
+        fn.metadata["traceback_"] = traceback.format_stack()[:-3]
+    if state.saving:
+        _pack_all(fn, out)
 
 
 # ------------------------------------------------------------------------------------------------ what a rule reads
 class Saves:
     """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result, ..."""
 
-    __slots__ = ("attributes", "inputs", "needs", "variadic", "y")
+    __slots__ = ("attributes", "inputs", "needs", "numbers", "variadic", "y")
 
 
 def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
@@ -180,7 +295,9 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
     input, only those of the inputs that require gradients count.
     """
     if type(rule) is not tuple:
-        return _reads_one(rule, attributes)
+        found = _reads_one(rule, attributes)
+        found.numbers = True in found.inputs
+        return found
     found = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need]
     first = found[0]
     for other in found[1:]:
@@ -189,6 +306,7 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
             True if True in (a, b) else None if None in (a, b) else False
             for a, b in zip(first.inputs, other.inputs, strict=True)
         )
+    first.numbers = True in first.inputs
     return first
 
 
@@ -265,6 +383,8 @@ def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
     else:
         fn.outputs = _remember(out, saves.y)
         out._grad_fn = fn
+    if state.watched:
+        _watch(fn, out)
 
 
 def grad_edge(x: Tensor) -> tuple | None:
