@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.nodes import attach
 from ..autograd.modes import no_grad, state
+from ..autograd.nodes import attach
 from ..graph.node import Op
 from .record import requires_grad
 
 
-def composed(grad: Callable, grad_name: str | None = None) -> Callable:
+def composed(grad: Callable, grad_name: str | None = None, keeps: bool = False) -> Callable:
     """Decorate `body(*tensors, **attributes)`; a tensor may be None, attributes are given by name.
 
     `grad(g, y, *tensors, **attributes)` gives the gradients of the tensors. The body runs without recording a history.
+    With `keeps` the body returns its value and a tuple of tensors that `grad` gets after the others.
     """
 
     def enter(body: Callable) -> Callable:
@@ -22,10 +23,14 @@ def composed(grad: Callable, grad_name: str | None = None) -> Callable:
 
         def function(*tensors: Any, **attributes: Any) -> Any:
             if not (state.enabled and requires_grad(tensors)):
-                return body(*tensors, **attributes)
+                value = body(*tensors, **attributes)
+                return value[0] if keeps else value
             with no_grad():
                 value = body(*tensors, **attributes)
-            attach(op, value, tensors, attributes)
+            kept = ()
+            if keeps:
+                value, kept = value
+            attach(op, value, (*tensors, *kept), attributes)
             return value
 
         function.__name__ = function.__qualname__ = body.__name__

@@ -215,3 +215,23 @@ def test_data_parallel_passes_on_and_names_what_files_name():
     net = nn.DataParallel(nn.Linear(2, 1))
     assert list(net.state_dict()) == ["module.weight", "module.bias"]
     assert same(net(torch.ones(3, 2)), net.module(torch.ones(3, 2)))
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers_have_second_derivatives(layer):
+    torch.manual_seed(0)
+    net = getattr(nn, layer)(2, 3, bidirectional=True).double()
+
+    def slope(x):
+        (g,) = torch.autograd.grad(net(x)[0].pow(2).sum(), x, create_graph=True)
+        return g
+
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+    (curve,) = torch.autograd.grad(slope(x).sum(), x)
+    step = 1e-6
+    for index in ((0, 0, 0), (3, 1, 1), (2, 0, 1)):
+        ahead, behind = x.detach().clone(), x.detach().clone()
+        ahead[index] += step
+        behind[index] -= step
+        difference = slope(ahead.requires_grad_()).sum() - slope(behind.requires_grad_()).sum()
+        assert curve[index].item() == pytest.approx(difference.item() / (2 * step), abs=1e-6)
