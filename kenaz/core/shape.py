@@ -146,7 +146,7 @@ def broadcast(*sizes: Sequence[int]) -> tuple[int, ...]:
     >>> broadcast((3, 1), (1, 4))
     (3, 4)
     """
-    result = list(max(sizes, key=lambda size: len(size)))
+    result = list(max(sizes, key=len))  # type: ignore[arg-type]  # mypy takes the least type that list() needs
     n = len(result)
     for size in sizes:
         shift = n - len(size)
