@@ -430,9 +430,9 @@ def gaussian_nll_loss(
         raise ValueError(reduction + " is not valid")
     if torch.any(var < 0):
         raise ValueError("var has negative entry/entries")
-    var = var.clone()
+    var = torch.clone(var)
     with torch.no_grad():  # the gradient is that of the variance given, not of the one clamped
-        var.clamp_(min=eps)
+        torch.clamp_(var, min=eps)
     loss = 0.5 * (torch.log(var) + (input - target) ** 2 / var)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
