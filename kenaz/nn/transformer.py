@@ -431,7 +431,7 @@ class TransformerEncoder(Module):
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=causal, src_key_padding_mask=padding)
-        if zeroed:
+        if zeroed and padding is not None:
             output = output.masked_fill((padding < 0).unsqueeze(-1), 0.0)
         return output if self.norm is None else self.norm(output)
 
