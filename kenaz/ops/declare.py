@@ -121,6 +121,10 @@ def pointwise_kernel(call: Call) -> Callable:
     return run
 
 
+class MISSING:
+    """The default of an argument that has to be given."""
+
+
 def _converter(spec: Any, work: dtype) -> Callable | None:
     if type(spec) is Spec:
         if spec.dtype is work:
@@ -132,6 +136,8 @@ def _converter(spec: Any, work: dtype) -> Callable | None:
 
 
 def _no_tensor(name: str, value: Any, argument: str = "input", position: int = 1) -> TypeError:
+    if value is MISSING:
+        return TypeError(f'{name}() missing 1 required positional arguments: "{argument}"')
     return TypeError(
         f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
     )
@@ -146,7 +152,7 @@ def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, *
         Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
     )
 
-    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    def function(input: Tensor = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
         if not isinstance(input, Tensor):
             raise _no_tensor(name, input)
         result = apply(op, (input,))
@@ -155,8 +161,8 @@ def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, *
     def inplace(self: Tensor) -> Tensor:
         return assign(self, function(self))
 
+    function.op = inplace.op = op  # type: ignore[attr-defined]
     publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
-    function.op = op  # type: ignore[attr-defined]
     return function
 
 
@@ -165,47 +171,75 @@ def publish(
     doc: str | None = None,
 ) -> None:  # fmt: skip
     """Enter a function as torch.name and Tensor.name, and its in-place form as name_, under all its names."""
-    function.__name__ = function.__qualname__ = name
+    rename(function, name)
     if doc:
         function.__doc__ = doc
+    if inplace is not None:
+        rename(inplace, name + "_")
     for n in (name, *aliases):
         if torch:
             public(function, n)
         if tensor:
-            method(n, _as_method(n, function))
+            method(n, function)
         if inplace is not None:
             method(n + "_", inplace)
             if torch:
                 public(inplace, n + "_")
-    if inplace is not None:
-        inplace.__name__ = inplace.__qualname__ = name + "_"
 
 
-def _as_method(name: str, function: Callable) -> Callable:
-    return function
+def rename(function: Any, name: str) -> None:
+    """Give a function made by a family its own name, in tracebacks and in Python's messages about arguments too."""
+    function.__name__ = function.__qualname__ = name
+    function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
 
 
 def binary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, **extra: Any) -> Callable:
-    """Declare a pointwise operator of two tensors, or a tensor and a number."""
+    """Declare a pointwise operator of two tensors, or a tensor and a number.
+
+    `numbers` says where PyTorch takes numbers: "other" (the second argument), "either" (but not both), "both", or "none".
+    """
     where = {k: extra.pop(k, True) for k in ("torch", "tensor", "inplace")}
     aliases = extra.pop("aliases", ())
     doc = extra.pop("doc", None)
+    numbers = extra.pop("numbers", "other")
     op = register(
         Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
     )
 
-    def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
-        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
-            raise _no_tensor(name, input)
-        result = apply(op, (operand(name, input, "input", 1), operand(name, other, "other", 2)))
+    def function(input: Tensor = MISSING, other: Any = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
+        if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+            input, other = with_number(name, numbers, input, other)
+        result = apply(op, (input, other))
         return result if out is None else write_out(result, out, name)
 
     def inplace(self: Tensor, other: Any) -> Tensor:
         return assign(self, same_size(self, function(self, other)))
 
+    function.op = inplace.op = op  # type: ignore[attr-defined]
     publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
-    function.op = op  # type: ignore[attr-defined]
     return function
+
+
+_ACCEPTED = {"other": (False, True), "either": (True, True), "both": (True, True), "none": (False, False)}
+
+
+def with_number(name: str, numbers: str, input: Any, other: Any) -> tuple:
+    """The arguments of a binary operator, at most one of them a Python number; or PyTorch's error."""
+    values = number(input), number(other)
+    is_tensor = [isinstance(v, Tensor) for v in values]
+    fits = [t or accepted and type(v) in NUMBERS for t, v, accepted in zip(is_tensor, values, _ACCEPTED[numbers], strict=True)]
+    if all(fits) and any(is_tensor):
+        return values
+    if all(fits) and numbers == "both":
+        kind = dtypes.of_python(type(values[0]))
+        return Tensor._from_array(np.asarray(values[0], kind.np)), values[1]
+    if MISSING in values or numbers in ("both", "none"):
+        first = fits.index(False)
+        raise _no_tensor(name, values[first], ("input", "other")[first], first + 1)
+    got = ", ".join(type(v).__name__ for v in values)
+    ways = ["Tensor input, Tensor other", "Tensor input, Number other"] + ["Number self, Tensor other"] * (numbers == "either")
+    expected = "\n".join(f" * ({w}, *, Tensor out = None)" for w in ways)
+    raise TypeError(f"{name}() received an invalid combination of arguments - got ({got}), but expected one of:\n{expected}\n")
 
 
 def operand(name: str, value: Any, argument: str, position: int) -> Any:
@@ -323,8 +357,8 @@ def pointwise(kind: Kind, grad: Callable | None = None, **extra: Any) -> Callabl
         def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return assign(self, same_size(self, function(self, *args, **kwargs)))
 
-        publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, body.__doc__)
         function.op, function.inplace = op, inplace  # type: ignore[attr-defined]
+        publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, body.__doc__)
         return function
 
     return enter

@@ -24,8 +24,8 @@ def conj(x: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------ arithmetic
-_add = binary("add", only(SAME, "add_stub", "wide"), lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False)
-_sub = binary("sub", only(SAME, "add_stub", "wide"), lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False)
+_add = binary("add", only(SAME, "add_stub", "wide"), lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False, numbers="both")
+_sub = binary("sub", only(SAME, "add_stub", "wide"), lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False, numbers="both")
 _plain_sub_rule = _sub.op.rule  # type: ignore[attr-defined]
 
 
@@ -44,11 +44,11 @@ def _sub_rule(specs: tuple, attributes: dict) -> tuple:
 _sub.op.rule = _rsub.op.rule = _sub_rule  # type: ignore[attr-defined]
 all_of = builtins.all
 mul = binary(
-    "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",)
+    "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",), numbers="both"
 )
 _div = binary(
     "div", FLOATING, lambda xp, a, b: xp.true_divide(a, b), torch=False, tensor=False,
-    grad=(lambda g, y, a, b: g / conj(b), lambda g, y, a, b: -g * conj((a / b) / b)),
+    grad=(lambda g, y, a, b: g / conj(b), lambda g, y, a, b: -g * conj((a / b) / b)), numbers="both",
 )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def _rounded(base: Any) -> Any:
     return div
 
 
-floor_divide = binary("floor_divide", only(SAME, "div_floor_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.floor_quotient(a, b))
+floor_divide = binary("floor_divide", only(SAME, "div_floor_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.floor_quotient(a, b), numbers="both")
 _trunc_divide = binary("trunc_divide", only(SAME, "div_trunc_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.trunc_quotient(a, b), torch=False, tensor=False)
 _ROUNDINGS = {"floor": floor_divide, "trunc": _trunc_divide}
 div = _rounded(_div)
@@ -111,7 +111,7 @@ for _n in ("div", "divide", "true_divide"):
 
 _pow = binary(
     "pow", only(SAME, "pow", dtypes.bool_, "wide"), lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
-    grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)),
+    grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either",
 )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ public(pow)
 method("pow", pow)
 method("pow_", _pow_inplace)
 
-remainder = binary("remainder", only(SAME, "remainder_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)))
+remainder = binary("remainder", only(SAME, "remainder_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)), numbers="either")
 fmod = binary("fmod", only(SAME, "fmod_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
 
 
@@ -186,14 +186,14 @@ def _bits(kernel: str, *more: Any) -> Any:
 
 neg = unary("neg", _negative, lambda xp, x: -x, grad=lambda g, y, _x: -g, aliases=("negative",))
 bitwise_not = unary("bitwise_not", _bits("bitwise_not_cpu", "wide"), lambda xp, x: ~x)
-bitwise_and = binary("bitwise_and", _bits("bitwise_and_cpu"), lambda xp, a, b: a & b)
-bitwise_or = binary("bitwise_or", _bits("bitwise_or_cpu"), lambda xp, a, b: a | b)
-bitwise_xor = binary("bitwise_xor", _bits("bitwise_xor_cpu"), lambda xp, a, b: a ^ b)
-bitwise_left_shift = binary("bitwise_left_shift", _bits("lshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a << b)
-bitwise_right_shift = binary("bitwise_right_shift", _bits("rshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a >> b)
-logical_and = binary("logical_and", TO_BOOL, lambda xp, a, b: xp.logical_and(a, b))
-logical_or = binary("logical_or", TO_BOOL, lambda xp, a, b: xp.logical_or(a, b))
-logical_xor = binary("logical_xor", TO_BOOL, lambda xp, a, b: xp.logical_xor(a, b))
+bitwise_and = binary("bitwise_and", _bits("bitwise_and_cpu"), lambda xp, a, b: a & b, numbers="either")
+bitwise_or = binary("bitwise_or", _bits("bitwise_or_cpu"), lambda xp, a, b: a | b, numbers="either")
+bitwise_xor = binary("bitwise_xor", _bits("bitwise_xor_cpu"), lambda xp, a, b: a ^ b, numbers="either")
+bitwise_left_shift = binary("bitwise_left_shift", _bits("lshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a << b, numbers="either")
+bitwise_right_shift = binary("bitwise_right_shift", _bits("rshift_cpu", dtypes.bool_, "wide"), lambda xp, a, b: a >> b, numbers="either")
+logical_and = binary("logical_and", TO_BOOL, lambda xp, a, b: xp.logical_and(a, b), numbers="none")
+logical_or = binary("logical_or", TO_BOOL, lambda xp, a, b: xp.logical_or(a, b), numbers="none")
+logical_xor = binary("logical_xor", TO_BOOL, lambda xp, a, b: xp.logical_xor(a, b), numbers="none")
 logical_not = unary("logical_not", TO_BOOL, lambda xp, x: xp.logical_not(x))
 
 for _op, _names in {
@@ -356,7 +356,7 @@ def sum_of_shifted_digammas(x: Tensor, p: int) -> Tensor:
 # --------------------------------------------------------------------------------------------------------- two arguments
 def _winner(name: str, body: Any, first: Any, aliases: tuple = ()) -> Any:
     """max or min of two: the gradient goes to the winner, in halves where they are equal."""
-    return binary(name, only(SAME, f"{name}_cpu", COMPLEX, "wide", words=f"{name} not implemented for complex tensors."), body, inplace=False, aliases=aliases, grad=(
+    return binary(name, only(SAME, f"{name}_cpu", COMPLEX, "wide", words=f"{name} not implemented for complex tensors."), body, inplace=False, aliases=aliases, numbers="none", grad=(
         lambda g, y, a, b: _split_tie(g, a, b, first), lambda g, y, a, b: _split_tie(g, b, a, first)))  # fmt: skip
 
 
@@ -370,27 +370,27 @@ minimum = _winner("minimum", lambda xp, a, b: xp.minimum(a, b), lambda a, b: a <
 _fgrads = lambda better: (  # noqa: E731
     lambda g, y, a, b: g.masked_fill(~(better(a, b) | (b != b)), 0), lambda g, y, a, b: g.masked_fill(better(a, b) | (b != b), 0)
 )  # fmt: skip
-fmax = binary("fmax", only(SAME, "maximum_cpu", COMPLEX, "wide", words="fmax not implemented for complex tensors."), lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b))
-fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not implemented for complex tensors."), lambda xp, a, b: xp.fmin(a, b), inplace=False, grad=_fgrads(lambda a, b: a <= b))
+fmax = binary("fmax", only(SAME, "maximum_cpu", COMPLEX, "wide", words="fmax not implemented for complex tensors."), lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b), numbers="none")
+fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not implemented for complex tensors."), lambda xp, a, b: xp.fmin(a, b), inplace=False, grad=_fgrads(lambda a, b: a <= b), numbers="none")
 atan2 = binary("atan2", only(FLOATING, "atan2_cpu", COMPLEX), lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
-    lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))))  # fmt: skip
-hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)))
+    lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))), numbers="none")  # fmt: skip
+hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)), numbers="none")
 logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b), inplace=False, grad=(
-    lambda g, y, a, b: g * (a - y).exp(), lambda g, y, a, b: g * (b - y).exp()))  # fmt: skip
+    lambda g, y, a, b: g * (a - y).exp(), lambda g, y, a, b: g * (b - y).exp()), numbers="none")  # fmt: skip
 logaddexp2 = binary("logaddexp2", only(SAME, "logaddexp2_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
-    lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()))  # fmt: skip
+    lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()), numbers="none")  # fmt: skip
 copysign = binary("copysign", only(FLOATING, "copysign_cpu", COMPLEX), lambda xp, a, b: xp.copysign(a, b), grad=(
     lambda g, y, a, b: g * (y / a).masked_fill(a == 0, 0), lambda g, y, _a, _b: g * 0))  # fmt: skip
-nextafter = binary("nextafter", only(SAME, "nextafter_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.nextafter(a, b))
-heaviside = binary("heaviside", only(SAME, "heaviside_cpu", COMPLEX, "wide", words="heaviside is not yet implemented for complex tensors."), lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype))
-gcd = binary("gcd", only(SAME, "gcd_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.gcd(a, b))
-lcm = binary("lcm", only(SAME, "lcm_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.lcm(a, b))
+nextafter = binary("nextafter", only(SAME, "nextafter_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.nextafter(a, b), numbers="none")
+heaviside = binary("heaviside", only(SAME, "heaviside_cpu", COMPLEX, "wide", words="heaviside is not yet implemented for complex tensors."), lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype), numbers="none")
+gcd = binary("gcd", only(SAME, "gcd_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.gcd(a, b), numbers="none")
+lcm = binary("lcm", only(SAME, "lcm_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.lcm(a, b), numbers="none")
 ldexp = binary("ldexp", FLOATING, lambda xp, a, b: a * xp.exp2(b), grad=(
-    lambda g, y, a, b: g * (b * 0.0 + 2.0) ** b, lambda g, y, a, b: g * y * math.log(2)))  # fmt: skip
+    lambda g, y, a, b: g * (b * 0.0 + 2.0) ** b, lambda g, y, a, b: g * y * math.log(2)), numbers="none")  # fmt: skip
 float_power_op = binary("float_power_op", lambda d: (_double(d), _double(d)), lambda xp, a, b: xp.power(a, b), torch=False, tensor=False, grad=(
-    lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)))  # fmt: skip
+    lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either")  # fmt: skip
 xlogy = binary("xlogy", only(FLOATING, "xlogy_cpu", COMPLEX), lambda xp, a, b: xp.where((a == 0) & (b == b), xp.zeros_like(xp.asarray(a)), a * xp.log(b)), grad=(
-    lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b))  # fmt: skip
+    lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b), numbers="either")  # fmt: skip
 
 
 def _double(d: dtype) -> dtype:

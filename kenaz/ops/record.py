@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..core.spec import Spec, fresh
 from ..execute import mode
 from ..graph.node import Call, Node, Op, held, make_node, pick_call
 from ..graph.storage import make_storage
+from .arguments import explained
 
 REGISTRY: dict[str, Op] = {}
 PUBLIC: dict[str, Callable] = {}  # the functions of the `torch` namespace
@@ -39,13 +41,15 @@ def register(op: Op) -> Op:
 
 def public(function: Callable, name: str | None = None) -> Callable:
     """Make a function part of the `torch` namespace; usable as a decorator."""
-    PUBLIC[name or function.__name__] = function
+    name = name or function.__name__
+    PUBLIC[name] = function if hasattr(function, "op") else explained(function, name)
     return function
 
 
-def method(name: str, function: Callable) -> None:
+def method(name: str, function: Any) -> None:
     """Attach a method to Tensor."""
-    setattr(Tensor, name, function)
+    plain = type(function) is FunctionType and not hasattr(function, "op") and not name.startswith("__")
+    setattr(Tensor, name, explained(function, name, is_method=True) if plain else function)
 
 
 def composite(*names: str) -> Callable:

@@ -1,0 +1,84 @@
+"""What was wrong with a call: worked out after it failed, so that a right call pays nothing for being checked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._tensor import Tensor
+
+_KINDS: dict[str, tuple[tuple, str]] = {  # what an annotation accepts, and PyTorch's word for it
+    "Tensor": ((Tensor,), "Tensor"),
+    "int": ((int, np.integer, Tensor), "int"),
+    "float": ((int, float, np.number, Tensor), "float"),
+    "bool": ((bool, np.bool_, Tensor), "bool"),
+    "Sequence[int]": ((tuple, list, int), "tuple of ints"),
+}
+
+
+def explained(function: Callable, name: str, is_method: bool = False) -> Callable:
+    """A function whose AttributeErrors and TypeErrors become PyTorch's where the arguments are to blame."""
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (AttributeError, TypeError) as error:
+            found = mistake(function, name, args, kwargs, is_method)
+            if found is None:
+                raise
+            raise TypeError(found) from error
+
+    return checked
+
+
+def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method: bool = False) -> str | None:
+    """What is wrong with the arguments of a call, in PyTorch's words, or None.
+
+    >>> def softmax(input: Tensor, dim: int): ...
+    >>> mistake(softmax, "softmax", (3,), {})
+    'softmax() missing 1 required positional arguments: "dim"'
+    >>> mistake(softmax, "softmax", (3, 1), {})
+    "softmax(): argument 'input' (position 1) must be Tensor, not int"
+    """
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code: Any = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    names = code.co_varnames[: code.co_argcount]
+    only_by_name = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    has_args, has_kwargs = bool(code.co_flags & 4), bool(code.co_flags & 8)
+    for k in kwargs:
+        if not has_kwargs and k not in names and k not in only_by_name:
+            return f"{name}() got an unexpected keyword argument '{k}'"
+        if k in names[: len(args)]:
+            return f"{name}() got multiple values for argument '{k}'"
+    if len(args) > len(names) and not has_args:
+        most, given = len(names) - is_method, len(args) - is_method
+        return f"{name}() takes {most} positional argument{'s' * (most != 1)} but {given} {'were' if given != 1 else 'was'} given"
+    required = names[: len(names) - len(function.__defaults__ or ())]
+    missing = [n for n in required[len(args) :] if n not in kwargs]
+    if missing:
+        return f"{name}() missing {len(missing)} required positional arguments: " + ", ".join(f'"{n}"' for n in missing)
+    annotations = getattr(function, "__annotations__", {})
+    for position, (n, value) in enumerate((*zip(names, args, strict=False), *kwargs.items()), 1):
+        where = f" (position {position - is_method})" if position <= len(args) else ""
+        wrong = _mismatch(annotations.get(n, ""), value)
+        if wrong:
+            return f"{name}(): argument '{n}'{where} must be {wrong}, not {type(value).__name__}"
+    return None
+
+
+def _mismatch(annotation: Any, value: Any) -> str | None:
+    """The word for what an annotation asks for, where a value is not that."""
+    alternatives = [a.strip() for a in str(annotation).split("|")]
+    if value is None and "None" in alternatives or any(a not in _KINDS and a != "None" for a in alternatives):
+        return None
+    known = [_KINDS[a] for a in alternatives if a != "None"]
+    if any(isinstance(value, accepted) for accepted, _ in known):
+        return None
+    return known[0][1] if known else None
