@@ -302,7 +302,8 @@ class _ConvTransposeNd(_ConvNd):
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         output_padding = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, len(self.kernel_size), self.dilation
+            input, output_size, self.stride, self.padding,  # type: ignore[arg-type]  # never a word here
+            self.kernel_size, len(self.kernel_size), self.dilation
         )
         return self._function(
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
