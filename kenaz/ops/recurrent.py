@@ -168,13 +168,16 @@ def _walk_grad(
     pieces = walk.pieces(gates)
     each = len(kept) // len(pieces)
     outgoing = [None] * len(pieces) if g[0] is None else walk.pieces(g[0])
-    slopes: tuple = tuple(g[1:])
+    last = tuple(g[1:])
+    if walk.sizes is not None:
+        last = tuple(s.new_zeros(s.shape) if end is None else end for end, s in zip(last, start, strict=True))
+    slopes = last
     lost: list[tuple] = []  # gradients of rows of `start` that come in late
     of_x, of_h, befores, projected = [], [], [], []
     for i in range(len(pieces) - 1, -1, -1):
         rows, step = pieces[i].shape[0], kept[i * each : (i + 1) * each]
         before, of_cell = step[:parts], step[parts:]
-        slopes, late = _fitted(slopes, g[1:], rows)
+        slopes, late = _fitted(slopes, last, rows)
         if late is not None:
             lost.append(late)
         slope = _sum(slopes[0], outgoing[i])
@@ -208,17 +211,12 @@ def _fitted(slopes: tuple, last: Sequence, rows: int) -> tuple[tuple, tuple | No
 
     Going back through a packed sequence, rows appear where a sequence ended, with the gradient of its last state.
     """
-    fitted, late = [], []
-    for slope, end in zip(slopes, last, strict=True):
-        active = rows if slope is None else slope.shape[0]
-        if active > rows:
-            late.append(slope[rows:])
-            slope = slope[:rows]
-        elif active < rows:
-            more = slope.new_zeros((rows - active, slope.shape[1])) if end is None else end[active:rows]
-            slope = cat((slope, more))
-        fitted.append(slope)
-    return tuple(fitted), tuple(late) if late else None
+    active = rows if slopes[0] is None else slopes[0].shape[0]
+    if active > rows:
+        return tuple(s[:rows] for s in slopes), tuple(s[rows:] for s in slopes)
+    if active < rows:
+        return tuple(cat((s, end[active:rows])) for s, end in zip(slopes, last, strict=True)), None
+    return slopes, None
 
 
 def _of_start(slopes: tuple, lost: list[tuple], needed: tuple) -> list:
