@@ -302,8 +302,13 @@ class _ConvTransposeNd(_ConvNd):
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         output_padding = self._output_padding(
-            input, output_size, self.stride, self.padding,  # type: ignore[arg-type]  # never a word here
-            self.kernel_size, len(self.kernel_size), self.dilation
+            input,
+            output_size,
+            self.stride,
+            self.padding,  # type: ignore[arg-type]  # a transposed convolution has no padding by name
+            self.kernel_size,
+            len(self.kernel_size),
+            self.dilation,
         )
         return self._function(
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
@@ -358,7 +363,7 @@ class _LazyConvXdMixin(LazyModuleMixin):
 
     def reset_parameters(self) -> None:
         if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
+            super().reset_parameters()  # type: ignore[misc]  # the layer that this is mixed into has it
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
         """Gives the parameters the sizes that `input` asks for, and their first values."""
