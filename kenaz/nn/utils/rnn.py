@@ -38,7 +38,7 @@ class PackedSequence(PackedSequence_):
     def __new__(
         cls, data: Any, batch_sizes: Any = None, sorted_indices: Any = None, unsorted_indices: Any = None
     ) -> Any:
-        return super().__new__(cls, *_packed_sequence_init_args(data, batch_sizes, sorted_indices, unsorted_indices))
+        return super().__new__(cls, *_packed_sequence_init_args(data, batch_sizes, sorted_indices, unsorted_indices))  # type: ignore[call-arg]
 
     def __reduce__(self) -> tuple:
         return _packed_sequence_init, tuple(self)  # a function that plain pickle finds, under PyTorch's name for it
