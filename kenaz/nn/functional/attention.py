@@ -216,7 +216,7 @@ def multi_head_attention_forward(
             if weight is None:
                 raise AssertionError(f"use_separate_proj_weight is True but {name} is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (network.linear(x, w, b) for x, w, b in zip((query, key, value), named.values(), biases))
+        q, k, v = (network.linear(x, w, b) for x, w, b in zip((query, key, value), named.values(), biases))  # type: ignore[arg-type]
     else:
         if key.shape != value.shape:
             raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
