@@ -79,7 +79,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """Draws all weights anew."""
         self.head.reset_parameters()
-        for inner, outer in self.tail:
+        for inner, outer in self.tail:  # type: ignore[attr-defined]  # Sequential is iterable
             inner.reset_parameters()
             outer.reset_parameters()
 
