@@ -171,7 +171,7 @@ def _walk_grad(
     last = tuple(g[1:])
     if walk.sizes is not None:
         last = tuple(s.new_zeros(s.shape) if end is None else end for end, s in zip(last, start, strict=True))
-    slopes = last
+    slopes = last if walk.sizes is None else tuple(s[: pieces[-1].shape[0]] for s in last)
     lost: list[tuple] = []  # gradients of rows of `start` that come in late
     of_x, of_h, befores, projected = [], [], [], []
     for i in range(len(pieces) - 1, -1, -1):
