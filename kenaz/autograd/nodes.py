@@ -35,6 +35,7 @@ class BackwardNode:
 
     __slots__ = ("__dict__", "__weakref__", "edges", "sequence")
     edges: tuple  # per input: (backward node, output number) or None
+    sequence: int
 
     # hooks are kept in OrderedDicts, which handles can refer to weakly
     pre_hooks: OrderedDict | None = None  # grads -> grads, before the node runs
@@ -110,6 +111,9 @@ class OpBackward(BackwardNode):
     op: Op
     saves: Saves
     inputs: tuple | None  # per input: the tensor, its Spec where the rule looks no further, a number, or None
+    attributes: dict
+    versions: list | None
+    specs: Any
     outputs: Any  # what the rule needs of the results: (storage, spec, version), or their Specs
 
     def number_of_outputs(self) -> int:
@@ -286,6 +290,12 @@ class Saves:
     """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result, ..."""
 
     __slots__ = ("attributes", "inputs", "needs", "numbers", "variadic", "y")
+    attributes: Any
+    inputs: Any
+    needs: Any
+    numbers: Any
+    variadic: Any
+    y: Any
 
 
 def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
