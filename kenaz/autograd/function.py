@@ -44,6 +44,10 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
     dirty_tensors: tuple = ()
     to_save: tuple = ()
     _released = False
+    _output_specs: list
+    _needs: tuple
+    _is_tensor: list
+    _saved: tuple
 
     def number_of_outputs(self) -> int:
         return len(self._output_specs)
@@ -52,7 +56,7 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
     def saved_tensors(self) -> tuple:
         if self._released:
             raise RuntimeError(FREED)
-        found = []
+        found: list[Any] = []
         for x, version, number in self._saved:
             if isinstance(x, Tensor) and x._storage.version != version:
                 raise RuntimeError(_modified(x._spec, x._output_nr, x._grad_fn, x._storage.version, version))
