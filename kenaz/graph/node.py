@@ -36,7 +36,8 @@ class Op:
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
         self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns
         self.late_errors = extra.pop("late_errors", False)  # may find a user's mistake only when it runs
-        self.saves = self.backward_class = None  # autograd fills these at first use
+        self.saves: Any = None
+        self.backward_class: Any = None  # autograd fills these at first use
         self.calls: dict[Any, Call] = {}
         assert not extra, f"{name}: unknown fields {list(extra)}"
 
