@@ -15,6 +15,7 @@ _OURS = frozenset(("i0",))  # NumPy has it too, only slower and less exact
 
 
 def __getattr__(name: str) -> Any:
+    home: Any
     if name in _OURS or not hasattr(np, name):
         from . import special as home  # its tables are read when the first special function is needed
     else:
