@@ -165,9 +165,9 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on the arguments, and remember backward where gradients are needed."""
-        ctx = cls._backward_cls()  # type: ignore[attr-defined]
+        ctx = cls._backward_cls()
         ctx._is_tensor = tuple(isinstance(a, Tensor) for a in args)
-        ctx._needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)  # type: ignore[attr-defined]
+        ctx._needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 result = cls.forward(ctx, *args, **kwargs)
@@ -210,7 +210,7 @@ def _keep(t: Any, numbers: dict, final: list, tracked: bool) -> tuple:
     number = numbers.get(id(t))
     if number is None:
         return t, t._storage.version, None
-    return t.detach(), t._storage.version, number if tracked else None  # type: ignore[attr-defined]
+    return t.detach(), t._storage.version, number if tracked else None
 
 
 def once_differentiable(function: Callable) -> Callable:
