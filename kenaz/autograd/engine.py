@@ -194,7 +194,7 @@ def _explained(fn: BackwardNode, grads: list) -> Any:
     try:
         results = fn.apply(grads)
         for i, g in enumerate(results if isinstance(results, tuple) else (results,)):
-            if state.check_nan and isinstance(g, Tensor) and g.dtype.kind >= 2 and bool((g != g).any()):  # type: ignore[attr-defined]
+            if state.check_nan and isinstance(g, Tensor) and g.dtype.kind >= 2 and bool((g != g).any()):
                 raise RuntimeError(f"Function '{fn.name()}' returned nan values in its {i}th output.")
     except Exception:
         lines = fn.metadata.get("traceback_")
@@ -217,13 +217,13 @@ def fit(grad: Tensor, spec: Spec) -> Tensor:
             i + lead for i, s in enumerate(spec.size) if s == 1 and have.size[i + lead] != 1
         )
         if dims:
-            grad = grad.sum(dims, True)  # type: ignore[attr-defined]
+            grad = grad.sum(dims, True)
         if grad._spec.size != spec.size:
-            grad = grad.reshape(spec.size) if lead > 0 else grad.expand(spec.size)  # type: ignore[attr-defined]
+            grad = grad.reshape(spec.size) if lead > 0 else grad.expand(spec.size)
     if have.dtype is not spec.dtype:
         if have.dtype.is_complex and not spec.dtype.is_complex:
-            grad = grad.real  # type: ignore[attr-defined]
-        grad = grad.to(spec.dtype)  # type: ignore[attr-defined]
+            grad = grad.real
+        grad = grad.to(spec.dtype)
     return grad
 
 
@@ -241,7 +241,7 @@ def _accumulate(fn: AccumulateGrad, arrived: list, create_graph: bool) -> None:
     elif create_graph or tensor._grad._grad_fn is not None:
         tensor._grad = tensor._grad + grad
     else:
-        tensor._grad.add_(grad)  # type: ignore[attr-defined]
+        tensor._grad.add_(grad)
     for hook in list(tensor.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
         answer = hook(tensor)
         if answer is not None:
@@ -260,7 +260,7 @@ def own(grad: Tensor) -> Tensor:
     if spec.contiguous and not spec.shifted and grad._storage.spec.numel == spec.numel and not grad._storage.exposed:
         storage = make_storage(grad._storage.node)
         return make_tensor(storage, spec, 0)
-    return grad.detach().clone()  # type: ignore[attr-defined]
+    return grad.detach().clone()
 
 
 # ------------------------------------------------------------------------------------------------------ entry points
@@ -334,7 +334,7 @@ def backward(
         edges = _input_edges(inputs)
         for tensor in inputs:
             if isinstance(tensor, Tensor) and type(tensor._grad_fn) is not AccumulateGrad:
-                tensor.retain_grad()  # type: ignore[attr-defined]
+                tensor.retain_grad()
     keep = create_graph if retain_graph is None else retain_graph
     run(roots, grads, keep, create_graph, edges)
 
@@ -404,8 +404,8 @@ def grad(
 
 
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
-    rows = [t.unsqueeze(0) for t in tensors]  # type: ignore[attr-defined]
-    out = tensors[0].new_zeros((len(rows), *tensors[0].shape))  # type: ignore[attr-defined]
+    rows = [t.unsqueeze(0) for t in tensors]
+    out = tensors[0].new_zeros((len(rows), *tensors[0].shape))
     for i, row in enumerate(rows):
         out[i : i + 1] = row
     return out
