@@ -23,9 +23,9 @@ def fork_rng(devices: Any = None, enabled: bool = True, *args: Any, **kwargs: An
     >>> torch.equal(before, get_rng_state())
     True
     """
-    state = get_rng_state() if enabled else None
+    state = get_rng_state() if enabled else None  # type: ignore[misc]
     try:
         yield
     finally:
         if state is not None:
-            set_rng_state(state)
+            set_rng_state(state)  # type: ignore[misc]
