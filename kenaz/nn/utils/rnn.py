@@ -38,14 +38,14 @@ class PackedSequence(PackedSequence_):
     def __new__(
         cls, data: Any, batch_sizes: Any = None, sorted_indices: Any = None, unsorted_indices: Any = None
     ) -> Any:
-        return super().__new__(cls, *_packed_sequence_init_args(data, batch_sizes, sorted_indices, unsorted_indices))  # type: ignore[call-arg]
+        return super().__new__(cls, *_packed_sequence_init_args(data, batch_sizes, sorted_indices, unsorted_indices))
 
     def __reduce__(self) -> tuple:
         return _packed_sequence_init, tuple(self)  # a function that plain pickle finds, under PyTorch's name for it
 
     def pin_memory(self) -> Any:
         """A copy in page-locked memory."""
-        return type(self)(*(None if t is None else t.pin_memory() for t in self[:1]), *self[1:])
+        return type(self)(*(None if t is None else t.pin_memory() for t in self[:1]), *self[1:])  # type: ignore[call-arg]
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """A copy with data of another dtype or on another device; batch_sizes stay on the CPU."""
