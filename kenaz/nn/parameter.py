@@ -159,7 +159,7 @@ _OPERATORS = {
 _refuse_operators()
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
     """A parameter whose shape is not known yet.
 
     >>> p = UninitializedParameter(); p
