@@ -109,7 +109,7 @@ def get_device_states(*args: Any) -> tuple[list[int], list[torch.Tensor]]:
         return [], []
     from .. import cuda
 
-    return devices, [cuda.get_rng_state(d) for d in devices]
+    return devices, [cuda.get_rng_state(d) for d in devices]  # type: ignore[attr-defined]
 
 
 def set_device_states(devices: list[int], states: list[torch.Tensor], *, device_type: str | None = None) -> None:
@@ -119,7 +119,7 @@ def set_device_states(devices: list[int], states: list[torch.Tensor], *, device_
     from .. import cuda
 
     for device, state in zip(devices, states):
-        cuda.set_rng_state(state, device)
+        cuda.set_rng_state(state, device)  # type: ignore[attr-defined]
 
 
 class _Surroundings:
@@ -213,7 +213,7 @@ def checkpoint(
         function, args, kwargs, preserve_rng_state, recompute_context, _METADATA[determinism_check],
         early_stop if _early_stop is None else _early_stop, debug if _debug is None else _debug,
     )  # fmt: skip
-    with autograd.graph.saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
+    with autograd.graph.saved_tensors_hooks(frame.pack, frame.unpack), forward_context:  # type: ignore[attr-defined]
         return function(*args, **kwargs)
 
 
@@ -378,7 +378,7 @@ class _Frame:
             self.surroundings.restored(),
             self.recompute_context,
             torch.enable_grad(),
-            autograd.graph.saved_tensors_hooks(keep, lambda x: x),
+            autograd.graph.saved_tensors_hooks(keep, lambda x: x),  # type: ignore[attr-defined]
             contextlib.suppress(_StopRecomputation),
         ):
             self.function(*args, **kwargs)
