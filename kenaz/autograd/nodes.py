@@ -173,7 +173,7 @@ class OpBackward(BackwardNode):
         return tensor
 
     def check_versions(self) -> None:
-        for tensor, version in zip(self.inputs or (), self.versions, strict=True):
+        for tensor, version in zip(self.inputs or (), self.versions or (), strict=True):
             if version is not None and tensor._storage.version != version:
                 fn = tensor._grad_fn
                 raise RuntimeError(_modified(tensor._spec, tensor._output_nr, fn, tensor._storage.version, version))
@@ -308,9 +308,8 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
         found = _reads_one(rule, attributes)
         found.numbers = True in found.inputs
         return found
-    found = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need]
-    first = found[0]
-    for other in found[1:]:
+    first, *others = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need]
+    for other in others:
         first.y = first.y or other.y
         first.inputs = tuple(
             True if True in (a, b) else None if None in (a, b) else False
