@@ -36,6 +36,7 @@ class BackwardNode:
     __slots__ = ("__dict__", "__weakref__", "edges", "sequence")
     edges: tuple  # per input: (backward node, output number) or None
     sequence: int
+    specs: Any
 
     # hooks are kept in OrderedDicts, which handles can refer to weakly
     pre_hooks: OrderedDict | None = None  # grads -> grads, before the node runs
@@ -113,7 +114,6 @@ class OpBackward(BackwardNode):
     inputs: tuple | None  # per input: the tensor, its Spec where the rule looks no further, a number, or None
     attributes: dict
     versions: list | None
-    specs: Any
     outputs: Any  # what the rule needs of the results: (storage, spec, version), or their Specs
 
     def number_of_outputs(self) -> int:
