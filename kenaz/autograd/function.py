@@ -7,7 +7,7 @@ from typing import Any
 
 from .._tensor import Tensor, make_tensor
 from .nodes import FREED, BackwardNode, _modified, _sequence, grad_edge
-from .modes import enable_grad, no_grad, state
+from .modes import no_grad, state
 
 
 class FunctionCtx:
@@ -228,4 +228,3 @@ def once_differentiable(function: Callable) -> Callable:
 for _class in (Function, FunctionCtx):
     _class.__module__ = "torch.autograd.function"
 InplaceFunction = Function
-assert enable_grad
