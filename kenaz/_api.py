@@ -36,7 +36,7 @@ globals().update(ALIASES)
 globals().update(PUBLIC)
 globals().update(inquiry.CONSTANTS)
 globals().update(legacy.TYPES)
-Tensor.__repr__ = tensor_str  # type: ignore[method-assign,assignment]
+Tensor.__repr__ = tensor_str  # type: ignore[method-assign]
 Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
