@@ -20,7 +20,12 @@ def _drop(name: str, input: Tensor, p: float, training: bool, inplace: bool) -> 
     if not training or p == 0.0:
         return input
     function: Callable[..., Tensor] = getattr(ops, name)
-    result = function(input, p, training)
+    if input.is_contiguous() or name.startswith("feature"):
+        result = function(input, p, training)
+    else:  # PyTorch draws in the order of memory: attention with batch_first drops a transposed tensor
+        order = sorted(range(input.dim()), key=lambda dim: -input.stride(dim))
+        back = sorted(range(input.dim()), key=lambda dim: order[dim])
+        result = function(input.permute(order), p, training).permute(back)
     return assign(input, result) if inplace else result
 
 
