@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import autograd, execute, ops, printing
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .core.device import device, get_default_device, set_default_device
 from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
@@ -17,7 +18,7 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    reduction, resampling, sampling, scattering, sorting, inquiry, updates, attention, legacy, views,
+    reduction, resampling, sampling, scattering, sorting, inquiry, updates, attention, legacy, views, conjugate, einsum,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type

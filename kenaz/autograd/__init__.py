@@ -2,11 +2,25 @@
 Start with `engine.py`."""
 
 from .. import _tensor
+from . import anomaly_mode, function, functional, graph
 from . import modes as grad_mode
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
+from .engine import is_checkpoint_valid as _is_checkpoint_valid
 from .function import Function
+from .gradcheck import gradcheck, gradgradcheck
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 Variable = _tensor.Tensor
 
-__all__ = ["Function", "Variable", "backward", "enable_grad", "grad", "grad_mode", "inference_mode", "no_grad", "set_grad_enabled"]
+
+def is_tensor_like(value: object) -> bool:
+    """Whether a value is a tensor, or says what torch functions do with it."""
+    return isinstance(value, _tensor.Tensor) or hasattr(value, "__torch_function__")
+
+
+__all__ = [
+    "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad",
+    "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "set_detect_anomaly",
+    "set_grad_enabled",
+]  # fmt: skip

@@ -14,6 +14,24 @@ from .nodes import AccumulateGrad, BackwardNode, grad_edge
 from .modes import state
 
 
+class Pass:
+    """A backward pass that is running: which nodes it can reach, and whether it was asked for some inputs only."""
+
+    __slots__ = ("__weakref__", "needed", "reachable", "wanted")
+
+    def __init__(self, reachable: dict, needed: set | None, wanted: set):
+        self.reachable, self.needed, self.wanted = frozenset(reachable), needed, wanted
+
+    def reaches(self, fn: BackwardNode) -> bool:
+        """Whether a gradient arrives at a node."""
+        return fn in self.reachable and (self.needed is None or fn in self.needed or fn in self.wanted)
+
+
+def is_checkpoint_valid() -> bool:
+    """Whether the running backward pass goes to all leaves, as re-entrant checkpointing needs."""
+    return not state.passes or state.passes[-1].needed is None
+
+
 def run(
     roots: Sequence[tuple[BackwardNode, int]],
     grads: Sequence[Tensor],
@@ -32,6 +50,7 @@ def run(
     captured: dict = {edge: None for edge in inputs or ()}
     buffers: dict[BackwardNode, list] = {}
     before, state.enabled = state.enabled, create_graph
+    state.passes.append(Pass(waiting, needed, wanted))
     try:
         for (fn, number), grad in zip(roots, grads, strict=True):
             _add(buffers, fn, number, grad)
@@ -66,6 +85,7 @@ def run(
                     heapq.heappush(ready, (-target.sequence, id(target), target))
     finally:
         state.enabled = before
+        state.passes.pop()
     return [captured[edge] for edge in inputs or ()]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor, make_tensor
-from .nodes import FREED, BackwardNode, _modified, _sequence, grad_edge
+from ..core.shape import broadcast
 from .modes import no_grad, state
+from .nodes import FREED, AccumulateGrad, BackwardNode, _modified, _sequence, grad_edge, pack, unpack
 
 
 class FunctionCtx:
@@ -15,6 +16,9 @@ class FunctionCtx:
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for backward; they come back as `saved_tensors`."""
+        for i, t in enumerate(tensors):
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
@@ -67,6 +71,16 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
             found.append(x)
         return tuple(found)
 
+    saved_variables = saved_tensors  # its name of old
+
+    def _unpacked(self, packed: _Packed) -> Tensor:
+        tensor = unpack(packed.kept)
+        if packed.edge is not None:
+            tensor._grad_fn, tensor._output_nr = packed.edge
+        elif packed.number is not None:
+            tensor._grad_fn, tensor._output_nr = self, packed.number
+        return tensor
+
     @property
     def needs_input_grad(self) -> tuple[bool, ...]:
         return self._needs
@@ -78,27 +92,51 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
         vjp = getattr(self._function, "vjp", None)
         chosen = backward if backward is not Function.backward else vjp
         results = chosen(self, *grads)  # type: ignore[misc]
-        results = results if isinstance(results, tuple) else (results,)
-        return self._checked(results)
+        return self._checked(results if isinstance(results, tuple) else (results,))
 
     def _checked(self, results: tuple) -> tuple:
-        n = len(self._is_tensor)
-        extra = [r for r in results[n:] if r is not None]
-        if len(results) > n and extra or len(results) < n:
-            raise RuntimeError(f"function {type(self).__name__} returned an incorrect number of gradients (expected {n}, got {len(results)})")
-        kept = []
-        for i, (g, is_tensor) in enumerate(zip(results, self._is_tensor, strict=False)):
-            if not is_tensor and g is not None:
+        """What the user's backward gave, or PyTorch's error where it does not fit the inputs."""
+        name, n = type(self).__name__, len(self._is_tensor)
+        if len(results) < n or any(r is not None for r in results[n:]):
+            raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {n}, got {len(results)})")
+        results = results[:n]
+        for i, (g, is_tensor, spec) in enumerate(zip(results, self._is_tensor, self.specs, strict=True)):
+            if g is None:
+                continue
+            if not is_tensor:
                 raise RuntimeError(
-                    f"function {type(self).__name__} returned a gradient different from None at position {i + 1}, but the "
-                    "corresponding forward input was not a Variable"
+                    f"function {name} returned a gradient different than None at position {i + 1}, but the corresponding forward "
+                    "input was not a Variable"
                 )
-            kept.append(g)
-        return tuple(kept)
+            if not isinstance(g, Tensor):
+                raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
+            if self.edges[i] is not None and g.shape != spec.size and not _sums_to(g.shape, spec.size):
+                raise RuntimeError(
+                    f"Function {name} returned an invalid gradient at index {i} - got {list(g.shape)} but expected shape "
+                    f"compatible with {list(spec.size)}"
+                )
+        return results
 
     def release(self) -> None:
         if self._saved:
             self._saved, self._released = (), True
+
+
+class _Packed:
+    """A tensor that hooks took away, and where its gradient goes: an edge, or an output of the function itself."""
+
+    __slots__ = ("edge", "kept", "number")
+
+    def __init__(self, tensor: Tensor, edge: Any, number: int | None):
+        self.kept, self.edge, self.number = pack(tensor), edge, number
+
+
+def _sums_to(have: tuple, want: tuple) -> bool:
+    """Whether a gradient of one size can be summed over broadcast axes to another."""
+    try:
+        return broadcast(have, want) == have
+    except RuntimeError:
+        return False
 
 
 def _zeros(spec: Any) -> Tensor:
@@ -165,52 +203,82 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on the arguments, and remember backward where gradients are needed."""
-        ctx = cls._backward_cls()
+        ctx = cls._backward_cls()  # type: ignore[attr-defined]
         ctx._is_tensor = tuple(isinstance(a, Tensor) for a in args)
-        ctx._needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+        ctx._needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)  # type: ignore[attr-defined]
+        ctx._inputs = args
+        edges = tuple(grad_edge(a) if isinstance(a, Tensor) else None for a in args)
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 result = cls.forward(ctx, *args, **kwargs)
             else:
                 result = cls.forward(*args, **kwargs)
                 cls.setup_context(ctx, args, result)
-        outputs = result if isinstance(result, tuple) else (result,)
-        outputs = _connect(ctx, args, outputs, any(ctx._needs) and state.enabled)
+        del ctx._inputs
+        ctx.edges, ctx.specs = edges, [a._spec if isinstance(a, Tensor) else None for a in args]
+        outputs = _connect(ctx, args, result if isinstance(result, tuple) else (result,), any(ctx._needs) and state.enabled)
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
 def _connect(ctx: Any, args: tuple, outputs: tuple, tracked: bool) -> tuple:
     """Make outputs point at the context, and keep what it saves."""
-    inputs = {id(a) for a in args if isinstance(a, Tensor)}
+    inputs = {id(a): a for a in args if isinstance(a, Tensor)}
     dirty = {id(t) for t in ctx.dirty_tensors}
-    final = []
-    for o in outputs:
-        if isinstance(o, Tensor) and id(o) in inputs and id(o) not in dirty:
-            o = o.view(o.shape) if False else make_tensor(o._storage, o._spec, o._offset)  # an input handed on is a new view of it
-        final.append(o)
+    plain = {id(t) for t in ctx.non_differentiable}
+    _check_dirty(ctx, tracked)
+    final = tuple(_handed_on(o) if id(o) in inputs and id(o) not in dirty else o for o in outputs)
+    ctx._output_specs = [o._spec if isinstance(o, Tensor) else None for o in final]
+    numbers = {id(o): i for i, o in enumerate(outputs) if isinstance(o, Tensor) and (id(o) not in inputs or id(o) in dirty)}
+    ctx._saved = tuple(_keep(t, numbers, tracked) for t in ctx.to_save)
+    ctx.to_save = ()
     if tracked:
-        ctx.edges = tuple(grad_edge(a) if isinstance(a, Tensor) else None for a in args)
-        ctx.specs = [a._spec if isinstance(a, Tensor) else None for a in args]
         ctx.sequence = next(_sequence)
-        plain = {id(t) for t in ctx.non_differentiable}
         for i, (o, given) in enumerate(zip(final, outputs, strict=True)):
             if isinstance(o, Tensor) and id(given) not in plain and o.dtype.kind >= 2:
-                o._grad_fn = ctx
-                o._output_nr = i
-    ctx._output_specs = [o._spec if isinstance(o, Tensor) else None for o in final]
-    numbers = {id(o): i for i, o in enumerate(outputs) if isinstance(o, Tensor) and id(o) not in inputs}
-    ctx._saved = tuple(_keep(t, numbers, final, tracked) for t in ctx.to_save)
-    ctx.to_save = ()
-    return tuple(final)
+                _become_output(ctx, o, i, id(given) in dirty)
+    return final
 
 
-def _keep(t: Any, numbers: dict, final: list, tracked: bool) -> tuple:
+def _handed_on(x: Tensor) -> Tensor:
+    """An input that forward returned as it was: a new view of it."""
+    out = make_tensor(x._storage, x._spec, x._offset)
+    out._base = x if x._base is None else x._base
+    return out
+
+
+def _become_output(ctx: Any, out: Tensor, number: int, written: bool) -> None:
+    """Let the history of a tensor be the function, and that of a base that was written to through it as well."""
+    if written and out._base is not None:
+        history = make_tensor(out._storage, out._spec, out._offset)
+        history._grad_fn, history._output_nr = ctx, number
+        rewire(out, history)
+        return
+    if out._base is not None:
+        out._creation = "function"
+        out._view_version = out._base.__dict__.get("_grad_version", 0)
+    out._grad_fn, out._output_nr = ctx, number
+
+
+rewire: Callable[[Tensor, Tensor], None]  # ops/record.py knows how a write through a view becomes history
+
+
+def _check_dirty(ctx: Any, tracked: bool) -> None:
+    for t in ctx.dirty_tensors:
+        if tracked and type(t._grad_fn) is AccumulateGrad:
+            raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+        t._storage.version += 1
+
+
+def _keep(t: Any, numbers: dict, tracked: bool) -> Any:
+    """What is kept of a tensor that forward saved; an output is kept apart from its history, which is the context itself."""
     if not isinstance(t, Tensor):
         return t, None, None
     number = numbers.get(id(t))
+    if state.saving and tracked:
+        return _Packed(t, grad_edge(t) if number is None else None, number), None, None
     if number is None:
         return t, t._storage.version, None
-    return t.detach(), t._storage.version, number if tracked else None
+    return t.detach(), t._storage.version, number if tracked else None  # type: ignore[attr-defined]
 
 
 def once_differentiable(function: Callable) -> Callable:
@@ -220,9 +288,34 @@ def once_differentiable(function: Callable) -> Callable:
     @functools.wraps(function)
     def wrapper(ctx: Any, *args: Any) -> Any:
         with no_grad():
-            return function(ctx, *args)
+            results = function(ctx, *args)
+        if not state.enabled or not any(isinstance(a, Tensor) and a.requires_grad for a in args):  # type: ignore[attr-defined]
+            return results
+        return tuple(
+            _refusing(r) if isinstance(r, Tensor) else r for r in (results if isinstance(results, tuple) else (results,))
+        )
 
     return wrapper
+
+
+class _Refusal(BackwardNode):
+    """The history of a gradient that has no derivative."""
+
+    specs: list = []
+
+    def apply(self, grads: list) -> Any:
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+_Refusal.__name__ = "DelayedError"
+
+
+def _refusing(tensor: Tensor) -> Tensor:
+    out = make_tensor(tensor._storage, tensor._spec, tensor._offset)
+    fn = _Refusal()
+    fn.edges, fn.sequence = (), next(_sequence)
+    out._grad_fn = fn
+    return out
 
 
 for _class in (Function, FunctionCtx):

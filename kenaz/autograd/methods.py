@@ -25,6 +25,8 @@ def _set_requires_grad(self: Tensor, value: bool) -> None:
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Record operators on this leaf so that `backward` fills its `grad`."""
     if requires_grad:
+        if self._inference and not state.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if self._grad_fn is None:
             if self.dtype.kind < 2:
                 raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
@@ -144,6 +146,11 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> Removabl
     return add_hook(self.__dict__, "_post_accumulate_grad_hooks", hook)
 
 
+def _is_view(self: Tensor) -> bool:
+    """Whether the tensor looks at the memory of another that autograd knows."""
+    return self._base is not None
+
+
 def _backward_hooks(self: Tensor) -> Any:
     hooks = getattr(self._grad_fn, "tensor_hooks", None)
     return hooks.get(self._output_nr) if hooks else None
@@ -159,7 +166,7 @@ for _name, _get, _set in (
     ("_backward_hooks", _backward_hooks, None),
 ):
     setattr(Tensor, _name, property(_get, _set))
-for _method in (requires_grad_, backward, retain_grad, register_hook, register_post_accumulate_grad_hook):
+for _method in (_is_view, requires_grad_, backward, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _method.__name__, _method)
 
 

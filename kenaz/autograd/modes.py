@@ -12,7 +12,7 @@ class State:
     either of them, so that recording asks once.
     """
 
-    __slots__ = ("anomaly", "check_nan", "enabled", "inference", "no_hooks", "saving", "watched")
+    __slots__ = ("anomaly", "check_nan", "enabled", "inference", "no_hooks", "passes", "saving", "watched")
     enabled: bool
     inference: bool
     anomaly: bool
@@ -20,6 +20,7 @@ class State:
     saving: list
     no_hooks: str | None  # why saved-tensor hooks are forbidden here
     watched: bool
+    passes: list  # the backward passes that are running, innermost last
 
     def watch(self) -> None:
         """Bring `watched` up to date."""
@@ -29,6 +30,7 @@ class State:
 state = State()
 state.enabled, state.inference = True, False
 state.anomaly, state.check_nan, state.saving, state.no_hooks, state.watched = False, True, [], None, False
+state.passes = []
 
 
 class _Mode:

@@ -7,6 +7,7 @@ reads (found once per operator from the rule's own code), the edges to earlier n
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import weakref
 from collections import OrderedDict
@@ -21,6 +22,7 @@ from ..graph.node import Op
 from .modes import state
 
 _sequence = itertools.count()
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
@@ -103,6 +105,9 @@ class AccumulateGrad(BackwardNode):
     @property
     def variable(self) -> Tensor | None:
         return self.tensor()
+
+
+AccumulateGrad.__module__ = "builtins"  # so that it prints as PyTorch's
 
 
 class OpBackward(BackwardNode):
@@ -280,7 +285,8 @@ def _watch(fn: OpBackward, out: Any) -> None:
     if state.anomaly:
         import traceback
 
-        fn.metadata["traceback_"] = traceback.format_stack()[:-3]
+        lines = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(_HERE)]
+        fn.metadata["traceback_"] = traceback.format_list(lines)
     if state.saving:
         _pack_all(fn, out)
 
@@ -348,16 +354,30 @@ def _loaded(code: Any) -> set[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- attach
-def backward_class(op: Op) -> type:
-    """The class of an operator's backward nodes, made at its first use."""
-    op.saves = {}
-    op.backward_class = type(op.grad_name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
+def backward_class(op: Op, inputs: tuple) -> type:
+    """The class of an operator's backward nodes, made at its first use; operators with several names have several."""
+    if op.saves is None:
+        op.saves = {}
+    if callable(op.grad_name):
+        name = op.grad_name(*inputs)
+        key = op, name
+        if key not in _named:
+            _named[key] = _new_class(op, name)
+        return _named[key]
+    op.backward_class = _new_class(op, op.grad_name)
     return op.backward_class
+
+
+_named: dict[tuple, type] = {}
+
+
+def _new_class(op: Op, name: str) -> type:
+    return type(name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
 
 
 def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
     """Make `out` (a tensor or a tuple of them) remember how it was made; some input requires gradients."""
-    fn = (op.backward_class or backward_class(op))()
+    fn = (op.backward_class or backward_class(op, inputs))()
     fn.attributes = attributes
     edges = tuple([grad_edge(x) if isinstance(x, Tensor) else None for x in inputs])
     mask = tuple([e is not None for e in edges])

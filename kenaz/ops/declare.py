@@ -30,6 +30,7 @@ from ..execute import mode, pending
 from ..graph.node import Call, Node, Op
 from ..graph.storage import Storage
 from ..runtime import xp
+from .arguments import explained
 from .record import NUMBERS, apply, apply_call, assign, method, new_call, number, public, register, write_out
 
 # ---------------------------------------------------------------------------------------------------------------- kinds
@@ -190,6 +191,8 @@ def publish(
 def rename(function: Any, name: str) -> None:
     """Give a function made by a family its own name, in tracebacks and in Python's messages about arguments too."""
     function.__name__ = function.__qualname__ = name
+    if hasattr(function, "__wrapped__"):
+        return
     function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
 
 
@@ -330,8 +333,9 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
             execute.flush()
         return make_tensor(storage, call.out, 0)
 
-    fast.__name__ = fast.__qualname__ = f"__{'r' * reverse}{op.name}__"
-    return fast
+    chosen = general if op.late_errors else fast
+    rename(chosen, f"__{'r' * reverse}{op.name}__")
+    return chosen
 
 
 def pointwise(kind: Kind, grad: Callable | None = None, **extra: Any) -> Callable:
@@ -407,25 +411,27 @@ def reduction(
     grad: Callable | None = None,
     *,
     has_dtype: bool = False,
-    empty: str | None = None,
+    empty: bool = True,
     torch: bool = True,
     tensor: bool = True,
     grad_name: str | None = None,
+    whole_name: str | None = None,
     doc: str | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Callable:
     """Declare an operator that folds axes: `body(xp, x, axes, keepdims, **attributes)`.
 
-    `grad` gets (g, y, x, dim, keepdim) where `dim` is a tuple of axes. `empty` is the message where nothing is folded
-    over (None: an empty fold has a value).
+    `grad` gets (g, y, x, dim, keepdim) where `dim` is a tuple of axes. Where an empty fold has no value, `empty` is
+    whether to raise. `whole_name` names the backward node where no axes are given.
     """
 
     def rule(specs: tuple, attributes: dict) -> tuple:
         x = specs[0]
-        compute, out = kind(attributes.get("dtype") or x.dtype)
+        asked = attributes.get("dtype")
+        compute, out = (asked, asked) if asked is not None and asked.kind < FLOAT else kind(asked or x.dtype)
         dims = attributes["dim"]
-        if empty is not None and any(x.size[d] == 0 for d in dims):
-            raise IndexError(empty)
+        if not empty and x.ndim:
+            _check_folded(name, x, dims)
         return fresh(folded(x.size, dims, attributes["keepdim"]), out, x.device), compute
 
     op = register(Op(name, "reduction", reduction_kernel, rule=rule, body=body, grad=grad, grad_name=grad_name))
@@ -441,13 +447,42 @@ def reduction(
             attributes["dtype"] = dtype
         if extra:
             attributes |= extra | more
+        if dim is None and not empty and not input._spec.numel:
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+                "'dim' argument."
+            )
         result = apply(op, (input,), attributes)
+        if dim is None and whole_name and result._grad_fn is not None:
+            rename_node(result, whole_name)
         return result if out is None else write_out(result, out, name)
 
-    function = numpy_names(function)
-    publish(name, function, None, torch, tensor, (), doc)
+    rename(function, name)
+    function = explained(numpy_names(function), name)
     function.op = op  # type: ignore[attr-defined]
+    publish(name, function, None, torch, tensor, (), doc)
     return function
+
+
+def _check_folded(name: str, x: Spec, dims: Sequence[int]) -> None:
+    for d in dims:
+        if x.size[d] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+
+
+def rename_node(y: Tensor, name: str) -> Tensor:
+    """A result whose backward node goes by another name, as PyTorch prints it."""
+    fn = y._grad_fn
+    if fn is not None:
+        base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
+        key = (base, name)
+        if key not in _renamed_classes:
+            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True, "__module__": "builtins"})
+        fn.__class__ = _renamed_classes[key]
+    return y
+
+
+_renamed_classes: dict[tuple, type] = {}
 
 
 def folded(size: Sequence[int], dims: Sequence[int], keepdim: bool) -> tuple[int, ...]:
@@ -585,7 +620,11 @@ def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any])
     out = make_tensor(x._storage, seen, offset)
     base = x._base
     out._base = base = x if base is None else base
-    if x._grad_fn is not None and state.enabled and op.grad is not None:
+    if not state.enabled:
+        out._creation = "no_grad"
+        if x._inference:
+            out._inference = True
+    elif x._grad_fn is not None and op.grad is not None:
         attach(op, out, (x,), attributes)
     version = base.__dict__.get("_grad_version", 0)
     if version:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from .. import execute
 from .._tensor import Tensor, make_tensor, wrap
+from ..autograd import function as function_module
 from ..autograd import nodes as backward_module
 from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..autograd.modes import state
@@ -92,9 +94,17 @@ def apply_call(call: Call, inputs: tuple) -> Any:
     if mode.slow:
         execute.watch(node, tuple([x._storage for x in inputs if isinstance(x, Tensor)]))
     out = wrap(node) if type(call.out) is Spec else _wrap_all(call, node)
-    if call.op.grad is not None and state.enabled and requires_grad(inputs) and _differentiable(out):
+    if not state.enabled:
+        if state.inference:
+            _mark_inference(out)
+    elif call.op.grad is not None and requires_grad(inputs) and _differentiable(out):
         attach(call.op, out, inputs, call.attributes)
     return out
+
+
+def _mark_inference(out: Any) -> None:
+    for o in out if type(out) is tuple else (out,):
+        o._inference = True
 
 
 def _wrap_all(call: Call, node: Node) -> tuple:
@@ -167,26 +177,57 @@ def is_whole(x: Tensor) -> bool:
     )  # fmt: skip
 
 
-def check_writable(x: Tensor) -> None:
-    """Raise what PyTorch raises where writing to a tensor in place would break its gradient."""
+def check_writable(x: Tensor, tracked: bool = False) -> None:
+    """Raise what PyTorch raises where writing to a tensor in place would break a gradient.
+
+    `tracked` says that what is written requires gradients.
+    """
     s = x._spec
     if not s.contiguous and 0 in s.stride:
         check_overlap(s)
-    if not state.enabled or x._grad_fn is None:
-        return
-    if x._grad_fn.name() in _SEVERAL_VIEWS:
+    base, fn = x._base, x._grad_fn
+    if (x._inference or base is not None and base._inference) and not state.inference:
         raise RuntimeError(
-            f"Output {x._output_nr} of {_SEVERAL_VIEWS[x._grad_fn.name()]} is a view and is being modified inplace. This view is the "
-            "output of a function that returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You should replace the inplace operation by an out-of-place one."
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
+            "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    if x._base is None:
-        if type(x._grad_fn) is AccumulateGrad:
+    if not state.enabled or fn is None and not tracked and (base is None or base._grad_fn is None):
+        return
+    if base is not None and x._creation is not None:
+        raise RuntimeError(_refusal(x))
+    if fn is None:
+        return
+    if fn.name() in _SEVERAL_VIEWS:
+        raise RuntimeError(f"Output {x._output_nr} of {_SEVERAL_VIEWS[fn.name()]} {_FROM_SEVERAL}")
+    if base is None:
+        if type(fn) is AccumulateGrad:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    elif type(x._base._grad_fn) is AccumulateGrad:
+    elif type(base._grad_fn) is AccumulateGrad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
+def _refusal(x: Tensor) -> str:
+    """Why a view may not be written to, from how it was made."""
+    if x._creation == "function":
+        name = x._grad_fn.name().removesuffix("Backward")
+        return (
+            f"Output {x._output_nr} of {name} is a view and is being modified inplace. This view was created inside a custom "
+            "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override the "
+            "custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You "
+            "can fix this by cloning the output of the custom Function."
+        )
+    return (
+        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
+        "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
+        "inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+        "tracked)."
+    )
+
+
+_FROM_SEVERAL = (
+    "is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such functions do "
+    "not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+)
 _SEVERAL_VIEWS = {"SplitBackward0": "Split", "SplitWithSizesBackward0": "SplitWithSizes", "UnbindBackward0": "Unbind"}
 
 
@@ -204,7 +245,7 @@ def assign(x: Tensor, value: Tensor) -> Tensor:
 
     Where x is a view, its base is recorded as "the base with this region replaced".
     """
-    check_writable(x)
+    check_writable(x, value._grad_fn is not None)
     differentiable = state.enabled and value._grad_fn is not None and x._spec.dtype.kind >= 2
     if value._spec.dtype is not x._spec.dtype:
         if not can_cast(value._spec.dtype, x._spec.dtype):
@@ -271,19 +312,45 @@ def _as_memory(value: Tensor, spec: Spec) -> Node:
 def _rewire(x: Tensor, value: Tensor) -> None:
     """After an in-place write: x's history is that of the value, and a base's history contains the write."""
     base = x._base
+    changed = x if base is None else base
+    views = _live_views(changed) if changed._grad_fn is None else ()
     if base is None:
+        _move_retained(x, value._grad_fn, value._output_nr)
         x._grad_fn = value._grad_fn
         x._output_nr = value._output_nr
-        return
-    fn = _CopySlices()
-    fn.edges = (backward_module.grad_edge(base), backward_module.grad_edge(value))
-    fn.specs, fn.region, fn.offset = [base._spec, x._spec], x._spec, x._offset - base._offset
-    fn.base_spec = base._spec
-    fn.sequence = next(backward_module._sequence)
-    base._grad_fn = fn
-    base._output_nr = 0
-    base._grad_version = base.__dict__.get("_grad_version", 0) + 1
-    regenerate(x)
+    else:
+        fn = _CopySlices()
+        fn.edges = (backward_module.grad_edge(base), backward_module.grad_edge(value))
+        fn.specs, fn.region, fn.offset = [base._spec, x._spec], x._spec, x._offset - base._offset
+        fn.base_spec = base._spec
+        fn.sequence = next(backward_module._sequence)
+        _move_retained(base, fn, 0)
+        base._grad_fn = fn
+        base._output_nr = 0
+    changed._grad_version = changed.__dict__.get("_grad_version", 0) + 1
+    if base is not None:
+        regenerate(x)
+    for view in views:
+        if view is not x:
+            regenerate(view)
+
+
+def _move_retained(x: Tensor, fn: Any, number: int) -> None:
+    """A tensor that keeps its gradient keeps that of what it is now; its hooks stay with what it was."""
+    if x._retains_grad:
+        (x._grad_fn.retained or {}).pop(x._output_nr, None)
+        fn.__dict__.setdefault("retained", {})[number] = weakref.ref(x)
+
+
+def _live_views(base: Tensor) -> list[Tensor]:
+    """The views of a base that had no history until now. Views know their base and not the other way round, so that making
+    one stays cheap; here, where a plain buffer becomes part of the graph, they are searched for if there can be any."""
+    # 3: the base, the storage's reference in the view that was written through, and getrefcount's argument
+    if sys.getrefcount(base._storage) <= 3:
+        return []
+    import gc
+
+    return [o for o in gc.get_objects() if isinstance(o, Tensor) and getattr(o, "_base", None) is base]
 
 
 class _CopySlices(backward_module.BackwardNode):
@@ -336,11 +403,14 @@ def regenerate(view: Tensor) -> None:
     fn.edges, fn.specs = (backward_module.grad_edge(base),), [base._spec]
     fn.base_spec, fn.region, fn.offset = base._spec, view._spec, view._offset - base._offset
     fn.sequence = next(backward_module._sequence)
+    if view._retains_grad and view._grad_fn is not None:
+        _move_retained(view, fn, 0)
     view._grad_fn = fn
     view._output_nr = 0
 
 
 backward_module.regenerate = regenerate
+function_module.rewire = _rewire
 
 
 # ---------------------------------------------------------------------------------------------------------------- out=
