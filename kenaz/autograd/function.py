@@ -62,6 +62,9 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
             raise RuntimeError(FREED)
         found: list[Any] = []
         for x, version, number in self._saved:
+            if type(x) is _Packed:
+                found.append(self._unpacked(x))
+                continue
             if isinstance(x, Tensor) and x._storage.version != version:
                 raise RuntimeError(_modified(x._spec, x._output_nr, x._grad_fn, x._storage.version, version))
             if number is not None:  # an output: part of the graph again
