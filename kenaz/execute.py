@@ -58,8 +58,11 @@ def eager(on: bool = True) -> Iterator[None]:
 def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -> Node:
     """A pending node; it runs later, or at once in eager mode."""
     node = make_node(call, sources, offsets)
-    if call.op.late_errors:
+    late = call.op.late_errors
+    if late:
         node.line = users_line()
+        if late is not True:
+            late(call, *interpret.known(node))
     if type(call.out) is Spec and call.out.device.type == "meta":
         return node
     pending.append(node)

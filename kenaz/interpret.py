@@ -49,6 +49,17 @@ def arguments(node: Node) -> list:
     return found
 
 
+def known(node: Node) -> list:
+    """What `arguments` will give, as far as it is computed: None in the place of what is pending."""
+    offsets = node.offsets or (0,) * len(node.sources)
+    return [
+        source if type(source) is not Node
+        else read(source, spec, offset) if type(source.value) is np.ndarray and type(spec) is Spec
+        else None
+        for source, spec, offset in zip(node.sources, node.call.specs, offsets, strict=True)
+    ]  # fmt: skip
+
+
 def read(node: Node, spec: Spec, offset: int) -> np.ndarray:
     """A node's memory seen through a spec."""
     value = node.value

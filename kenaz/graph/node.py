@@ -21,6 +21,9 @@ class Op:
     kernel: `kernel(call) -> run`, where `run(*arrays)` computes the value; called once per Call.
     grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; or a tuple with a rule per
         input, so that only what is asked for is saved and recorded; None where there is no gradient.
+    grad_name: the name of the backward node, or a function of the inputs that gives it.
+    late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it when the line
+        is recorded, where the arrays that decide are there already (None for those that are not).
     """
 
     __slots__ = (
@@ -35,7 +38,7 @@ class Op:
         self.grad = extra.pop("grad", None)
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
         self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns
-        self.late_errors = extra.pop("late_errors", False)  # may find a user's mistake only when it runs
+        self.late_errors = extra.pop("late_errors", False)
         self.saves: Any = None
         self.backward_class: Any = None  # autograd fills these at first use
         self.calls: dict[Any, Call] = {}

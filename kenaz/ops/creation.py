@@ -351,27 +351,3 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
 
 
 public(empty_strided)
-
-
-def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:
-    """real + imag j."""
-    if real.dtype is not imag.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {dtypes.scalar_name(real.dtype)} but got scalar type "
-            f"{dtypes.scalar_name(imag.dtype)} for second argument"
-        )
-    if real.dtype not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(
-            f"Expected both inputs to be Half, Float or Double tensors but got {dtypes.scalar_name(real.dtype)} and "
-            f"{dtypes.scalar_name(imag.dtype)}"
-        )
-    return real.to(real.dtype.to_complex()) + imag * 1j  # type: ignore[operator]
-
-
-def polar(abs: Tensor, angle: Tensor, *, out: Any = None) -> Tensor:
-    """abs (cos angle + j sin angle)."""
-    return complex(abs * angle.cos(), abs * angle.sin())  # type: ignore[operator, attr-defined]
-
-
-public(complex)
-public(polar)

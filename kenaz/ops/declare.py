@@ -63,17 +63,19 @@ def unsupported(kernel: str, d: dtype) -> NotImplementedError:
     return NotImplementedError(f'"{kernel}" not implemented for \'{dtypes.scalar_name(d)}\'')
 
 
-def only(kind: Kind, kernel: str, *refused: Any, words: str | None = None) -> Kind:
+def only(
+    kind: Kind, kernel: str, *refused: Any, words: str | None = None, refusal: type[Exception] = RuntimeError
+) -> Kind:  # fmt: skip
     """A kind that refuses some dtypes, as the named PyTorch kernel does: kinds (INT, ...), dtypes, or "wide" unsigned types.
 
-    `words` replaces the message for complex inputs.
+    `words` replaces the message for complex inputs, and `refusal` is its type.
     """
     wide = "wide" in refused
 
     def checked(d: dtype) -> tuple[dtype, dtype]:
         if d.kind in refused or d in refused or wide and d in _WIDE:
             if words and d.is_complex:
-                raise RuntimeError(words)
+                raise refusal(words)
             raise unsupported(kernel, d)
         return kind(d)
 

@@ -6,11 +6,13 @@ import builtins
 import math
 from typing import Any
 
+import numpy as np
+
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import COMPLEX, FLOAT, INT, dtype
 from .declare import (
-    FLOATING, SAME, TO_BOOL, TO_REAL, binary, only, dunder, pointwise, same_size, unary,
+    FLOATING, NUMBERS, SAME, TO_BOOL, TO_REAL, binary, dunder, only, pointwise, rename_node, same_size, unary,
 )  # fmt: skip
 from .creation import full
 from .record import REGISTRY, assign, composite, method, number, public, write_out
@@ -20,7 +22,17 @@ def conj(x: Any) -> Any:
     """The conjugate of a tensor or number; real ones are returned as they are."""
     if isinstance(x, Tensor):
         return x.conj() if x.dtype.is_complex else x  # type: ignore[attr-defined]
-    return x.conjugate() if type(x) is complex else x
+    return x.conjugate() if type(x) is builtins.complex else x
+
+
+def _numbered(word: str, second: int = 0, neither: int = 1, first: int = 2) -> Any:
+    """The names of a binary operator's backward nodes where they say which argument was a number."""
+
+    def name(a: Any, b: Any) -> str:
+        which = first if not isinstance(a, Tensor) else second if not isinstance(b, Tensor) else neither
+        return f"{word}Backward{which}"
+
+    return name
 
 
 # ------------------------------------------------------------------------------------------------------------ arithmetic
@@ -49,6 +61,7 @@ mul = binary(
 _div = binary(
     "div", FLOATING, lambda xp, a, b: xp.true_divide(a, b), torch=False, tensor=False,
     grad=(lambda g, y, a, b: g / conj(b), lambda g, y, a, b: -g * conj((a / b) / b)), numbers="both",
+    grad_name=lambda a, b: "DivBackward0" if isinstance(a, Tensor) else "MulBackward0",  # PyTorch multiplies by the reciprocal
 )  # fmt: skip
 
 
@@ -94,9 +107,25 @@ def _rounded(base: Any) -> Any:
     return div
 
 
-floor_divide = binary("floor_divide", only(SAME, "div_floor_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.floor_quotient(a, b), numbers="both")
-_trunc_divide = binary("trunc_divide", only(SAME, "div_trunc_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.trunc_quotient(a, b), torch=False, tensor=False)
-_ROUNDINGS = {"floor": floor_divide, "trunc": _trunc_divide}
+def _check_divisor(call: Any, a: Any, b: Any) -> None:
+    """Integers cannot be divided by zero."""
+    if call.compute.kind <= INT and b is not None and not np.all(b):
+        raise RuntimeError("ZeroDivisionError")
+
+
+floor_divide = binary("floor_divide", only(SAME, "div_floor_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.floor_quotient(a, b), numbers="both", late_errors=_check_divisor)
+
+
+def _rounded_quotient(name: str, body: Any) -> Any:
+    kind = only(SAME, f"{name}_cpu", dtypes.bool_, COMPLEX, "wide")
+    flat = (lambda g, y, _a, b: g * 0, lambda g, y, a, _b: g * 0)
+    return binary(name, kind, body, torch=False, tensor=False, numbers="both", late_errors=_check_divisor, grad=flat, grad_name="DivBackward2")
+
+
+_ROUNDINGS = {
+    "floor": _rounded_quotient("div_floor", lambda xp, a, b: xp.floor_quotient(a, b)),
+    "trunc": _rounded_quotient("div_trunc", lambda xp, a, b: xp.trunc_quotient(a, b)),
+}
 div = _rounded(_div)
 
 
@@ -112,6 +141,7 @@ for _n in ("div", "divide", "true_divide"):
 _pow = binary(
     "pow", only(SAME, "pow", dtypes.bool_, "wide"), lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
     grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either",
+    grad_name=_numbered("Pow"),
 )  # fmt: skip
 
 
@@ -136,6 +166,9 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     integers = isinstance(input, Tensor) and input.dtype.kind <= INT
     if integers and type(exponent) is int and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if type(exponent) is bool and isinstance(input, Tensor) and input.dtype is dtypes.bool_:  # a bool to the power of a Python bool
+        result = input.clone() if exponent else input.new_ones(input.shape)  # type: ignore[attr-defined]
+        return result if out is None else write_out(result, out, "pow")
     return _pow(input, exponent, out=out)
 
 
@@ -147,8 +180,8 @@ public(pow)
 method("pow", pow)
 method("pow_", _pow_inplace)
 
-remainder = binary("remainder", only(SAME, "remainder_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)), numbers="either")
-fmod = binary("fmod", only(SAME, "fmod_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")))
+remainder = binary("remainder", only(SAME, "remainder_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.remainder_as_c(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_ratio(a, b)), numbers="either", late_errors=_check_divisor, grad_name=_numbered("Remainder"))
+fmod = binary("fmod", only(SAME, "fmod_cpu", dtypes.bool_, COMPLEX, "wide"), lambda xp, a, b: xp.fmod(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g * div(a, b, rounding_mode="trunc")), late_errors=_check_divisor, grad_name=_numbered("Fmod"))
 
 
 # ----------------------------------------------------------------------------------------------------------- comparisons
@@ -196,6 +229,17 @@ logical_or = binary("logical_or", TO_BOOL, lambda xp, a, b: xp.logical_or(a, b),
 logical_xor = binary("logical_xor", TO_BOOL, lambda xp, a, b: xp.logical_xor(a, b), numbers="none")
 logical_not = unary("logical_not", TO_BOOL, lambda xp, x: xp.logical_not(x))
 
+def _pow_operator(fast: Any) -> Any:
+    """`x ** y` where y is not an integer or bool goes the fast way: those have rules of their own."""
+
+    def __pow__(self: Tensor, other: Any) -> Any:
+        if self._spec.dtype.kind <= INT and not isinstance(other, Tensor):
+            return pow(self, other) if type(number(other)) in NUMBERS else NotImplemented
+        return fast(self, other)
+
+    return __pow__
+
+
 for _op, _names in {
     "add": ("__add__", "__radd__"), "sub": ("__sub__", "__rsub__"), "mul": ("__mul__", "__rmul__"),
     "div": ("__truediv__", "__rtruediv__"), "pow": ("__pow__", "__rpow__"), "remainder": ("__mod__", "__rmod__"),
@@ -209,9 +253,19 @@ for _op, _names in {
 for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
     method(f"__{_op}__", dunder(REGISTRY[_op]))
 method("__rsub__", dunder(REGISTRY["rsub"]))
+method("__pow__", _pow_operator(Tensor.__pow__))
 method("__neg__", neg)
-method("__invert__", bitwise_not)
-method("__pos__", lambda self: self)
+for _reverse, _shown in {"__rdiv__": "__rtruediv__", "__div__": "__truediv__", "__idiv__": "__itruediv__"}.items():
+    method(_reverse, getattr(Tensor, _shown))
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.kind > INT:
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+method("__invert__", _invert)
 
 # ----------------------------------------------------------------------------------------------------- rounding and signs
 _zero_grad = lambda g, y, _x: g * 0  # noqa: E731  flat almost everywhere
@@ -222,9 +276,15 @@ def sgn_like(x: Tensor) -> Tensor:
     return x.sgn() if x.dtype.is_complex else x.sign()
 
 
+def _sign(xp: Any, x: Any) -> Any:
+    """-1, 0 or 1; nan has no sign."""
+    return x if x.dtype.kind == "b" else xp.sign(x) if x.dtype.kind in "iu" else xp.sign(xp.where(x == x, x, x.dtype.type(0)))
+
+
 abs = unary("abs", only(TO_REAL, "abs_cpu", dtypes.bool_, "wide"), lambda xp, x: xp.abs(x), grad=lambda g, y, x: g * sgn_like(x), aliases=("absolute",))
-sign = unary("sign", only(SAME, "sign_cpu", "wide"), lambda xp, x: xp.sign(x) if x.dtype.kind != "b" else x, grad=_zero_grad)
-sgn = unary("sgn", SAME, lambda xp, x: xp.where(x == 0, x, x / xp.where(x == 0, 1, xp.abs(x))) if x.dtype.kind == "c" else (xp.sign(x) if x.dtype.kind != "b" else x),
+method("__abs__", abs)
+sign = unary("sign", only(SAME, "sign_cpu", "wide", COMPLEX, words="Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.", refusal=NotImplementedError), _sign, grad=_zero_grad)
+sgn = unary("sgn", SAME, lambda xp, x: xp.where(x == 0, x, x / xp.where(x == 0, 1, xp.abs(x))) if x.dtype.kind == "c" else _sign(xp, x),
             grad=lambda g, y, x: _sgn_grad(g, y, x))  # fmt: skip
 
 
@@ -235,6 +295,25 @@ def _sgn_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return ((g - (g.conj() * y).real * y) / a).masked_fill(a == 0, 0)  # only the part across x remains
 
 
+_conj = unary("conj", SAME, lambda xp, x: xp.conj(x), grad=lambda g, y, _x: g.conj(), torch=False, tensor=False)
+
+
+@composite()
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The conjugate; real tensors are returned as they are."""
+    result = rename_node(_conj(input), "ConjPhysicalBackward0") if input.dtype.is_complex else input
+    return result if out is None else write_out(result, out, "conj_physical")
+
+
+method("conj_physical_", lambda self: assign(self, conj_physical(self)) if self.dtype.is_complex else self)
+
+
+def _conjugate(input: Tensor) -> Tensor:
+    return _conj(input) if input.dtype.is_complex else input
+
+
+public(_conjugate, "conj")
+method("conj", _conjugate)
 floor = unary("floor", only(SAME, "floor_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.floor(x).astype(x.dtype), grad=_zero_grad)
 ceil = unary("ceil", only(SAME, "ceil_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.ceil(x).astype(x.dtype), grad=_zero_grad)
 trunc = unary("trunc", only(SAME, "trunc_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.trunc(x).astype(x.dtype), grad=_zero_grad, aliases=("fix",))
@@ -246,10 +325,21 @@ isfinite = unary("isfinite", TO_BOOL, lambda xp, x: xp.isfinite(x), inplace=Fals
 isposinf = unary("isposinf", TO_BOOL, lambda xp, x: x == xp.inf, inplace=False)
 isneginf = unary("isneginf", TO_BOOL, lambda xp, x: x == -xp.inf, inplace=False)
 isreal = unary("isreal", TO_BOOL, lambda xp, x: xp.imag(x) == 0, inplace=False)
-positive = unary("positive", SAME, lambda xp, x: +x, grad=lambda g, y, _x: g, inplace=False)
 
 
-@pointwise(SAME, grad=_zero_grad and (lambda g, y, _x, decimals: g * 0), name="round")
+def _no_plus(d: dtype) -> tuple[dtype, dtype]:
+    if d is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return d, d
+
+
+positive = unary("positive", _no_plus, lambda xp, x: +x, grad=lambda g, y, _x: g, inplace=False)
+
+
+method("__pos__", positive)
+
+
+@pointwise(only(SAME, "round_vml_cpu", dtypes.bool_, COMPLEX), grad=lambda g, y, _x, decimals: g * 0, name="round")
 def _round(xp: Any, x: Any, decimals: int = 0) -> Any:
     """x to the nearest integer (halves to even), or to `decimals` digits after the point."""
     if x.dtype.kind in "iub":
@@ -271,7 +361,7 @@ log10 = unary("log10", FLOATING, lambda xp, x: xp.log10(x), grad=lambda g, y, x:
 log1p = unary("log1p", FLOATING, lambda xp, x: xp.log1p(x), grad=lambda g, y, x: g / (conj(x) + 1))
 sqrt = unary("sqrt", FLOATING, lambda xp, x: xp.sqrt(x), grad=lambda g, y, _x: g / (conj(y) * 2))
 rsqrt = unary("rsqrt", FLOATING, lambda xp, x: 1 / xp.sqrt(x), grad=lambda g, y, _x: g * conj(y * y * y) * -0.5)
-square = unary("square", SAME, lambda xp, x: xp.square(x) if x.dtype.kind != "b" else x, grad=lambda g, y, x: g * conj(x * 2), grad_name="PowBackward0")
+square = unary("square", lambda d: (dtypes.int64,) * 2 if d is dtypes.bool_ else (d, d), lambda xp, x: xp.square(x) if x.dtype.kind != "b" else x, grad=lambda g, y, x: g * conj(x * 2), grad_name="PowBackward0")
 reciprocal = unary("reciprocal", FLOATING, lambda xp, x: 1 / x, grad=lambda g, y, _x: -g * conj(y * y))
 sin = unary("sin", FLOATING, lambda xp, x: xp.sin(x), grad=lambda g, y, x: g * conj(x.cos()))
 cos = unary("cos", FLOATING, lambda xp, x: xp.cos(x), grad=lambda g, y, x: -g * conj(x.sin()))
@@ -288,7 +378,7 @@ atanh = unary("atanh", FLOATING, lambda xp, x: xp.arctanh(x), grad=lambda g, y, 
 sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), grad=lambda g, y, _x: g * conj(y * (1 - y)), )
 deg2rad = unary("deg2rad", FLOATING, lambda xp, x: x * (math.pi / 180), grad=lambda g, y, _x: g * (math.pi / 180))
 rad2deg = unary("rad2deg", FLOATING, lambda xp, x: x * (180 / math.pi), grad=lambda g, y, _x: g * (180 / math.pi))
-angle = unary("angle", lambda d: FLOATING(d)[:1] + (FLOATING(d)[0].to_real(),), lambda xp, x: xp.where(x != x, x, xp.angle(x)) if x.dtype.kind == "f" else xp.angle(x),
+angle = unary("angle", lambda d: FLOATING(d)[:1] + (FLOATING(d)[0].to_real(),), lambda xp, x: xp.where(x < 0, x.dtype.type(math.pi), xp.where(x == x, x.dtype.type(0), x)) if x.dtype.kind == "f" else xp.angle(x),
               grad=lambda g, y, x: _angle_grad(g, x), inplace=False)
 erf = unary("erf", only(FLOATING, "erf_vml_cpu", COMPLEX), lambda xp, x: xp.erf(x), grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
 erfc = unary("erfc", only(FLOATING, "erfc_vml_cpu", COMPLEX), lambda xp, x: xp.erfc(x), grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
@@ -334,7 +424,9 @@ def logit(xp: Any, x: Any, eps: Any = None) -> Any:
 
 def _logit_grad(g: Tensor, x: Tensor, eps: Any) -> Tensor:
     d = g / (x * (1 - x))
-    return d if eps is None else d.masked_fill((x < eps) | (x > 1 - eps), 0)
+    if eps is None:
+        return d.masked_fill((x < 0) | (x > 1), float("nan"))
+    return d.masked_fill((x < eps) | (x > 1 - eps), 0)
 
 
 @pointwise(FLOATING, grad=lambda g, y, x, p: g * sum_of_shifted_digammas(x, p))
@@ -365,6 +457,13 @@ def _split_tie(g: Tensor, a: Tensor, b: Any, first: Any) -> Tensor:
     return g.masked_fill(~first(a, b), 0) + half
 
 
+def _complex_logaddexp(xp: Any, a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b)), the one with the larger real part taken out."""
+    swap = a.real < b.real
+    top, low = xp.where(swap, b, a), xp.where(swap, a, b)
+    return xp.where((top.real == low.real) & xp.isinf(top.real), top, top + xp.log1p(xp.exp(low - top)))
+
+
 maximum = _winner("maximum", lambda xp, a, b: xp.maximum(a, b), lambda a, b: a > b)
 minimum = _winner("minimum", lambda xp, a, b: xp.minimum(a, b), lambda a, b: a < b)
 _fgrads = lambda better: (  # noqa: E731
@@ -375,22 +474,23 @@ fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not
 atan2 = binary("atan2", only(FLOATING, "atan2_cpu", COMPLEX), lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
     lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))), numbers="none")  # fmt: skip
 hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)), numbers="none")
-logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b), inplace=False, grad=(
-    lambda g, y, a, b: g * (a - y).exp(), lambda g, y, a, b: g * (b - y).exp()), numbers="none")  # fmt: skip
+logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b) if a.dtype.kind == "f" else _complex_logaddexp(xp, a, b), inplace=False, grad=(
+    lambda g, y, a, b: g * conj((a - y).exp()), lambda g, y, a, b: g * conj((b - y).exp())), numbers="none")  # fmt: skip
 logaddexp2 = binary("logaddexp2", only(SAME, "logaddexp2_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
     lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()), numbers="none")  # fmt: skip
 copysign = binary("copysign", only(FLOATING, "copysign_cpu", COMPLEX), lambda xp, a, b: xp.copysign(a, b), grad=(
-    lambda g, y, a, b: g * (y / a).masked_fill(a == 0, 0), lambda g, y, _a, _b: g * 0))  # fmt: skip
-nextafter = binary("nextafter", only(SAME, "nextafter_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.nextafter(a, b), numbers="none")
+    lambda g, y, a, b: g * (y / a).masked_fill(a == 0, 0), lambda g, y, _a, _b: g * 0), grad_name=_numbered("Copysign", 1, 0))  # fmt: skip
+nextafter = binary("nextafter", only(SAME, "nextafter_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.nextafter(a, b), numbers="none", grad=(
+    lambda g, y, _a, _b: g, lambda g, y, _a, _b: g * 0))  # fmt: skip
 heaviside = binary("heaviside", only(SAME, "heaviside_cpu", COMPLEX, "wide", words="heaviside is not yet implemented for complex tensors."), lambda xp, a, b: xp.heaviside(a, b).astype(xp.asarray(a).dtype), numbers="none")
 gcd = binary("gcd", only(SAME, "gcd_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.gcd(a, b), numbers="none")
 lcm = binary("lcm", only(SAME, "lcm_cpu", dtypes.bool_, FLOAT, COMPLEX, "wide"), lambda xp, a, b: xp.lcm(a, b), numbers="none")
 ldexp = binary("ldexp", FLOATING, lambda xp, a, b: a * xp.exp2(b), grad=(
     lambda g, y, a, b: g * (b * 0.0 + 2.0) ** b, lambda g, y, a, b: g * y * math.log(2)), numbers="none")  # fmt: skip
 float_power_op = binary("float_power_op", lambda d: (_double(d), _double(d)), lambda xp, a, b: xp.power(a, b), torch=False, tensor=False, grad=(
-    lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either")  # fmt: skip
+    lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either", grad_name=_numbered("Pow"))  # fmt: skip
 xlogy = binary("xlogy", only(FLOATING, "xlogy_cpu", COMPLEX), lambda xp, a, b: xp.where((a == 0) & (b == b), xp.zeros_like(xp.asarray(a)), a * xp.log(b)), grad=(
-    lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b), numbers="either")  # fmt: skip
+    lambda g, y, a, b: g * _log(b).masked_fill((a == 0) & (b <= 0), 0), lambda g, y, a, b: g * a / b), numbers="either", grad_name=_numbered("Xlogy", 2, 0, 1))  # fmt: skip
 
 
 def _double(d: dtype) -> dtype:
@@ -417,6 +517,53 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return sub(other, input if alpha == 1 else input * alpha)
 
 
+def _parts(name: str, body: Any, grads: Any) -> Any:
+    """An operator that makes complex numbers out of two real tensors of one dtype."""
+    kernel = binary(name, lambda d: (d, d.to_complex()), body, torch=False, tensor=False, numbers="none", grad=grads)
+
+    def function(first: Tensor, second: Tensor, out: Tensor | None) -> Tensor:
+        names = [dtypes.scalar_name(t.dtype) for t in (first, second)]
+        if any(n not in ("Half", "Float", "Double") for n in names):
+            raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}")
+        if first.dtype is not second.dtype:
+            raise RuntimeError(
+                f"Expected object of scalar type {names[0]} but got scalar type {names[1]} for second argument"
+            )
+        result = kernel(first, second)
+        if out is not None and out.dtype is not result.dtype:
+            raise RuntimeError(
+                f"Expected object of scalar type {dtypes.scalar_name(result.dtype)} but got scalar type "
+                f"{dtypes.scalar_name(out.dtype)} for argument 'out'"
+            )
+        return result if out is None else write_out(result, out, name)
+
+    return function
+
+
+def _joined(xp: Any, real: Any, imag: Any) -> Any:
+    real, imag = xp.broadcast_arrays(real, imag)
+    found = xp.empty(real.shape, xp.result_type(real.dtype, "complex64"))
+    found.real, found.imag = real, imag
+    return found
+
+
+_complex = _parts("complex", _joined, (lambda g, y, _a, _b: g.real, lambda g, y, _a, _b: g.imag))
+_polar = _parts("polar", lambda xp, a, b: _joined(xp, a * xp.cos(b), a * xp.sin(b)), (
+    lambda g, y, a, b: g.real * b.cos() + g.imag * b.sin(), lambda g, y, a, b: a * (g.imag * b.cos() - g.real * b.sin())))  # fmt: skip
+
+
+@composite("torch")
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """real + imag j."""
+    return _complex(real, imag, out)
+
+
+@composite("torch")
+def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """abs (cos angle + j sin angle)."""
+    return _polar(abs, angle, out)
+
+
 # --------------------------------------------------------------------------------------------------------- limits and mixes
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """x limited to [min, max]; either may be a number, a tensor, or None."""
@@ -424,23 +571,29 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         result = input if min is None else _clamp_min(input, min)
-        result = result if max is None else _clamp_max(result, max)
+        result = rename_node(result if max is None else _clamp_max(result, max), "ClampBackward0")
+    elif builtins.any(v is not None and type(number(v)) not in NUMBERS for v in (min, max)):
+        raise TypeError(
+            f"clamp() received an invalid combination of arguments - got ({', '.join(type(v).__name__ for v in (min, max))}), but "
+            "expected one of:\n * (Tensor input, Tensor min = None, Tensor max = None, *, Tensor out = None)\n"
+            " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n"
+        )
     elif max is None:
-        result = _clamp_min(input, number(min))
+        result = rename_node(_clamp_min(input, number(min)), "ClampBackward1")
     elif min is None:
-        result = _clamp_max(input, number(max))
+        result = rename_node(_clamp_max(input, number(max)), "ClampBackward1")
     else:
         result = _clamp(input, number(min), number(max))
     return result if out is None else write_out(result, out, "clamp")
 
 
-_clamp = pointwise(SAME, name="clamp", torch=False, tensor=False, grad=(
+_clamp = pointwise(SAME, name="clamp", torch=False, tensor=False, grad_name="ClampBackward1", grad=(
     lambda g, y, x, low, high: g.masked_fill(~((x >= low) & (x <= high)), 0),
     lambda g, y, *r: None, lambda g, y, *r: None))(lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high))  # fmt: skip
 _clamp_min = binary("clamp_min", only(SAME, "maximum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.maximum(a, b), grad=(
-    lambda g, y, a, b: g.masked_fill(a < b, 0), lambda g, y, a, b: g.masked_fill(a >= b, 0)), grad_name="ClampMinBackward0")  # fmt: skip
+    lambda g, y, a, b: g.masked_fill(a < b, 0), lambda g, y, a, b: g.masked_fill(a >= b, 0)), grad_name=_numbered("ClampMin"))  # fmt: skip
 _clamp_max = binary("clamp_max", only(SAME, "minimum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.minimum(a, b), grad=(
-    lambda g, y, a, b: g.masked_fill(a > b, 0), lambda g, y, a, b: g.masked_fill(a <= b, 0)), grad_name="ClampMaxBackward0")  # fmt: skip
+    lambda g, y, a, b: g.masked_fill(a > b, 0), lambda g, y, a, b: g.masked_fill(a <= b, 0)), grad_name=_numbered("ClampMax"))  # fmt: skip
 
 
 def _clamp_inplace(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -453,7 +606,7 @@ for _n in ("clamp", "clip"):
     method(_n + "_", _clamp_inplace)
     public(_clamp_inplace, _n + "_")
 
-_lerp = pointwise(SAME, name="lerp", torch=False, tensor=False, grad=(
+_lerp = pointwise(SAME, name="lerp", torch=False, tensor=False, grad_name=lambda a, b, w: f"LerpBackward{int(isinstance(w, Tensor))}", grad=(
     lambda g, y, a, b, w: g * conj(1 - w), lambda g, y, a, b, w: g * conj(w), lambda g, y, a, b, w: g * conj(b - a)))(
     lambda xp, a, b, w: xp.where(xp.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w)))  # fmt: skip
 
@@ -517,10 +670,13 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """Whether |input - other| <= atol + rtol |other|, elementwise."""
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{dtypes.scalar_name(input.dtype)} did not match {dtypes.scalar_name(other.dtype)}")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
     close = input == other
     if equal_nan and input.dtype.kind >= FLOAT:
         close = close | ((input != input) & (other != other))
-    if rtol == 0 and atol == 0:
+    if rtol == 0 and atol == 0 or input.dtype is dtypes.bool_:
         return close
     wide = other if other.dtype.kind >= FLOAT else other.to(dtypes.get_default_dtype())
     error = (input - wide).abs()

@@ -7,9 +7,9 @@ from typing import Any
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
-from ..core.dtype import FLOAT, dtype, scalar_name
+from ..core.dtype import COMPLEX, FLOAT, dtype, scalar_name
 from ..core.spec import Spec
-from .declare import FLOATING, SAME, TO_BOOL, WIDEN_INTS, fresh, numpy_names, opaque, reduction
+from .declare import FLOATING, SAME, TO_BOOL, WIDEN_INTS, fresh, numpy_names, only, opaque, reduction, rename_node, unsupported
 from .pointwise import conj
 from .record import composite, method, public, write_out
 
@@ -47,15 +47,15 @@ def _float_only(d: dtype) -> tuple[dtype, dtype]:
 # ------------------------------------------------------------------------------------------------------------------ sums
 sum = reduction(
     "sum", WIDEN_INTS, lambda xp, x, axes, keepdims: xp.sum(x, axes, keepdims=keepdims), has_dtype=True,
-    grad=lambda g, y, _x, dim, keepdim: spread(g, _x, dim, keepdim),
+    grad=lambda g, y, _x, dim, keepdim: spread(g, _x, dim, keepdim), grad_name="SumBackward1", whole_name="SumBackward0",
 )  # fmt: skip
 mean = reduction(
     "mean", _float_only, lambda xp, x, axes, keepdims: xp.mean(x, axes, keepdims=keepdims), has_dtype=True,
-    grad=lambda g, y, _x, dim, keepdim: spread(g / count(_x, dim), _x, dim, keepdim),
+    grad=lambda g, y, _x, dim, keepdim: spread(g / count(_x, dim), _x, dim, keepdim), grad_name="MeanBackward1", whole_name="MeanBackward0",
 )  # fmt: skip
 nansum = reduction(
     "nansum", WIDEN_INTS, lambda xp, x, axes, keepdims: xp.nansum(x, axes, keepdims=keepdims), has_dtype=True,
-    grad=lambda g, y, x, dim, keepdim: spread(g, x, dim, keepdim) * (x == x),
+    grad=lambda g, y, x, dim, keepdim: restored(g, x, dim, keepdim) * (x == x),
 )  # fmt: skip
 _all = reduction("all", TO_BOOL, lambda xp, x, axes, keepdims: xp.all(x, axes, keepdims=keepdims))
 _any = reduction("any", TO_BOOL, lambda xp, x, axes, keepdims: xp.any(x, axes, keepdims=keepdims))
@@ -67,11 +67,9 @@ def _share(g: Tensor, y: Tensor, x: Tensor, dim: tuple, keepdim: bool) -> Tensor
     return restored(g, x, dim, keepdim) / mask.sum(dim, True) * mask
 
 
-_EMPTY = "{}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
-
-
 def _extreme(name: str, body: Any) -> Any:
-    return reduction(name, SAME, body, grad=lambda g, y, x, dim, keepdim: _share(g, y, x, dim, keepdim), empty=_EMPTY.format(name))
+    kind = only(SAME, f"{name[1:]}_values_cpu", COMPLEX, "wide")
+    return reduction(name, kind, body, grad=lambda g, y, x, dim, keepdim: _share(g, y, x, dim, keepdim), empty=False)
 
 
 amax = _extreme("amax", lambda xp, x, axes, keepdims: xp.max(x, axes, keepdims=keepdims))
@@ -146,6 +144,8 @@ def _argmin(xp: Any, x: Any, dim: int, keepdim: bool) -> Any:
 
 def _arg(kernel: Any, name: str) -> Any:
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Tensor:
+        if input.dtype.is_complex:
+            raise RuntimeError(f"{name}(): does not support complex input")
         if dim is None:
             if not input.numel():
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
@@ -181,14 +181,21 @@ def _along(name: str, index_of: Any, fold: Any) -> Any:
             dim, keepdim = args[0], args[1] if len(args) > 1 else keepdim
         if dim is None:
             if not input.numel():
-                raise RuntimeError(_EMPTY.format(name))
-            result = _named_grad(fold(input), "MaxBackward1" if name == "max" else "MinBackward1")
+                raise RuntimeError(
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+                    "'dim' argument."
+                )
+            if input.dtype.is_complex:
+                raise unsupported(f"{name}_all", input.dtype)
+            result = rename_node(fold(input), "MaxBackward1" if name == "max" else "MinBackward1")
             return result if out is None else write_out(result, out, name)
         d = shapes.axis(dim, input.ndim)
         if input.ndim and not input.shape[d]:
             raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+        if input.dtype.is_complex:
+            raise RuntimeError(f"{name}(): does not support complex input")
         index = index_of(input, dim=d, keepdim=True)
-        values = _named_grad(input.gather(d, index), "MaxBackward0" if name == "max" else "MinBackward0")
+        values = rename_node(input.gather(d, index), "MaxBackward0" if name == "max" else "MinBackward0")
         if not keepdim and input.ndim:
             values, index = _squeezed(values, d), index.squeeze(d)
         result = return_type(name, ("values", "indices"), (values, index))
@@ -203,22 +210,7 @@ def _along(name: str, index_of: Any, fold: Any) -> Any:
 def _squeezed(values: Tensor, d: int) -> Tensor:
     name = type(values._grad_fn).__name__ if values._grad_fn is not None else None
     values = values.squeeze(d)
-    return _named_grad(values, name) if name else values
-
-
-_renamed_classes: dict = {}
-
-
-def _named_grad(y: Tensor, name: str) -> Tensor:
-    """A result whose backward node goes by another name, as PyTorch prints it."""
-    fn = y._grad_fn
-    if fn is not None:
-        base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
-        key = (base, name)
-        if key not in _renamed_classes:
-            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True, "__module__": "builtins"})
-        fn.__class__ = _renamed_classes[key]
-    return y
+    return rename_node(values, name) if name else values
 
 
 max, min = _along("max", _argmax, amax), _along("min", _argmin, amin)
@@ -284,7 +276,7 @@ def _with_correction(name: str, finish: Any) -> Any:
 
 
 def _std(input: Tensor, dim: Any, correction: Any, keepdim: bool) -> Tensor:
-    return _named_grad(_variance(input, dim, keepdim, correction=correction).sqrt(), "StdBackward0")
+    return rename_node(_variance(input, dim, keepdim, correction=correction).sqrt(), "StdBackward0")
 
 
 var = _with_correction("var", lambda x, dim, c, keepdim: _variance(x, dim, keepdim, correction=c))
@@ -318,12 +310,12 @@ def ones_like(x: Tensor) -> Tensor:
 
 prod = reduction(
     "prod", WIDEN_INTS, lambda xp, x, axes, keepdims: xp.prod(x, axes, keepdims=keepdims), has_dtype=True,
-    grad=lambda g, y, x, dim, keepdim: _prod_grad(g, y, x, dim, keepdim),
+    grad=lambda g, y, x, dim, keepdim: _prod_grad(g, y, x, dim, keepdim), grad_name="ProdBackward1", whole_name="ProdBackward0",
 )  # fmt: skip
 
 
 def _logsumexp(xp: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
-    top = xp.max(x, axes, keepdims=True) if x.size else xp.zeros_like(x.sum(axes, keepdims=True))
+    top = xp.max(x.real, axes, keepdims=True) if x.size else xp.zeros_like(x.real.sum(axes, keepdims=True))
     top = xp.where(xp.isfinite(top), top, 0)
     total = xp.log(xp.exp(x - top).sum(axes, keepdims=True)) + top
     return total if keepdims else total.reshape(total.sum(axes).shape)
@@ -344,26 +336,20 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + scalar_name(input.dtype)
         )
-    result = vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim)
+    if isinstance(p, str) and p not in ("fro", "nuc"):
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    if p == "nuc":
+        result = input.norm_of_singular_values(dim, keepdim)  # type: ignore[attr-defined]
+    else:
+        result = vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim)
     return result if out is None else write_out(result, out, "norm")
 
 
 def vector_norm(x: Tensor, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p) over axes, with its limits for 0 and infinity."""
-    dims = shapes.axes(dim, x.ndim)
     if p == 2.0:
-        return _norm2(x, dims, keepdim)
-    a = x.abs()
-    if p == float("inf"):
-        return amax(a, dims, keepdim)
-    if p == float("-inf"):
-        return amin(a, dims, keepdim)
-    if p == 0:
-        return sum((x != 0).to(a.dtype), dims, keepdim)
-    if p == 1:
-        return sum(a, dims, keepdim)
-    total = sum(a**p, dims, keepdim)
-    return total ** (1 / p)
+        return _norm2(x, dim, keepdim)
+    return _norm_p(x, dim, keepdim, p=p)
 
 
 _norm2 = reduction(
@@ -374,6 +360,37 @@ _norm2 = reduction(
 )  # fmt: skip
 
 
+def _norm_body(xp: Any, x: Any, axes: tuple, keepdims: bool, p: float) -> Any:
+    a = xp.abs(x)
+    if p == 0:
+        return (a != 0).sum(axes, keepdims=keepdims).astype(a.dtype)
+    if p == float("inf"):
+        return xp.max(a, axes, keepdims=keepdims, initial=0)
+    if p == float("-inf"):
+        return xp.min(a, axes, keepdims=keepdims, initial=float("inf"))
+    return a.sum(axes, keepdims=keepdims) if p == 1 else (a**p).sum(axes, keepdims=keepdims) ** (1 / p)
+
+
+def _norm_p_grad(g: Tensor, y: Tensor, x: Tensor, p: float) -> Tensor:
+    """g x/|x| (|x|/y)^(p-1); an extreme's goes in equal parts to the elements that are it."""
+    direction = x.sgn()  # type: ignore[attr-defined]
+    if p == 0:
+        return x * 0
+    if p == 1:
+        return direction * g
+    a = x.abs()  # type: ignore[attr-defined]
+    if p in (float("inf"), float("-inf")):
+        mask = a == y
+        return direction * (g / mask.sum() if y.numel() == 1 else g / mask.sum([d for d in range(x.ndim) if y.shape[d] == 1], True)) * mask
+    return direction * (g * (a / y) ** (p - 1)).masked_fill((y == 0) | (a == 0), 0)
+
+
+_norm_p = reduction(
+    "norm_p", lambda d: (d, d.to_real()), _norm_body, torch=False, tensor=False, grad_name="LinalgVectorNormBackward0", extra={"p": 2.0},
+    grad=lambda g, y, x, dim, keepdim, p: _norm_p_grad(restored(g, x, dim, keepdim), restored(y, x, dim, keepdim), x, p),
+)  # fmt: skip
+
+
 def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return x * (g / y).masked_fill(y == 0, 0)
 
@@ -381,7 +398,7 @@ def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
 @composite()
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
-    return norm(input - other, p)
+    return rename_node(norm(input - other, p), "DistBackward0")
 
 
 @composite()
@@ -493,6 +510,10 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
     """Differences of neighbours, n times."""
     from .joining import cat
 
+    if not n:
+        return input.clone()
+    if not input.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -506,12 +527,6 @@ def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal."""
     if input.ndim != 2:
         raise RuntimeError("trace: expected a matrix, but got tensor with dim " + str(input.ndim))
-    return sum(input.diagonal())
+    return rename_node(sum(input.diagonal()), "TraceBackward0")
 
 
-@composite("torch")
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
-    """The integral of samples by the trapezoidal rule."""
-    n = y.shape[dim]
-    left, right = y.narrow(dim, 0, n - 1), y.narrow(dim, 1, n - 1)
-    return ((left + right) * ((diff(x, dim=-1) if x is not None else dx) / 2)).sum(dim)

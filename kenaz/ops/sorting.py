@@ -10,9 +10,9 @@ from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.spec import Spec
-from .declare import numpy_names, opaque
+from .declare import numpy_names, opaque, rename_node
 from .record import composite, method, public, write_out
-from .reduction import _named_grad, _squeezed, return_type
+from .reduction import _squeezed, return_type
 
 
 def _orderable(xp: Any, x: Any) -> Any:
@@ -38,7 +38,7 @@ def sort(input: Tensor, dim: Any = -1, descending: bool = False, stable: bool = 
         dim, descending = -1, dim
     d = shapes.axis(dim, input.ndim)
     index = _order(input, dim=d, descending=bool(descending))
-    values = _named_grad(input.gather(d, index), "SortBackward0")
+    values = rename_node(input.gather(d, index), "SortBackward0")
     result = return_type("sort", ("values", "indices"), (values, index))
     return result if out is None else write_out(result, out, "sort")
 
@@ -71,7 +71,7 @@ def topk(input: Tensor, k: Any, dim: int = -1, largest: bool = True, sorted: boo
         raise RuntimeError("selected index k out of range")
     index = _order(input, dim=d, descending=bool(largest))
     index = index.narrow(d, 0, k).contiguous() if input.ndim else index
-    values = _named_grad(input.gather(d, index), "TopkBackward0")
+    values = rename_node(input.gather(d, index), "TopkBackward0")
     result = return_type("topk", ("values", "indices"), (values, index))
     return result if out is None else write_out(result, out, "topk")
 
@@ -82,7 +82,7 @@ def _ranked(name: str, position: Any, grad_name: str) -> Any:
     def pick(input: Tensor, dim: int, keepdim: bool, *args: Any) -> Any:
         d = shapes.axis(dim, input.ndim)
         index = position(input, d, *args)
-        values = _named_grad(input.gather(d, index), grad_name)
+        values = rename_node(input.gather(d, index), grad_name)
         if not keepdim and input.ndim:
             values, index = _squeezed(values, d), index.squeeze(d)
         return return_type(name, ("values", "indices"), (values, index))
@@ -129,7 +129,7 @@ def _median(name: str, skip: bool) -> Any:
                 return input.new_full((), float("nan"))
             flat = input.reshape(-1)
             index = _median_index(flat, dim=0, skip=skip)
-            return _named_grad(flat.gather(0, index).squeeze(0), "MedianBackward0")
+            return rename_node(flat.gather(0, index).squeeze(0), "MedianBackward0")
         result = along(input, dim, keepdim)
         return result if out is None else write_out(result, out, name)
 
