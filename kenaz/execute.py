@@ -92,29 +92,101 @@ def flush() -> None:
     with _lock:
         batch = pending[:]
         del pending[: len(batch)]
-        _run(_alive(batch))
+        nodes, seen = _alive(batch)
+        plan = _plan_for(nodes, seen) if len(nodes) > 1 and config.HOT != "never" else None
+        if plan is None:
+            _run(nodes)
+        else:
+            _run_plan(plan, nodes)
 
 
-def _alive(batch: list[Node]) -> list[Node]:
-    """The nodes of a batch whose values somebody can still ask for, in order."""
+def _alive(batch: list[Node]) -> tuple[list[Node], list[bool]]:
+    """The nodes of a batch whose values somebody can still ask for, in order, and which of them are seen from outside."""
     for node in batch:
         node.refs = 0
     for node in batch:
         for source in node.sources:
             if type(source) is Node and source.value is None:
                 source.refs += 1
-    found = []
+    found, seen = [], []
     for i in range(len(batch) - 1, -1, -1):
         node = batch[i]
-        # 3: the batch, the local name and getrefcount's argument; refs is negative once a living node reads it
-        if node.value is None and (node.refs < 0 or sys.getrefcount(node) - node.refs > 3):
+        if node.value is not None:
+            continue
+        wanted = node.refs < 0  # a living node reads it: then refs holds the bitwise complement of the count
+        # 3: the batch, the local name and getrefcount's argument
+        outside = sys.getrefcount(node) - (~node.refs if wanted else node.refs) > 3
+        if wanted or outside:
             found.append(node)
+            seen.append(outside)
             for source in node.sources:
-                if type(source) is Node:
-                    source.refs = -1
+                if type(source) is Node and source.value is None and source.refs >= 0:
+                    source.refs = ~source.refs
     batch.clear()
     found.reverse()
-    return found
+    seen.reverse()
+    return found, seen
+
+
+# ---------------------------------------------------------------------------------------------------- cold or hot
+_times: dict[tuple, int] = {}  # how often a graph has come
+_plans: dict[tuple, Any] = {}
+HOT_AFTER = 1 if config.HOT == "always" else 3
+
+
+def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
+    """The plan of a graph that came back often enough, else None."""
+    key = _structure(nodes, seen)
+    plan = _plans.get(key)
+    if plan is None:
+        times = _times[key] = _times.get(key, 0) + 1
+        if times < HOT_AFTER:
+            return None
+        plan = _plans[key] = _compiled(nodes, seen)
+    return plan or None
+
+
+def _compiled(nodes: list[Node], seen: list[bool]) -> Any:
+    """A plan, or an empty list where this machine has no compiler or nothing can be fused."""
+    try:
+        from .codegen.plan import Lone, make_plan
+    except (ImportError, OSError, RuntimeError):
+        config.HOT = "never"
+        return []
+    plan = make_plan(nodes, seen)
+    return [] if all(type(step) is Lone for step in plan) else plan
+
+
+def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
+    """What decides a plan: calls, which source is which, and what is seen from outside."""
+    place: dict[Any, int] = {}
+    key: list = []
+    for node, outside in zip(nodes, seen, strict=True):
+        key.append(node.call)
+        for source in node.sources:
+            if type(source) is Node:
+                key.append(place.setdefault(source, len(place)))
+        place.setdefault(node, len(place))
+        key.append(outside)
+    return tuple(key)
+
+
+def _run_plan(plan: list, nodes: list[Node]) -> None:
+    """Run the steps of a plan; after an error everything that has not run stays pending."""
+    done = 0
+    try:
+        with np.errstate(all="ignore"):
+            for step in plan:
+                step.run(nodes)
+                done += 1
+    except BaseException as error:
+        left = sorted(p for step in plan[done:] for p in step.places)
+        if isinstance(error, Exception) and len(plan[done].places) == 1:
+            failed = plan[done].places[0]
+            _fail(nodes[failed], error)
+            left.remove(failed)
+        pending[:0] = [nodes[p] for p in left]
+        raise
 
 
 def _run(nodes: list[Node]) -> None:
@@ -200,6 +272,10 @@ def expose(storage: Storage, how: str) -> None:
     """Let something outside see a storage's memory: everything recorded before has run by then."""
     memory(storage)
     flush()
+    node = storage.node
+    # 3: the storage's slot, the local name and getrefcount's argument; a node that two storages share is parted
+    if not storage.exposed and sys.getrefcount(node) > 3:
+        storage.node = make_node(node.call, (), None, node.value.copy())
     storage.expose(how)
     update_mode()
 
@@ -237,6 +313,8 @@ def watch(node: Node, storages: tuple) -> None:
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
+    if "kenaz.codegen.plan" in sys.modules:
+        sys.modules["kenaz.codegen.plan"].forget_threads()
 
 
 os.register_at_fork(after_in_child=_after_fork)

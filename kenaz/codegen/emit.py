@@ -1,0 +1,277 @@
+"""Bodies over `xp` become LLVM IR: the same functions that NumPy runs, called with `Value`s instead of arrays.
+
+A `Value` is one element inside the loop. Loops are left to LLVM's vectoriser, which needs two things from us: pointers that
+are known not to overlap (`noalias`), and mathematics without calls or branches (`math.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..core.dtype import dtype
+
+I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+F32, F64 = ir.FloatType(), ir.DoubleType()
+# dtype name -> (type in registers, type in memory)
+TYPES: dict[str, tuple[Any, Any]] = {
+    "float32": (F32, F32), "float64": (F64, F64), "int32": (I32, I32), "int64": (I64, I64), "bool": (I1, I8),
+}  # fmt: skip
+FLAGS = ("contract",)  # a * b + c may be one rounding; nothing else is reordered
+
+
+class Unsupported(Exception):
+    """A body asked for something that has no IR yet; the operator stays interpreted."""
+
+
+def can_hold(d: dtype) -> bool:
+    """Whether elements of a dtype can be computed with."""
+    return d.name in TYPES
+
+
+class Value:
+    """One element: an LLVM value and its dtype, with Python's arithmetic."""
+
+    __slots__ = ("builder", "dtype", "ir")
+    __array_priority__ = 1000  # NumPy scalars in a body leave arithmetic to us
+
+    def __init__(self, builder: ir.IRBuilder, value: Any, kind: Any):
+        self.builder, self.ir, self.dtype = builder, value, np.dtype(kind)
+
+    # ------------------------------------------------------------------------------------------------- arithmetic
+    def _pair(self, other: Any) -> tuple[Value, Value]:
+        """Both operands in their common dtype; Python numbers take this one's, as in NumPy."""
+        if not isinstance(other, Value):
+            if isinstance(other, np.generic):
+                return self, self.constant(other.item()) if other.dtype.kind == self.dtype.kind else self._wider(other)
+            kind = self.dtype
+            if isinstance(other, float) and kind.kind != "f":
+                raise Unsupported("a float joins integers")
+            if kind.kind == "b" and not isinstance(other, bool):
+                kind = np.dtype(np.int64)
+            return self.cast(kind), Value(self.builder, ir.Constant(register(kind), other), kind)
+        kind = np.result_type(self.dtype, other.dtype)
+        return self.cast(kind), other.cast(kind)
+
+    def _wider(self, other: Any) -> Value:
+        raise Unsupported("a NumPy number of another kind")
+
+    def constant(self, number: Any) -> Value:
+        """A number in this value's dtype."""
+        if self.dtype.kind == "f":
+            number = float(number)
+        return Value(self.builder, ir.Constant(self.ir.type, number), self.dtype)
+
+    def cast(self, kind: Any) -> Value:
+        """The value in another dtype."""
+        kind = np.dtype(kind)
+        if kind == self.dtype:
+            return self
+        b, to = self.builder, register(kind)
+        if self.dtype.kind == "b":
+            value = b.uitofp(self.ir, to) if kind.kind == "f" else b.zext(self.ir, to)
+        elif kind.kind == "b":
+            zero = ir.Constant(self.ir.type, 0.0 if self.dtype.kind == "f" else 0)
+            value = b.fcmp_unordered("!=", self.ir, zero) if self.dtype.kind == "f" else b.icmp_signed("!=", self.ir, zero)
+        elif self.dtype.kind == "f" and kind.kind == "f":
+            value = b.fpext(self.ir, to) if kind.itemsize > self.dtype.itemsize else b.fptrunc(self.ir, to)
+        elif self.dtype.kind == "f":
+            value = b.fptosi(self.ir, to)
+        elif kind.kind == "f":
+            value = b.sitofp(self.ir, to)
+        else:
+            value = b.sext(self.ir, to) if kind.itemsize > self.dtype.itemsize else b.trunc(self.ir, to)
+        return Value(b, value, kind)
+
+    astype = cast
+
+    def _binary(self, other: Any, float_op: str, int_op: str | None, swap: bool = False) -> Value:
+        a, b = self._pair(other)
+        if swap:
+            a, b = b, a
+        if a.dtype.kind == "f":
+            return Value(self.builder, getattr(self.builder, float_op)(a.ir, b.ir, flags=FLAGS), a.dtype)
+        if int_op is None or a.dtype.kind == "b":
+            raise Unsupported(f"{float_op} of {a.dtype}")
+        return Value(self.builder, getattr(self.builder, int_op)(a.ir, b.ir), a.dtype)
+
+    # fmt: off
+    def __add__(self, o: Any) -> Value: return self._binary(o, "fadd", "add")
+    def __radd__(self, o: Any) -> Value: return self._binary(o, "fadd", "add", True)
+    def __sub__(self, o: Any) -> Value: return self._binary(o, "fsub", "sub")
+    def __rsub__(self, o: Any) -> Value: return self._binary(o, "fsub", "sub", True)
+    def __mul__(self, o: Any) -> Value: return self._binary(o, "fmul", "mul")
+    def __rmul__(self, o: Any) -> Value: return self._binary(o, "fmul", "mul", True)
+    def __truediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None)
+    def __rtruediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None, True)
+    def __neg__(self) -> Value: return Value(self.builder, self.builder.fneg(self.ir), self.dtype) if self.dtype.kind == "f" else self.constant(0) - self
+    def __pos__(self) -> Value: return self
+    def __lt__(self, o: Any) -> Value: return self._compare("<", o)
+    def __le__(self, o: Any) -> Value: return self._compare("<=", o)
+    def __gt__(self, o: Any) -> Value: return self._compare(">", o)
+    def __ge__(self, o: Any) -> Value: return self._compare(">=", o)
+    def __eq__(self, o: Any) -> Value: return self._compare("==", o)  # type: ignore[override]
+    def __ne__(self, o: Any) -> Value: return self._compare("!=", o)  # type: ignore[override]
+    def __and__(self, o: Any) -> Value: return self._logic("and_", o)
+    def __or__(self, o: Any) -> Value: return self._logic("or_", o)
+    def __xor__(self, o: Any) -> Value: return self._logic("xor", o)
+    def __invert__(self) -> Value: return Value(self.builder, self.builder.not_(self.ir), self.dtype)
+    # fmt: on
+    __hash__ = None  # type: ignore[assignment]
+
+    def __pow__(self, exponent: Any) -> Value:
+        if isinstance(exponent, float) and exponent.is_integer():
+            exponent = int(exponent)
+        if not isinstance(exponent, int) or not 0 <= exponent <= 4:
+            raise Unsupported("a power")
+        result = self.constant(1)
+        for _ in range(exponent):
+            result = result * self
+        return result
+
+    def _compare(self, sign: str, other: Any) -> Value:
+        a, b = self._pair(other)
+        if a.dtype.kind == "f":
+            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        else:
+            compare = self.builder.icmp_unsigned if a.dtype.kind == "b" else self.builder.icmp_signed
+        return Value(self.builder, compare(sign, a.ir, b.ir), np.bool_)
+
+    def _logic(self, name: str, other: Any) -> Value:
+        a, b = self._pair(other)
+        if a.dtype.kind == "f":
+            raise Unsupported("bits of floats")
+        return Value(self.builder, getattr(self.builder, name)(a.ir, b.ir), a.dtype)
+
+    def __bool__(self) -> bool:
+        raise Unsupported("a branch on a value")
+
+    def select(self, a: Value, b: Value) -> Value:
+        """a where this truth value holds, else b."""
+        return Value(self.builder, self.builder.select(self.ir, a.ir, b.ir), a.dtype)
+
+
+def register(kind: np.dtype) -> Any:
+    """The register type of a NumPy dtype."""
+    found = TYPES.get(np.dtype(kind).name)
+    if found is None:
+        raise Unsupported(f"elements of type {kind}")
+    return found[0]
+
+
+class Namespace:
+    """`xp` for bodies: what they may call on values. Functions of `math.py` are found by name."""
+
+    def __init__(self, builder: ir.IRBuilder):
+        self.builder = builder
+
+    def lift(self, x: Any, like: Value | None = None) -> Value:
+        """A value for a value or a number."""
+        if isinstance(x, Value):
+            return x
+        if like is not None and not isinstance(x, (np.ndarray, np.generic)):
+            return like._pair(x)[1]
+        array = np.asarray(x)
+        kind = array.dtype
+        return Value(self.builder, ir.Constant(register(kind), array.item()), kind)
+
+    def where(self, condition: Value, a: Any, b: Any) -> Value:
+        if not isinstance(a, Value) and isinstance(b, Value):
+            b, a = b._pair(self._loose(a))
+        else:
+            a, b = self.lift(a)._pair(self._loose(b))
+        return condition.cast(np.bool_).select(a, b)
+
+    def _loose(self, x: Any) -> Any:
+        return x.item() if isinstance(x, (np.ndarray, np.generic)) and x.ndim == 0 and x.dtype.kind == "f" else x
+
+    def maximum(self, a: Any, b: Any) -> Value:
+        return self._winner(a, b, ">")
+
+    def minimum(self, a: Any, b: Any) -> Value:
+        return self._winner(a, b, "<")
+
+    def _winner(self, a: Any, b: Any, sign: str) -> Value:
+        """The larger or smaller; nan wins over both, as in NumPy."""
+        a, b = a._pair(b) if isinstance(a, Value) else tuple(reversed(b._pair(a)))
+        best = a._compare(sign, b).select(a, b)
+        return (a != a).select(a, (b != b).select(b, best)) if a.dtype.kind == "f" else best
+
+    def clip(self, x: Value, low: Any, high: Any) -> Value:
+        return self.minimum(self.maximum(x, low), high)
+
+    def zeros(self, size: Any, kind: Any) -> Value:
+        if size != ():
+            raise Unsupported("an array inside a body")
+        return self.lift(np.zeros((), kind))
+
+    def asarray(self, x: Any) -> Any:
+        return x if isinstance(x, Value) else np.asarray(x)
+
+    def add(self, a: Any, b: Any) -> Value:
+        return self.logical_or(a, b) if _is_bool(a) and _is_bool(b) else a + b
+
+    def true_divide(self, a: Any, b: Any) -> Value:
+        return a / b
+
+    def multiply(self, a: Any, b: Any) -> Value:
+        return a * b
+
+    def square(self, x: Value) -> Value:
+        return x * x
+
+    def power_as_c(self, a: Any, b: Any) -> Value:
+        if not isinstance(a, Value) or isinstance(b, Value):
+            raise Unsupported("a power of two values")
+        return a**b
+
+    def logical_not(self, x: Value) -> Value:
+        return ~x.cast(np.bool_)
+
+    def logical_and(self, a: Value, b: Value) -> Value:
+        return a.cast(np.bool_) & b.cast(np.bool_)
+
+    def logical_or(self, a: Value, b: Value) -> Value:
+        return a.cast(np.bool_) | b.cast(np.bool_)
+
+    def abs(self, x: Value) -> Value:
+        return self.intrinsic("fabs", x) if x.dtype.kind == "f" else (x < 0).select(-x, x)
+
+    def sqrt(self, x: Value) -> Value:
+        return self.intrinsic("sqrt", x)
+
+    def floor(self, x: Value) -> Value:
+        return self.intrinsic("floor", x)
+
+    def ceil(self, x: Value) -> Value:
+        return self.intrinsic("ceil", x)
+
+    def trunc(self, x: Value) -> Value:
+        return self.intrinsic("trunc", x)
+
+    def rint(self, x: Value) -> Value:
+        return self.intrinsic("rint", x)
+
+    def intrinsic(self, name: str, *xs: Value) -> Value:
+        """A function that LLVM knows."""
+        if xs[0].dtype.kind != "f":
+            raise Unsupported(f"{name} of {xs[0].dtype}")
+        kind = xs[0].ir.type
+        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(xs)))
+        return Value(self.builder, self.builder.call(function, [x.ir for x in xs]), xs[0].dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        from . import math
+
+        found = getattr(math, name, None)
+        if found is None:
+            raise Unsupported(f"xp.{name}")
+        return lambda *args: found(self, *args)
+
+
+def _is_bool(x: Any) -> bool:
+    return isinstance(x, Value) and x.dtype.kind == "b"

@@ -1,0 +1,111 @@
+"""Elementary functions out of arithmetic that vectorises: no calls, no branches. float32 only, to a few units in the last
+place; in float64 LLVM's own `exp` and `log` are called, one element at a time.
+
+Reduction and polynomial coefficients are those of the Cephes library's single-precision functions (S. L. Moshier, "Methods
+and Programs for Mathematical Functions", 1989); erf is a rational approximation on [-4, 4].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from .emit import I32, Value
+
+# fmt: off
+_EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+_LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+        2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
+_TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+_ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04,
+          -2.95459980854025e-03, -1.60960333262415e-02)
+_ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02)
+# fmt: on
+
+
+def _polynomial(x: Value, coefficients: tuple[float, ...]) -> Value:
+    """Horner's rule, the highest power first."""
+    result = x.constant(coefficients[0])
+    for c in coefficients[1:]:
+        result = result * x + c
+    return result
+
+
+def _single(x: Value) -> bool:
+    return x.dtype == np.float32
+
+
+def exp(xp: Any, x: Value) -> Value:
+    """2^n e^r with |r| <= log(2) / 2."""
+    if not _single(x):
+        return xp.intrinsic("exp", x)
+    clipped = (x < -87.33).select(x.constant(-87.33), (x > 88.72).select(x.constant(88.72), x))
+    n = xp.rint(clipped * 1.44269504088896341)
+    r = clipped - n * 0.693359375 - n * -2.12194440e-4
+    p = _polynomial(r, _EXP) * (r * r) + r + 1.0
+    # two factors, so that 2^128 does not overflow on the way to a finite result
+    half = xp.trunc(n * 0.5)
+    y = p * _power_of_two(half) * _power_of_two(n - half)
+    y = (x > 88.7228).select(x.constant(float("inf")), (x < -103.97).select(x.constant(0.0), y))
+    return (x != x).select(x, y)
+
+
+def _power_of_two(n: Value) -> Value:
+    b = n.builder
+    bits = b.shl(b.add(b.fptosi(n.ir, I32), ir.Constant(I32, 127)), ir.Constant(I32, 23))
+    return Value(b, b.bitcast(bits, n.ir.type), n.dtype)
+
+
+def log(xp: Any, x: Value) -> Value:
+    """log m + e log 2, with m in [sqrt(1/2), sqrt(2))."""
+    if not _single(x):
+        return xp.intrinsic("log", x)
+    b = x.builder
+    tiny = x < 1.17549435e-38
+    scaled = tiny.select(x * 8388608.0, x)
+    bits = b.bitcast(scaled.ir, I32)
+    exponent = b.sub(b.lshr(bits, ir.Constant(I32, 23)), ir.Constant(I32, 126))
+    mantissa = b.or_(b.and_(bits, ir.Constant(I32, 0x007FFFFF)), ir.Constant(I32, 0x3F000000))
+    m = Value(b, b.bitcast(mantissa, x.ir.type), x.dtype)
+    e = Value(b, b.sitofp(exponent, x.ir.type), x.dtype) - tiny.select(x.constant(23.0), x.constant(0.0))
+    low = m < 0.707106781186547524
+    e = low.select(e - 1.0, e)
+    m = low.select(m + m, m) - 1.0
+    z = m * m
+    y = _polynomial(m, _LOG) * m * z + e * -2.12194440e-4 - z * 0.5
+    y = m + y + e * 0.693359375
+    inf = x.constant(float("inf"))
+    y = (x == inf).select(inf, y)
+    return (x < 0.0).select(x.constant(float("nan")), (x == 0.0).select(-inf, (x != x).select(x, y)))
+
+
+def sigmoid(xp: Any, x: Value) -> Value:
+    return 1.0 / (exp(xp, -x) + 1.0)
+
+
+def tanh(xp: Any, x: Value) -> Value:
+    """x + x^3 P(x^2) near zero, 1 - 2 / (e^2x + 1) elsewhere."""
+    a = xp.abs(x)
+    far = 1.0 - 2.0 / (exp(xp, a + a) + 1.0)
+    z = x * x
+    if _single(x):
+        near = _polynomial(z, _TANH) * z * x + x
+        return (a < 0.625).select(near, (x < 0.0).select(-far, far))
+    raise_unsupported("tanh in float64")
+    return far
+
+
+def erf(xp: Any, x: Value) -> Value:
+    if not _single(x):
+        raise_unsupported("erf in float64")
+    c = (x < -4.0).select(x.constant(-4.0), (x > 4.0).select(x.constant(4.0), x))
+    z = c * c
+    return (x != x).select(x, c * _polynomial(z, _ERF_P) / _polynomial(z, _ERF_Q))
+
+
+def raise_unsupported(what: str) -> None:
+    from .emit import Unsupported
+
+    raise Unsupported(what)
