@@ -74,6 +74,7 @@ class Tensor:
     _grad: Tensor | None = None
     _base: Tensor | None = None  # the tensor this is a view of
     _view_version = 0
+    _silent = False  # a `data`: autograd does not notice what is written to it
     _inference = False  # made in inference mode
     _creation: str | None = None  # how a view was made, where that forbids to write to it: "no_grad" or "function"
     _retains_grad = False

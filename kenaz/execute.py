@@ -296,6 +296,12 @@ def replace(storage: Storage, node: Node) -> None:
 
 def _write_through(storage: Storage, node: Node) -> None:
     """Bring the new value of an exposed storage into the memory that others see."""
+    if node.value is None and node.call.op.overwrites and node.sources[0] is storage.node:
+        with _lock:
+            _run([n for n in _ancestors(node) if n is not node])
+            with np.errstate(all="ignore"):
+                interpret.compute(node, in_place=True)
+        return
     run_now(node)
     seen = storage.node.value
     if type(node.value) is Failure:

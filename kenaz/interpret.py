@@ -11,10 +11,13 @@ from .core.spec import Spec
 from .graph.node import PICK, Failure, Node
 
 
-def compute(node: Node) -> None:
-    """Give a node its value; sources that nobody else holds are freed. The caller has silenced floating-point warnings."""
+def compute(node: Node, in_place: bool = False) -> None:
+    """Give a node its value; sources that nobody else holds are freed. The caller has silenced floating-point warnings.
+
+    `in_place` says that an operator which overwrites its first source may do so although others see that memory.
+    """
     call = node.call
-    values = arguments(node)
+    values = arguments(node, in_place)
     if call.op is PICK:
         node.value = values[0][call.attributes["index"]]
         node.sources = ()
@@ -28,7 +31,7 @@ def compute(node: Node) -> None:
     node.sources = ()
 
 
-def arguments(node: Node) -> list:
+def arguments(node: Node, in_place: bool = False) -> list:
     """The arrays and numbers that a node's kernel takes."""
     found = []
     offsets = node.offsets
@@ -44,8 +47,8 @@ def arguments(node: Node) -> list:
     if node.call.op.overwrites:
         source = node.sources[0]
         # held by node.sources, our local name, and getrefcount's argument: nobody else will read the old value
-        alone = sys.getrefcount(source) <= 3 and not _is_shared(source.value)
-        found[0] = found[0] if alone else found[0].copy()
+        alone = in_place or sys.getrefcount(source) <= 3 and not _is_shared(source.value)
+        found[0] = found[0] if alone else found[0].copy(order="K")  # in the same order of memory
     return found
 
 

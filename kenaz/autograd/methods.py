@@ -173,7 +173,9 @@ for _method in (_is_view, requires_grad_, backward, retain_grad, register_hook, 
 # -------------------------------------------------------------------------------------------------------------- the data
 def _get_data(self: Tensor) -> Tensor:
     """The same memory apart from the graph; writing to it goes unnoticed by autograd."""
-    return make_tensor(self._storage, self._spec, self._offset)
+    data = make_tensor(self._storage, self._spec, self._offset)
+    data._silent = True
+    return data
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:

@@ -273,10 +273,12 @@ def _keep_old_value(x: Tensor, fn: Any) -> None:
 
 def put(x: Tensor, value: Tensor) -> None:
     """Replace the elements of `x` by those of `value`, with nothing said about gradients."""
-    if is_whole(x):
-        execute.replace(x._storage, _as_memory(value, x._spec))
-        return
     storage = x._storage
+    if x._silent or x._base is not None and x._base._silent:
+        storage.version -= 1  # what is written to `x.data` does not count
+    if is_whole(x):
+        execute.replace(storage, _as_memory(value, x._spec))
+        return
     with_region = {"region": x._spec}
     memory = make_tensor(storage, storage.node.call.out, 0)
     specs = (memory._spec, value._spec, int)
@@ -286,9 +288,9 @@ def put(x: Tensor, value: Tensor) -> None:
         call = WRITE.calls[key] = new_call(WRITE, specs, with_region)
     offsets = (0, value._offset, 0) if call.shifted else None
     node = execute.record(call, (storage.node, value._storage.node, x._offset), offsets)
-    if mode.slow:
-        execute.watch(node, (storage, value._storage))
     execute.replace(storage, node)
+    if mode.slow:
+        execute.watch(node, (value._storage,))
 
 
 def _as_memory(value: Tensor, spec: Spec) -> Node:
