@@ -213,7 +213,7 @@ def checkpoint(
         function, args, kwargs, preserve_rng_state, recompute_context, _METADATA[determinism_check],
         early_stop if _early_stop is None else _early_stop, debug if _debug is None else _debug,
     )  # fmt: skip
-    with autograd.graph.saved_tensors_hooks(frame.pack, frame.unpack), forward_context:  # type: ignore[attr-defined]
+    with autograd.graph.saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
         return function(*args, **kwargs)
 
 
@@ -349,7 +349,7 @@ class _Frame:
             self.lines.append(_users_line())
         return holder
 
-    def unpack(self, holder: _Holder) -> torch.Tensor | None:
+    def unpack(self, holder: _Holder) -> Any:
         if holder.value is None:
             self._run_again()
         value, holder.value = holder.value, None  # a further backward pass (retain_graph) runs the function once more
