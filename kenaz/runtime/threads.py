@@ -5,11 +5,10 @@ Containers have fewer CPUs than `os.cpu_count()` says: the scheduler's affinity 
 
 from __future__ import annotations
 
-import ctypes
-import glob
 import math
 import os
-from typing import Any
+
+from .blas import use_threads
 
 _asked: list[int] = []
 
@@ -63,23 +62,7 @@ def set_num_threads(num: int) -> None:
     if num <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _asked[:] = [num]
-    setter = _blas_setter()
-    if setter is not None:
-        setter(num)
-
-
-def _blas_setter() -> Any:
-    """The function of the OpenBLAS inside NumPy's wheel that sets its number of threads, where there is one."""
-    import numpy as np
-
-    folder = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "numpy.libs")
-    for path in glob.glob(os.path.join(folder, "*openblas*")):
-        library = ctypes.CDLL(path)
-        for name in ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads"):
-            found = getattr(library, name, None)
-            if found is not None:
-                return found
-    return None
+    use_threads(num)
 
 
 _interop: list[int] = []

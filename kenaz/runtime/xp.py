@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas import matmul as matmul
 
 _OURS = frozenset(("i0",))  # NumPy has it too, only slower and less exact
 
