@@ -91,6 +91,15 @@ def zero_(self: Tensor) -> Tensor:
     return overwrite(self, _full(0, out=fresh(self._spec.size, self._spec.dtype)), "ZeroBackward0")
 
 
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor of the same size filled with a number or a 0-d tensor's."""
+    value = number(value)
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+
+
+public(fill)
 for _function in (copy_, fill_, zero_):
     method(_function.__name__, _function)
 public(fill_)

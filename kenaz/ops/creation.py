@@ -217,6 +217,10 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     if dtype is None:
         kinds = {type(v) for v in (start, end, step)}
         dtype = dtypes.get_default_dtype() if float in kinds else dtypes.int64
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if dtype.kind < 2:  # the bounds of whole numbers are whole
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -351,3 +355,43 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
 
 
 public(empty_strided)
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """A number as a 0-d tensor of the default dtype."""
+    return full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+public(scalar_tensor)
+
+
+def range_(start: Any, end: Any, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Numbers from start up to and with end, step apart: the deprecated relative of `arange`."""
+    import warnings
+
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's "
+        "range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=2,
+    )
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    kind = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())
+    result = _arange(start, step, out=fresh((int((end - start) / step) + 1,), kind))
+    if out is not None:
+        from .record import write_out
+
+        return write_out(result, out, "range")
+    return finish(result, requires_grad)
+
+
+public(range_, "range")
+
+
+def _new_empty_strided(self: Tensor, size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    return empty_strided(size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+method("new_empty_strided", _new_empty_strided)

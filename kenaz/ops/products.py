@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
-from ..core.shape import broadcast
+from ..core.shape import axis, broadcast
 from ..core.spec import Spec
-from .declare import opaque
+from .declare import SAME, opaque, pointwise, rename_node
 from .pointwise import conj
-from .record import composite, method, public, write_out
+from .record import assign, composite, method, number, public, write_out
 
 
 def _same_dtype(a: dtype, b: dtype, name: str) -> None:
@@ -83,7 +84,7 @@ def _right_grad(g: Tensor, a: Tensor, b: Spec) -> Tensor:
     if b.ndim == 1:
         return _matmul(conj(a).transpose(-1, -2), g.unsqueeze(-1)).squeeze(-1)
     if a.ndim > b.ndim == 2:  # one matrix for a whole batch: the batch is more rows
-        return _matmul(conj(a).reshape(-1, a.shape[-1]).transpose(0, 1), g.reshape(-1, g.shape[-1]))
+        return _matmul(_flat_rows(conj(a)).transpose(0, 1), _flat_rows(g))
     return _matmul(conj(a).transpose(-1, -2), g)
 
 
@@ -177,7 +178,7 @@ def _linear_rule(x: Spec, w: Spec, b: Any) -> tuple:
 
 
 def _flat_rows(t: Tensor) -> Tensor:
-    return t if t.ndim == 2 else t.reshape(-1, t.shape[-1])
+    return t if t.ndim == 2 else t.reshape(math.prod(t.shape[:-1]), t.shape[-1])
 
 
 def _weight_grad(g: Tensor, x: Tensor, w: Spec) -> Tensor:
@@ -217,29 +218,201 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _linear(input, weight, bias)
 
 
-def _addition(name: str, product: Any) -> Any:
+# Sums of products compute halves in float32 and round once; integers take the whole part of the factors.
+def _factor(a: Any, value: Any) -> Any:
+    return a.dtype.type(int(value) if a.dtype.kind in "iu" else value)
+
+
+def _sum_rule(kernel: str, size_of: Any) -> Any:
+    """The rule of `beta x + alpha (a @ b)`: x broadcasts to the size of the product."""
+
+    def rule(x: Spec, a: Spec, b: Spec, beta: Any, alpha: Any) -> tuple:
+        size = tuple(size_of(x, a, b))
+        if a.dtype is dtypes.bool_:
+            raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
+        check_expandable(x, size)
+        return size, x.dtype
+
+    return rule
+
+
+def check_expandable(x: Spec, size: tuple) -> None:
+    """Raise PyTorch's error where a tensor cannot be expanded to a size."""
+    if x.ndim > len(size):
+        raise RuntimeError(
+            f"expand(torch.{dtypes.scalar_name(x.dtype)}Tensor{{{list(x.size)}}}, size={list(size)}): the number of sizes provided "
+            f"({len(size)}) must be greater or equal to the number of dimensions in the tensor ({x.ndim})"
+        )
+    for i in range(1, x.ndim + 1):
+        if x.size[-i] not in (1, size[-i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({size[-i]}) must match the existing size ({x.size[-i]}) at non-singleton "
+                f"dimension {len(size) - i}.  Target sizes: {list(size)}.  Tensor sizes: {list(x.size)}"
+            )
+
+
+def _addition(name: str, kernel: str, size_of: Any, product: Any, left: Any, right: Any) -> Any:
+    @opaque(
+        _sum_rule(kernel, size_of), name=name,
+        grad=(
+            lambda g, y, _x, _a, _b, beta, _alpha: g * conj(beta) if beta != 1 else g,
+            lambda g, y, _x, _a, b, _beta, alpha: left(g if alpha == 1 else g * conj(alpha), b),
+            lambda g, y, _x, a, _b, _beta, alpha: right(g if alpha == 1 else g * conj(alpha), a),
+            None, None,
+        ),
+    )  # fmt: skip
+    def kernel_of(xp: Any, x: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
+        y = product(xp, a, b)
+        if alpha != 1:
+            y = y * _factor(a, alpha)
+        if beta == 1:
+            return y + x
+        return y + x * _factor(a, beta) if beta != 0 else y + xp.zeros_like(x)
+
+    return _with_out_and_inplace(name, kernel_of)
+
+
+def _with_out_and_inplace(name: str, kernel: Any) -> Any:
+    names = {"addmm": ("mat1", "mat2"), "addmv": ("mat", "vec"), "addr": ("vec1", "vec2")}.get(name, ("batch1", "batch2"))
+
     def function(input: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
-        result = product(a, b)
-        result = result if alpha == 1 else result * alpha
-        if beta != 0:
-            result = (input if beta == 1 else input * beta) + result
+        for position, (argument, t) in enumerate(zip(("input", *names), (input, a, b), strict=True), 1):
+            if not isinstance(t, Tensor):
+                raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(t).__name__}")
+        result = kernel(input, a, b, number(beta), number(alpha))
+        if out is not None and name == "addmm" and out.dtype is not result.dtype:
+            raise RuntimeError(f"Expected out tensor to have dtype {_cpp(result.dtype)}, but got {_cpp(out.dtype)} instead")
         return result if out is None else write_out(result, out, name)
 
+    def named(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        for old, new in zip(names, ("a", "b"), strict=True):
+            if old in kwargs:
+                kwargs[new] = kwargs.pop(old)
+        return function(input, *args, **kwargs)
+
     def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        from .record import assign
+        result = named(self, *args, **kwargs)
+        if result.shape != self.shape:
+            raise RuntimeError(
+                f"Bad in-place call: input tensor size {list(self.shape)} and output tensor size {list(result.shape)} should match"
+            )
+        return assign(self, result)
 
-        return assign(self, function(self, *args, **kwargs))
-
-    function.__name__, inplace.__name__ = name, name + "_"
-    public(function)
-    method(name, function)
+    function.__name__ = named.__name__ = name
+    named.__wrapped__ = function  # type: ignore[attr-defined]
+    inplace.__name__ = name + "_"
+    public(named)
+    method(name, named)
     method(name + "_", inplace)
-    return function
+    return named
 
 
-addmm, baddbmm, addmv = _addition("addmm", mm), _addition("baddbmm", bmm), _addition("addmv", mv)
-addbmm = _addition("addbmm", lambda a, b: bmm(a, b).sum(0))
-addr = _addition("addr", lambda a, b: outer(a, b))
+def _addmm_size(x: Spec, a: Spec, b: Spec) -> tuple:
+    for s, word in ((a, "mat1"), (b, "mat2")):
+        if s.ndim != 2:
+            raise RuntimeError(f"{word} must be a matrix, got {s.ndim}-D tensor")
+    if a.size[1] != b.size[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a.size[0]}x{a.size[1]} and {b.size[0]}x{b.size[1]})"
+        )
+    check_expandable(x, (a.size[0], b.size[1]))
+    for s, word in ((a, "mat1"), (x, "self")):
+        if s.dtype is not b.dtype:
+            raise RuntimeError(
+                f"{word} and mat2 must have the same dtype, but got {dtypes.scalar_name(s.dtype)} and {dtypes.scalar_name(b.dtype)}"
+            )
+    return a.size[0], b.size[1]
+
+
+def _addmv_size(x: Spec, a: Spec, b: Spec) -> tuple:
+    if (a.ndim, b.ndim) != (2, 1) or x.ndim > 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {x.ndim}, {a.ndim}, {b.ndim}")
+    if a.size[1] != b.size[0] or x.numel not in (1, a.size[0]):
+        raise RuntimeError(
+            f"size mismatch, got input ({x.size[0] if x.ndim else 1}), mat ({a.size[0]}x{a.size[1]}), vec ({b.size[0]})"
+        )
+    if not x.dtype is a.dtype is b.dtype:
+        names = [dtypes.scalar_name(s.dtype) for s in (x, a, b)]
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {names[0]}, {names[1]}, and {names[2]}")
+    return a.size[:1]
+
+
+def _batches(x: Spec, a: Spec, b: Spec, rest: int) -> None:
+    for s in (a, b):
+        if s.ndim != 3:
+            axis(2, s.ndim)
+            raise RuntimeError("batch1 must be a 3D tensor" if s is a else "batch2 must be a 3D tensor")
+    check_expandable(x, (a.size[0], a.size[1], b.size[2])[rest:])
+
+
+def _baddbmm_size(x: Spec, a: Spec, b: Spec) -> tuple:
+    _batches(x, a, b, 0)
+    if (a.size[0], a.size[2]) != b.size[:2]:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.size[0]}, {a.size[2]}] but got: "
+            f"[{b.size[0]}, {b.size[1]}]."
+        )
+    for s in (b, x):
+        if s.dtype is not a.dtype:
+            found = (a, b) if s is b else (x, a)
+            raise RuntimeError("expected scalar type {} but found {}".format(*(dtypes.scalar_name(f.dtype) for f in found)))
+    return a.size[0], a.size[1], b.size[2]
+
+
+def _addbmm_size(x: Spec, a: Spec, b: Spec) -> tuple:
+    _batches(x, a, b, 1)
+    if a.size[0] != b.size[0]:
+        raise RuntimeError(f"batch1 and batch2 must have same number of batches, got {a.size[0]} and {b.size[0]}")
+    if a.size[2] != b.size[1]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for bmm ({a.size[1]}x{a.size[2]} and {b.size[1]}x{b.size[2]})"
+        )
+    for s, word in ((a, "mat1"), (x, "self")):
+        if s.dtype is not b.dtype:
+            raise RuntimeError(
+                f"{word} and mat2 must have the same dtype, but got {dtypes.scalar_name(s.dtype)} and {dtypes.scalar_name(b.dtype)}"
+            )
+    return a.size[1], b.size[2]
+
+
+_turned = lambda t: conj(t).transpose(-1, -2)
+_of_matrices = (lambda g, b: matmul(g, _turned(b)), lambda g, a: matmul(_turned(a), g))
+_multiply = lambda xp, a, b: xp.matmul(a, b)
+addmm = _addition("addmm", "addmm_impl_cpu_", _addmm_size, _multiply, *_of_matrices)
+baddbmm = _addition("baddbmm", "baddbmm", _baddbmm_size, _multiply, *_of_matrices)
+addmv = _addition(
+    "addmv", "addmv_impl_cpu", _addmv_size, _multiply,
+    lambda g, b: g.unsqueeze(1) * conj(b), lambda g, a: matmul(_turned(a), g),
+)  # fmt: skip
+addbmm = _addition(
+    "addbmm", "addmm_impl_cpu_", _addbmm_size, lambda xp, a, b: xp.matmul(a, b).sum(0),
+    lambda g, b: matmul(g.unsqueeze(0), _turned(b)), lambda g, a: matmul(_turned(a), g.unsqueeze(0)),
+)  # fmt: skip
+
+_addr = pointwise(SAME, name="addr", torch=False, tensor=False, grad=(
+    lambda g, y, _x, _a, _b, beta, _alpha: g * conj(beta), lambda g, y, _x, _a, b, _beta, alpha: g * conj(alpha * b),
+    lambda g, y, _x, a, _b, _beta, alpha: g * conj(alpha * a), None, None))(
+    lambda xp, x, a, b, beta, alpha: (x & beta) | (a & b & alpha) if x.dtype.kind == "b" else beta * x + alpha * (a * b))  # fmt: skip
+
+
+def _addr_checked(input: Tensor, vec1: Tensor, vec2: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """beta input + alpha (the outer product of two vectors)."""
+    for t, n in ((vec1, "vec1"), (vec2, "vec2")):
+        if t.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {n}, but got {t.ndim}-D")
+    check_expandable(input._spec, (vec1.shape[0], vec2.shape[0]))
+    kind = dtypes.promote_types(input.dtype, dtypes.promote_types(vec1.dtype, vec2.dtype))
+    for word, value in (("beta", beta), ("alpha", alpha)):
+        if kind.kind < dtypes.FLOAT and isinstance(value, float):
+            raise RuntimeError(f"For integral input tensors, argument {word} must not be a floating point number.")
+    if kind is dtypes.bool_:
+        beta, alpha = bool(beta), bool(alpha)
+    if beta == 0 and kind.kind >= dtypes.FLOAT:  # nothing of the input shows, not even nan
+        input = input.new_zeros(())  # type: ignore[attr-defined]
+    return _addr(input, vec1.unsqueeze(1), vec2, beta, alpha)  # type: ignore[attr-defined]
+
+
+addr = _with_out_and_inplace("addr", _addr_checked)
 
 
 @composite()
@@ -276,13 +449,20 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{list(input.shape)} and {list(other.shape)}"
         )
-    return tensordot(input, other, ([-1], [-1]))
+    result = tensordot(input, other, ([-1], [-1]))
+    return result if out is None else write_out(result, out, "inner")
 
 
 @composite()
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors, the first conjugated."""
-    return dot(conj(input), other)
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {dtypes.scalar_name(input.dtype)} and "
+            f"{dtypes.scalar_name(other.dtype)}"
+        )
+    result = rename_node(dot(conj(input), other), "VdotBackward0")
+    return result if out is None else write_out(result, out, "vdot")
 
 
 @composite("torch")
@@ -308,4 +488,5 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         n *= a.shape[i]
     left = a.permute(*ra, *da).reshape(-1, n)
     right = b.permute(*db, *rb).reshape(n, -1)
-    return mm(left, right).reshape([a.shape[i] for i in ra] + [b.shape[i] for i in rb])
+    result = mm(left, right).reshape([a.shape[i] for i in ra] + [b.shape[i] for i in rb])
+    return result if out is None else write_out(result, out, "tensordot")

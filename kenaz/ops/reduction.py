@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from .._tensor import Tensor
@@ -299,6 +300,8 @@ def _others(x: Tensor, d: int) -> Tensor:
     one = ones_like(x.narrow(d, 0, 1)) if n else x
     from .joining import cat
 
+    if not n:
+        return x
     left = cat([one, x.narrow(d, 0, n - 1)], d).cumprod(d)
     right = cat([one, x.flip(d).narrow(d, 0, n - 1)], d).cumprod(d).flip(d)
     return conj(left * right)
@@ -401,6 +404,19 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return rename_node(norm(input - other, p), "DistBackward0")
 
 
+def _sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """The sum over the axes along which a tensor of `size` would have to be expanded to this one's size."""
+    wanted = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    lead = self.ndim - len(wanted)
+    if lead < 0 or builtins.any(w not in (1, s) for w, s in zip(wanted, self.shape[builtins.max(lead, 0) :])):
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(self.shape)}}}.")
+    dims = [*range(lead), *[i + lead for i, w in enumerate(wanted) if w == 1 != self.shape[i + lead]]]
+    return sum(self, dims, True).reshape(wanted) if dims else self
+
+
+method("sum_to_size", _sum_to_size)
+
+
 @composite()
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many elements are not zero."""
@@ -466,7 +482,14 @@ def _cumprod_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
 
 @opaque(lambda x, dim: (x.size, x.dtype), name="logcumsumexp", grad=lambda g, y, x, dim: _logcumsumexp_grad(g, y, x, dim))
 def _logcumsumexp(xp: Any, x: Any, dim: int) -> Any:
-    return xp.logaddexp.accumulate(x, dim) if x.ndim else x
+    if not x.ndim:
+        return x
+    if x.dtype.kind != "c":
+        return xp.logaddexp.accumulate(x, dim)
+    top = xp.maximum.accumulate(x.real, dim)
+    total = xp.cumsum(xp.exp(x - x.real.max(dim, keepdims=True)), dim) if x.size else x
+    found = xp.log(total) + x.real.max(dim, keepdims=True) if x.size else x
+    return xp.where(xp.isfinite(top), found, x)
 
 
 def _logcumsumexp_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:

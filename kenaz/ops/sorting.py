@@ -212,6 +212,8 @@ def _search(xp: Any, sequence: Any, values: Any, right: bool, int32: bool) -> An
     side = "right" if right else "left"
     if sequence.ndim == 1:
         return xp.searchsorted(sequence, values, side)
+    if not values.size:
+        return xp.zeros(values.shape, "int64")
     rows, wanted = sequence.reshape(-1, sequence.shape[-1]), values.reshape(-1, values.shape[-1])
     found = [xp.searchsorted(r, w, side) for r, w in zip(rows, wanted, strict=True)]
     return xp.stack(found).reshape(values.shape)
@@ -312,9 +314,11 @@ def _quantile(name: str, skip: bool) -> Any:
             raise RuntimeError(
                 f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
             )
+        if not isinstance(q, Tensor) and not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
         if bool(((qs < 0) | (qs > 1))._array().any()):
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
-        x = input.reshape(-1) if dim is None else input
+        x = input.reshape(-1) if dim is None or not input.ndim else input
         d = shapes.axis(0 if dim is None else dim, x.ndim)
         ordered = sort(x, d)[0].movedim(d, -1)
         count = (~ordered.isnan()).sum(-1, True) if skip else None
@@ -323,7 +327,7 @@ def _quantile(name: str, skip: bool) -> Any:
 
         found = stack(rows, 0)  # (q, rest of the axes)
         if keepdim:
-            found = found.unsqueeze(d + 1) if dim is not None else found.reshape([-1] + [1] * input.ndim)
+            found = found.unsqueeze(d + 1) if dim is not None and input.ndim else found.reshape([-1] + [1] * input.ndim)
         result = found if qs.ndim else found.squeeze(0)
         return result if out is None else write_out(result, out, name)
 
