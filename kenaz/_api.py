@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import autograd, execute, ops, printing
+from . import autograd, execute, linalg, ops, printing
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
@@ -18,7 +18,7 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    reduction, resampling, sampling, scattering, sorting, inquiry, updates, attention, legacy, views, conjugate, einsum,
+    alignment, differences, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, views, conjugate, einsum,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type
@@ -39,10 +39,6 @@ globals().update(inquiry.CONSTANTS)
 globals().update(legacy.TYPES)
 Tensor.__repr__ = tensor_str  # type: ignore[method-assign]
 Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]
-
-def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether operators choose their precision themselves: never, outside autocast."""
-    return False
 
 
 import math as _math
