@@ -149,12 +149,12 @@ def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
 def _compiled(nodes: list[Node], seen: list[bool]) -> Any:
     """A plan, or an empty list where this machine has no compiler or nothing can be fused."""
     try:
-        from .codegen.plan import Lone, make_plan
+        from .codegen.plan import make_plan
     except (ImportError, OSError, RuntimeError):
         config.HOT = "never"
         return []
     plan = make_plan(nodes, seen)
-    return [] if all(type(step) is Lone for step in plan) else plan
+    return [] if all(type(step) is int for step in plan) else plan
 
 
 def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
@@ -172,20 +172,22 @@ def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
 
 
 def _run_plan(plan: list, nodes: list[Node]) -> None:
-    """Run the steps of a plan; after an error everything that has not run stays pending."""
+    """Run the steps of a plan, compiled loops and places of nodes; after an error what has not run stays pending."""
     done = 0
     try:
         with np.errstate(all="ignore"):
             for step in plan:
-                step.run(nodes)
+                if type(step) is int:
+                    _compute(nodes[step])
+                else:
+                    step.run(nodes)
                 done += 1
     except BaseException as error:
-        left = sorted(p for step in plan[done:] for p in step.places)
-        if isinstance(error, Exception) and len(plan[done].places) == 1:
-            failed = plan[done].places[0]
-            _fail(nodes[failed], error)
-            left.remove(failed)
-        pending[:0] = [nodes[p] for p in left]
+        if isinstance(error, Exception) and type(plan[done]) is not int:
+            for p in plan[done].places:
+                _fail(nodes[p], error)
+        places = sorted(p for step in plan[done:] for p in ((step,) if type(step) is int else step.places))
+        pending[:0] = [nodes[p] for p in places if nodes[p].value is None]
         raise
 
 
@@ -202,15 +204,25 @@ def _run_silently(nodes: list[Node]) -> None:
         if node.value is not None:
             continue
         try:
-            interpret.compute(node)
-        except Exception as error:
-            _fail(node, error)
+            _compute(node)
+        except BaseException:  # a mistake found late, or an interrupt: nothing else is lost
+            if node.value is None:
+                nodes.append(node)
             pending[:0] = reversed(nodes)
             raise
-        except BaseException:  # interrupted: nothing is lost
-            nodes.append(node)
-            pending[:0] = reversed(nodes)
-            raise
+
+
+def _compute(node: Node) -> None:
+    """Interpret a node. After an error it keeps failing, and what reads it fails silently until it is asked for."""
+    try:
+        interpret.compute(node)
+    except Exception as error:
+        inherited = [s.value for s in node.sources if type(s) is Node and type(s.value) is Failure]
+        if inherited:
+            node.value, node.sources = inherited[0], ()
+            return
+        _fail(node, error)
+        raise
 
 
 def _fail(node: Node, error: Exception) -> None:
@@ -218,7 +230,18 @@ def _fail(node: Node, error: Exception) -> None:
     line = getattr(node, "line", None)
     if line and not getattr(error, "__notes__", None):
         error.add_note(f"recorded by {node.call.op.name} at {line[0]}:{line[1]}")
-    node.value, node.sources = Failure(error), ()
+    node.value, node.sources = Failure(_without_traceback(error)), ()
+
+
+def _without_traceback(error: Exception) -> Exception:
+    """A copy of an error that does not keep the frames, and with them the tensors, of where it was raised."""
+    try:
+        found = type(error)(*error.args)
+    except TypeError:  # its constructor wants something else
+        return error
+    for note in getattr(error, "__notes__", ()):
+        found.add_note(note)
+    return found
 
 
 def run_now(node: Node) -> None:

@@ -1,4 +1,5 @@
-"""A plan: what runs for a graph that came back, step by step. Lone nodes are interpreted, regions run as compiled loops."""
+"""A plan: what runs for a graph that came back, step by step: regions as compiled loops, and the places of nodes that are
+interpreted."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import interpret
 from ..core.dtype import HALF
 from ..core.spec import Spec
-from ..graph.node import Node
+from ..graph.node import Failure, Node
+from ..graph.values import arguments, read
 from ..runtime import threads
 from .emit import Namespace, Unsupported, Value, can_hold
 from .loops import Kernel, apply_body, compile_loop, walk
@@ -19,18 +20,6 @@ from .regions import Region, cut, reduction_kind
 
 CHUNK = 4096  # elements of a flat loop that make a row; a partial sum is kept for each
 PARALLEL = 1 << 17  # elements of work from which a second thread pays for being woken
-
-
-class Lone:
-    """A node that is interpreted."""
-
-    __slots__ = ("place", "places")
-
-    def __init__(self, place: int):
-        self.place, self.places = place, (place,)
-
-    def run(self, nodes: list[Node]) -> None:
-        interpret.compute(nodes[self.place])
 
 
 class Loop:
@@ -131,8 +120,10 @@ class Loop:
         source = nodes[p].sources[j]
         if type(spec) is not Spec:
             return np.array(source, np.int64 if spec in (int, bool) else np.float64)
+        if type(source.value) is Failure:
+            raise source.value.error
         offsets = nodes[p].offsets
-        array = interpret.read(source, spec, offsets[j] if offsets else 0)
+        array = read(source, spec, offsets[j] if offsets else 0)
         if self.copies[i]:
             return np.ascontiguousarray(np.broadcast_to(array, self.size))
         return array
@@ -246,7 +237,7 @@ class Update:
 
     def run(self, nodes: list[Node]) -> None:
         node = nodes[self.place]
-        values = interpret.arguments(node)
+        values = arguments(node)
         numbers = [np.array(v, np.int64 if type(v) in (int, bool) else np.float64) for v in values[self.width * self.count :]]
         results = []
         for i, kernel in enumerate(self.kernels):
@@ -273,7 +264,7 @@ def make_plan(nodes: list[Node], alive: list[bool]) -> list[Any]:
         elif nodes[unit].call.op.family == "update":
             steps.append(_or_lone(lambda u=unit: Update(u, nodes), unit))
         else:
-            steps.append(Lone(unit))
+            steps.append(unit)
     return steps
 
 
@@ -281,11 +272,11 @@ def _region_steps(region: Region, nodes: list[Node], alive: list[bool]) -> list[
     try:
         return [Loop(region, nodes, alive)]
     except Unsupported:
-        return [Lone(p) for p in region.members]
+        return list(region.members)
 
 
 def _or_lone(make: Any, place: int) -> Any:
     try:
         return make()
     except Unsupported:
-        return Lone(place)
+        return place
