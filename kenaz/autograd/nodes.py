@@ -314,7 +314,10 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
         found = _reads_one(rule, attributes)
         found.numbers = True in found.inputs
         return found
-    first, *others = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need]
+    found = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need and one]
+    if not found:  # inputs that require gradients get none
+        return _reads_one(lambda g, y, *_inputs: None, {})
+    first, *others = found
     for other in others:
         first.y = first.y or other.y
         first.inputs = tuple(

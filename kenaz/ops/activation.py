@@ -32,7 +32,15 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return select(condition, a, b)
 
 
-relu = unary("relu", SAME, lambda xp, x: xp.maximum(x, 0), grad=lambda g, y, _x: threshold_backward(g, y, 0))
+def _no_bool(d: Any) -> tuple:
+    if d.kind == 0:
+        raise RuntimeError("Boolean inputs not supported for relu")
+    if d.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
+    return d, d
+
+
+relu = unary("relu", _no_bool, lambda xp, x: xp.maximum(x, 0), grad=lambda g, y, _x: threshold_backward(g, y, 0))
 relu_ = Tensor.relu_  # type: ignore[attr-defined]
 
 _GELU_C, _GELU_K = math.sqrt(2 / math.pi), 0.044715

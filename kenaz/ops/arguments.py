@@ -64,12 +64,23 @@ def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method:
     missing = [n for n in required[len(args) :] if n not in kwargs]
     if missing:
         return f"{name}() missing {len(missing)} required positional arguments: " + ", ".join(f'"{n}"' for n in missing)
+    if has_args and names == ():
+        return _not_tensors(name, code.co_varnames[code.co_argcount + code.co_kwonlyargcount], args)
     annotations = getattr(function, "__annotations__", {})
     for position, (n, value) in enumerate((*zip(names, args, strict=False), *kwargs.items()), 1):
         where = f" (position {position - is_method})" if position <= len(args) else ""
-        wrong = _mismatch(annotations.get(n, ""), value)
+        wrong = _mismatch("Tensor" if n == "input" and isinstance(value, str) else annotations.get(n, ""), value)
         if wrong:
             return f"{name}(): argument '{n}'{where} must be {wrong}, not {type(value).__name__}"
+    return None
+
+
+def _not_tensors(name: str, argument: str, args: tuple) -> str | None:
+    """What is wrong with the tensors of a function that takes any number of them."""
+    values = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    for i, value in enumerate(values):
+        if not isinstance(value, Tensor):
+            return f"{name}(): argument '{argument}' (position {i + 1}) must be Tensor, not {type(value).__name__}"
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._tensor import Tensor
-from .declare import SAME, unary
+from .declare import SAME, rename_node, unary
 from .record import assign, method, public, write_out
 
 _conj = unary(
@@ -19,7 +19,8 @@ def conj(input: Tensor) -> Tensor:
 
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The conjugate; a tensor that is not complex is returned as it is."""
-    return conj(input) if out is None else write_out(conj(input), out, "conj_physical")
+    result = rename_node(_conj(input), "ConjPhysicalBackward0") if input.dtype.is_complex else input
+    return result if out is None else write_out(result, out, "conj_physical")
 
 
 def conj_physical_(self: Tensor) -> Tensor:

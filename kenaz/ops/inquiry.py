@@ -144,12 +144,14 @@ for _function in (is_tensor, is_storage, result_type, typename):
 
 @composite()
 def resolve_conj(input: Tensor) -> Tensor:
-    return input
+    """The tensor itself: conjugates are computed here, not marked."""
+    return input[...] if not isinstance(input, Tensor) else input
 
 
 @composite()
 def resolve_neg(input: Tensor) -> Tensor:
-    return input
+    """The tensor itself: negatives are computed here, not marked."""
+    return input[...] if not isinstance(input, Tensor) else input
 
 
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:

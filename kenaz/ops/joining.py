@@ -295,6 +295,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 def _axis_split(name: str, least: int, dim: int) -> None:
     def function(input: Tensor, *args: Any, **kwargs: Any) -> tuple:
+        for k in kwargs:
+            if k not in ("sections", "indices"):
+                raise TypeError(f"{name}() got an unexpected keyword argument '{k}'")
         at = args[0] if len(args) == 1 else args or next(iter(kwargs.values()))
         if input._spec.ndim < least:
             raise RuntimeError(

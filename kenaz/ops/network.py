@@ -15,7 +15,7 @@ from ..core.spec import Spec
 from .declare import opaque
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .products import linear
-from .record import composite, method, public
+from .record import composite, method, public, write_out
 from .sampling import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 
 
@@ -51,7 +51,8 @@ def _with_dtype(kernel: Any, name: str) -> Any:
             input = input.to(dtype)
         if dim is None:
             dim = 0 if input.ndim in (0, 1, 3) else 1
-        return kernel(input, dim=axis(dim, input.ndim))
+        result = kernel(input, dim=axis(dim, input.ndim))
+        return result if out is None else write_out(result, out, name)
 
     function.__name__ = name
     function.__doc__ = f"The {name.replace('_', ' ')} over one axis, whose exponentials sum to one."

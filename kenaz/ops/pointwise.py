@@ -295,25 +295,6 @@ def _sgn_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return ((g - (g.conj() * y).real * y) / a).masked_fill(a == 0, 0)  # only the part across x remains
 
 
-_conj = unary("conj", SAME, lambda xp, x: xp.conj(x), grad=lambda g, y, _x: g.conj(), torch=False, tensor=False)
-
-
-@composite()
-def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The conjugate; real tensors are returned as they are."""
-    result = rename_node(_conj(input), "ConjPhysicalBackward0") if input.dtype.is_complex else input
-    return result if out is None else write_out(result, out, "conj_physical")
-
-
-method("conj_physical_", lambda self: assign(self, conj_physical(self)) if self.dtype.is_complex else self)
-
-
-def _conjugate(input: Tensor) -> Tensor:
-    return _conj(input) if input.dtype.is_complex else input
-
-
-public(_conjugate, "conj")
-method("conj", _conjugate)
 floor = unary("floor", only(SAME, "floor_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.floor(x).astype(x.dtype), grad=_zero_grad)
 ceil = unary("ceil", only(SAME, "ceil_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.ceil(x).astype(x.dtype), grad=_zero_grad)
 trunc = unary("trunc", only(SAME, "trunc_vml_cpu", dtypes.bool_, COMPLEX), lambda xp, x: xp.trunc(x).astype(x.dtype), grad=_zero_grad, aliases=("fix",))
@@ -514,7 +495,7 @@ method("float_power_", lambda self, exponent: assign(self, float_power(self, exp
 @composite()
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha input."""
-    return sub(other, input if alpha == 1 else input * alpha)
+    return rename_node(_rsub(input if alpha == 1 else input * alpha, other), f"RsubBackward{int(not isinstance(other, Tensor))}")
 
 
 def _parts(name: str, body: Any, grads: Any) -> Any:

@@ -11,7 +11,7 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.spec import Spec
 from .declare import numpy_names, opaque, rename_node
-from .record import composite, method, public, write_out
+from .record import NUMBERS, composite, method, public, write_out
 from .reduction import _squeezed, return_type
 
 
@@ -129,7 +129,8 @@ def _median(name: str, skip: bool) -> Any:
                 return input.new_full((), float("nan"))
             flat = input.reshape(-1)
             index = _median_index(flat, dim=0, skip=skip)
-            return rename_node(flat.gather(0, index).squeeze(0), "MedianBackward0")
+            result = rename_node(flat.gather(0, index).squeeze(0), f"{name.capitalize()}Backward0")
+            return result if out is None else write_out(result, out, name)
         result = along(input, dim, keepdim)
         return result if out is None else write_out(result, out, name)
 
@@ -170,6 +171,10 @@ def _wrapped(values: Any) -> Tensor:
     return Tensor._from_array(np.ascontiguousarray(values))
 
 
+def _scalar(values: Any) -> Tensor:
+    return _wrapped(values).reshape(())  # type: ignore[attr-defined]
+
+
 def _answer(parts: list, wanted: tuple) -> Any:
     found = [p for p, w in zip(parts, (True, *wanted), strict=True) if w]
     return found[0] if len(found) == 1 else tuple(found)
@@ -182,7 +187,7 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     d = None if dim is None else shapes.axis(dim, input.ndim)
     values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=d, equal_nan=False)
     inverse = inverse.reshape(a.shape if d is None else -1).astype(np.int64)
-    return _answer([_wrapped(values), _wrapped(inverse), _wrapped(counts.astype(np.int64))], (return_inverse, return_counts))
+    return _answer([_wrapped(values), _wrapped(inverse) if a.ndim else _scalar(inverse), _wrapped(counts.astype(np.int64))], (return_inverse, return_counts))
 
 
 @composite()
@@ -198,7 +203,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     values = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, dim)
     inverse = (np.cumsum(fresh) - 1).astype(np.int64).reshape(a.shape if dim is None else -1)
     counts = np.diff(np.append(starts, n)).astype(np.int64)
-    return _answer([_wrapped(values), _wrapped(inverse), _wrapped(counts)], (return_inverse, return_counts))
+    return _answer([_wrapped(values), _wrapped(inverse) if a.ndim else _scalar(inverse), _wrapped(counts)], (return_inverse, return_counts))
 
 
 # -------------------------------------------------------------------------------------------------------------- searching
@@ -244,16 +249,22 @@ def searchsorted(
 @composite("torch")
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Any = None) -> Tensor:
     """The bucket between sorted boundaries that each value falls into."""
+    if not isinstance(input, Tensor) and type(input) not in NUMBERS:
+        raise TypeError(f"bucketize(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if boundaries.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
 @composite("torch")
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False, out: Any = None) -> Tensor:
     """Whether each element is one of `test_elements`."""
+    for position, (word, value) in enumerate((("elements", elements), ("test_elements", test_elements)), 1):
+        if not isinstance(value, Tensor) and type(value) not in NUMBERS:
+            raise TypeError(f"isin(): argument '{word}' (position {position}) must be Tensor, not {type(value).__name__}")
     arrays = [t._array() if isinstance(t, Tensor) else np.asarray(t) for t in (elements, test_elements)]
-    return _wrapped(np.isin(*arrays, invert=invert))
+    result = _wrapped(np.isin(*arrays, invert=invert))
+    return result if out is None else write_out(result, out, "isin")
 
 
 # -------------------------------------------------------------------------------------------------------------- counting

@@ -46,6 +46,15 @@ def unit(*size: int) -> np.ndarray:
     return x(*size, low=0.1, high=0.9)
 
 
+FIXED: set[int] = set()  # the arrays, by id, for which PyTorch has no gradient
+
+
+def fixed(array: np.ndarray) -> np.ndarray:
+    """An array that stays without a gradient: weights of classes, targets of some losses."""
+    FIXED.add(id(array))
+    return array
+
+
 def i(*size: int, high: int = 5, low: int = 0) -> np.ndarray:
     return np.asarray(_random.integers(low, high, size))
 
@@ -112,6 +121,11 @@ TABLE: dict[str, list[Call]] = {
     "addr": [Call(x(3, 2), x(3), x(2), beta=2)], "chain_matmul": [Call(x(2, 3), x(3, 4), x(4, 2))], "tensordot": [Call(x(2, 3, 4), x(4, 3, 2), ([1, 2], [1, 0])), Call(x(2, 3), x(3, 2), 1)],
     "cdist": [Call(x(3, 2), x(4, 2))], "pdist": [Call(x(4, 3))], "bilinear": [Call(x(2, 3), x(2, 4), x(2, 3, 4), x(2))], "kron": [Call(x(2, 2), x(3, 1))],
     "einsum": [Call("ij,jk->ik", x(2, 3), x(3, 4)), Call("bij->b", x(2, 3, 2))],
+    # linear algebra
+    "cholesky": [Call(spd(3))], "cholesky_inverse": [Call(np.linalg.cholesky(spd(3)))], "cholesky_solve": [Call(x(3, 2), np.linalg.cholesky(spd(3)))], "det": [Call(x(3, 3))], "logdet": [Call(spd(3))],
+    "slogdet": [Call(x(3, 3))], "inverse": [Call(spd(3))], "pinverse": [Call(x(3, 2))], "matrix_exp": [Call(x(2, 2))], "matrix_power": [Call(x(2, 2), 3)], "qr": [Call(x(3, 3))], "svd": [Call(x(3, 2))],
+    "geqrf": [Call(x(3, 2))], "orgqr": [Call(x(3, 2), x(2))], "ormqr": [Call(x(3, 2), x(2), x(3, 2))], "triangular_solve": [Call(x(3, 2), spd(3))], "lu": [Call(spd(3))],
+    "lu_solve": [Call(x(3, 2), spd(3), np.array([1, 2, 3], np.int32))], "lu_unpack": [Call(spd(3), np.array([1, 3, 3], np.int32))],
     # shapes and views
     "reshape": [Call(x(2, 3), (3, 2)), Call(x(2, 3), (-1,))], "flatten": [Call(x(2, 3, 2)), Call(x(2, 3, 2), 1)], "unflatten": [Call(x(2, 6), 1, (2, 3))],
     "transpose": [Call(x(2, 3), 0, 1)], "swapaxes": [Call(x(2, 3), 0, 1)], "swapdims": [Call(x(2, 3), 0, 1)], "t": [Call(x(2, 3)), Call(x(3))],
@@ -145,6 +159,7 @@ TABLE: dict[str, list[Call]] = {
     **{n: [Call(x(2, 3))] for n in ("zeros_like", "ones_like")}, "full_like": [Call(x(2, 3), 2)], "tril_indices": [Call(3, 3)], "triu_indices": [Call(3, 3)], "tensor": [Call([1.0, 2.0])], "scalar_tensor": [Call(2.0)],
     "fill": [Call(x(2, 3), 2.0), Call(x(2, 3), x())], "vander": [Call(x(3))],
     # statistics
+    "frexp": [Call(x(2, 3))],
     "cov": [Call(x(3, 5)), Call(x(3, 5), correction=0)], "corrcoef": [Call(x(3, 5))], "gradient": [Call(x(5)), Call(x(4, 5), spacing=2.0)], "renorm": [Call(x(3, 4), 2, 0, 1.0)], "cross": [Call(x(2, 3), x(2, 3))],
     # networks: torch.
     "softmax": [Call(x(2, 3), 1)], "log_softmax": [Call(x(2, 3), 1)], "relu": [Call(x(2, 3))], "celu": [Call(x(2, 3), 1.5)], "selu": [Call(x(2, 3))], "prelu": [Call(x(2, 3), x(3)), Call(x(2, 3), x(1))], "threshold": [Call(x(2, 3), 0.1, 20)],
@@ -178,10 +193,10 @@ NETWORK: dict[str, list[Call]] = {
                     *[Call(x(1, 2, 5, 5), size=(3, 4), mode=m, antialias=True) for m in ("bilinear", "bicubic")], Call(x(1, 1, 4, 4), scale_factor=0.5, mode="area")],
     "upsample_nearest": [Call(x(1, 1, 2, 2), 4)], "upsample_bilinear": [Call(x(1, 1, 2, 2), 4)], "upsample": [Call(x(1, 1, 2, 2), 4)],
     "grid_sample": [Call(x(1, 2, 4, 4), unit(1, 3, 3, 2) * 1.2 - 0.6, m, p, a) for m, p, a in (("bilinear", "zeros", False), ("bilinear", "border", True), ("bicubic", "reflection", False), ("nearest", "zeros", False))], "affine_grid": [Call(x(1, 2, 3), (1, 1, 3, 3), False), Call(x(1, 3, 4), (1, 1, 2, 2, 2), True)],
-    **{n: [Call(x(2, 3), x(2, 3))] for n in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "pairwise_distance", "cosine_similarity", "kl_div")},
-    "binary_cross_entropy": [Call(unit(2, 3), unit(2, 3))], "binary_cross_entropy_with_logits": [Call(x(2, 3), unit(2, 3)), Call(x(2, 3), unit(2, 3), pos(3), pos_weight=pos(3))], "gaussian_nll_loss": [Call(x(2, 3), x(2, 3), pos(2, 3))],
-    "cross_entropy": [Call(x(4, 5), i(4)), Call(x(2, 5, 3), i(2, 3), label_smoothing=0.1), Call(x(4, 5), unit(4, 5)), Call(x(4, 5), i(4), pos(5), reduction="sum")], "nll_loss": [Call(x(4, 5), i(4)), Call(x(2, 5, 3, 2), i(2, 3, 2), pos(5))],
-    "soft_margin_loss": [Call(x(3), np.sign(x(3)))], "hinge_embedding_loss": [Call(x(3), np.sign(x(3)))], "margin_ranking_loss": [Call(x(3), x(3), np.sign(x(3)))], "multi_margin_loss": [Call(x(2, 3), i(2, high=3))], "multilabel_margin_loss": [Call(x(1, 3), np.array([[1, -1, 0]]))],
+    **{n: [Call(x(2, 3), x(2, 3))] for n in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "pairwise_distance", "cosine_similarity")}, "kl_div": [Call(x(2, 3), pos(2, 3))],
+    "binary_cross_entropy": [Call(unit(2, 3), unit(2, 3)), Call(unit(2, 3), unit(2, 3), fixed(pos(3)))], "binary_cross_entropy_with_logits": [Call(x(2, 3), unit(2, 3)), Call(x(2, 3), unit(2, 3), fixed(pos(3)), pos_weight=fixed(pos(3)))], "gaussian_nll_loss": [Call(x(2, 3), x(2, 3), pos(2, 3))],
+    "cross_entropy": [Call(x(4, 5), i(4)), Call(x(2, 5, 3), i(2, 3), label_smoothing=0.1), Call(x(4, 5), unit(4, 5)), Call(x(4, 5), i(4), fixed(pos(5)), reduction="sum")], "nll_loss": [Call(x(4, 5), i(4)), Call(x(2, 5, 3, 2), i(2, 3, 2), fixed(pos(5)))],
+    "soft_margin_loss": [Call(x(3), fixed(np.sign(x(3))))], "hinge_embedding_loss": [Call(x(3), fixed(np.sign(x(3))))], "margin_ranking_loss": [Call(x(3), x(3), fixed(np.sign(x(3))))], "multi_margin_loss": [Call(x(2, 3), i(2, high=3))], "multilabel_margin_loss": [Call(x(1, 3), np.array([[1, -1, 0]]))],
     "multilabel_soft_margin_loss": [Call(x(2, 3), unit(2, 3))], "cosine_embedding_loss": [Call(x(2, 3), x(2, 3), np.array([1, -1]))], "triplet_margin_loss": [Call(x(2, 3), x(2, 3), x(2, 3))], "triplet_margin_with_distance_loss": [Call(x(2, 3), x(2, 3), x(2, 3))],
     "ctc_loss": [Call(x(5, 2, 4) - 3, i(2, 2, low=1, high=4), np.array([5, 5]), np.array([2, 2]))], "linear_cross_entropy": [Call(x(4, 3), x(5, 3), i(4))],
     "embedding": [Call(i(2, 2), x(5, 3))], "embedding_bag": [Call(i(2, 3), x(5, 3)), Call(i(2, 3), x(5, 3), mode="sum"), Call(i(2, 3), x(5, 3), mode="max")], "one_hot": [Call(i(4), 6)], "bilinear": [Call(x(2, 3), x(2, 4), x(2, 3, 4), x(2))], "prelu": [Call(x(2, 3), x(1))],
@@ -201,6 +216,7 @@ METHODS: dict[str, list[Call]] = {
 # Public functions that are tested where their reason says.
 _RANDOM = "random numbers: tests/runtime/test_random.py and the conformance of streams"
 _QUERY = "says something about a tensor or sets a state: tests/ops/test_inquiry.py or the conformance"
+_PRECISION = "a state: tests of autocast"
 _MEMORY = "memory without defined contents"
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
@@ -212,6 +228,10 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys("as_tensor asarray from_numpy frombuffer".split(), "memory shared with NumPy: tests/ops/test_creation.py"),
     **dict.fromkeys("gru lstm rnn_relu rnn_tanh".split(), "layers: tests/nn"),
     **dict.fromkeys("nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu nn.functional.gumbel_softmax".split(), _RANDOM),
+    **dict.fromkeys(
+        "autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype "
+        "is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled "
+        "set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype".split(), _PRECISION),
     "nn.functional.multi_head_attention_forward": "tests/nn",
     "convolution": "every conv1d, conv2d and conv3d goes through it",
 }  # fmt: skip

@@ -21,6 +21,15 @@ DISCONTINUOUS = {  # the result jumps with its input or picks between equals: no
 }  # fmt: skip
 
 
+NO_GRADIENTS = {
+    "cholesky": "it reads one half of a matrix and its derivative is that of both: tests of linalg",
+    "ctc_loss": "its derivative is that of log-probabilities that sum to one, as PyTorch's: tests/nn",
+}
+ONCE = {  # PyTorch has no second derivative of these either
+    "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "grid_sample", "embedding_bag",
+}  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------------------- what is called with what
 def generated(name: str) -> list[Call]:
     """Samples of a function that is an operator and no more: its record says how many tensors it takes."""
@@ -68,6 +77,9 @@ CALLABLES = NAMES + NETWORK + METHODS
 SAMPLES = {name: calls_of(name) for name in CALLABLES}
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*(beta|deprecated|batchmean):UserWarning")
+
+
 # ------------------------------------------------------------------------------------------------------------------ helpers
 def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.tensor(np.array(array))
@@ -75,7 +87,7 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 
 def leaf(array: np.ndarray) -> torch.Tensor:
     """A tensor whose gradient is asked for, where it can have one."""
-    return torch.tensor(np.array(array), requires_grad=array.dtype.kind == "f")
+    return torch.tensor(np.array(array), requires_grad=array.dtype.kind == "f" and id(array) not in samples.FIXED)
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
@@ -124,19 +136,27 @@ def test_every_operator_is_reached() -> None:
     """All operators are recorded by some sample, forwards or backwards."""
     for name in CALLABLES:
         for call in SAMPLES[name]:
-            args, kwargs = call.tensors(leaf)
+            args, kwargs = call.tensors(lambda a: leaf(a) if a.dtype.kind != "c" else tensor(a).requires_grad_())
             outs = [t for t in tensors_in(find(name)(*args, **kwargs)) if t.requires_grad]
-            if outs:
-                leaves = [t for t in tensors_in(args) + tensors_in(tuple(kwargs.values())) if t.requires_grad]
-                torch.autograd.grad([o.sum() for o in outs if not o.is_complex()] or outs, leaves, allow_unused=True)
+            leaves = [t for t in tensors_in(args) + tensors_in(tuple(kwargs.values())) if t.requires_grad]
+            sums = [(o.abs() if o.is_complex() else o).sum() for o in outs]
+            if sums:
+                torch.autograd.grad(sums, leaves, allow_unused=True)
     torch.manual_seed(0)
     F.dropout(torch.ones(3))
     unreached = {n for n, op in REGISTRY.items() if not op.calls and op.backward_class is None}
-    unreached -= set(UNREACHED)
+    unreached = {n for n in unreached - set(UNREACHED) if not n.startswith(("linalg_", "fft_", "special_"))}  # tested by subject
     assert not unreached, f"no sample uses the operators {sorted(unreached)}"
 
 
-UNREACHED: dict[str, str] = {}
+UNREACHED: dict[str, str] = {
+    "masked_put": "x[mask] = values: tests/ops/test_indexing.py",
+    "part_alias": "x.real where x is real: tests/ops/test_views.py",
+    "view_as_dtype": "x.view(dtype): tests/ops/test_views.py",
+    "upsample_lanczos2d_aa": "tests/ops/test_resampling.py",
+    "upsample_lanczos2d_aa_backward": "tests/ops/test_resampling.py",
+    "max_pool": "pooling of integers: tests/ops/test_pooling.py",
+}
 
 
 # --------------------------------------------------------------------------------------------------------------------- checks
@@ -164,7 +184,7 @@ _METHODS_ALIKE = {n for n in PUBLIC if callable(getattr(torch.Tensor, n, None))}
 
 def _check_inplace(name: str, args: tuple, kwargs: dict, expected: torch.Tensor) -> None:
     inplace = getattr(torch.Tensor, name + "_", None)
-    if inplace is None or expected.shape != args[0].shape or name in ("index_put",) and not kwargs:
+    if inplace is None or expected.shape != args[0].shape or name in ("rsub",):
         return
     target = args[0].clone()
     if torch.can_cast(expected.dtype, target.dtype):
@@ -199,7 +219,7 @@ def _value(function: Callable, call: Call, arrays: dict[int, np.ndarray], cotang
     return sum(float((o * v).sum()) for o, v in zip(outs, cotangents, strict=True))
 
 
-DIFFERENTIABLE = [n for n in CALLABLES if n.rpartition(".")[2] not in DISCONTINUOUS]
+DIFFERENTIABLE = [n for n in CALLABLES if n.rpartition(".")[2] not in DISCONTINUOUS | set(NO_GRADIENTS)]
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
@@ -207,7 +227,7 @@ def test_gradients(name: str) -> None:
     """First and second derivatives in random directions are those that central differences give."""
     function = find(name)
     for call in SAMPLES[name]:
-        _check_gradients(function, call)
+        _check_gradients(function, call, name.rpartition(".")[2] not in ONCE)
 
 
 def _leaves(function: Callable, call: Call) -> tuple[dict[int, tuple[np.ndarray, torch.Tensor]], list[torch.Tensor]]:
@@ -224,7 +244,7 @@ def _leaves(function: Callable, call: Call) -> tuple[dict[int, tuple[np.ndarray,
     return made, outs
 
 
-def _check_gradients(function: Callable, call: Call, step: float = 1e-6) -> None:
+def _check_gradients(function: Callable, call: Call, twice: bool, step: float = 1e-6) -> None:
     made, outs = _leaves(function, call)
     if not made or not any(o.requires_grad for o in outs):
         return
@@ -239,7 +259,8 @@ def _check_gradients(function: Callable, call: Call, step: float = 1e-6) -> None
         expected = (up - down) / (2 * step)
         actual = 0.0 if grad is None else float((grad.detach().numpy() * d).sum())
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
-    _check_second(function, call, made, grads, cotangents, directions)
+    if twice:
+        _check_second(function, call, made, grads, cotangents, directions)
 
 
 def _check_second(function: Callable, call: Call, made: dict, grads: Any, cotangents: list, directions: list) -> None:
@@ -263,9 +284,9 @@ def _first_order(function: Callable, call: Call, arrays: dict, cotangents: list,
     leaves: list[torch.Tensor] = []
 
     def make(array: np.ndarray) -> torch.Tensor:
-        t = leaf(arrays.get(id(array), array))
-        if t.requires_grad:
-            leaves.append(t)
+        t = tensor(arrays.get(id(array), array))
+        if array.dtype.kind == "f" and id(array) not in samples.FIXED:
+            leaves.append(t.requires_grad_())
         return t
 
     args, kwargs = call.tensors(make)
@@ -299,8 +320,7 @@ def test_dtypes(name: str, dtype: str) -> None:
         warnings.simplefilter("ignore")
         try:
             outs = tensors_in(find(name)(*args, **kwargs))
+            for out in outs:
+                assert (out.float() if out.dtype is torch.bfloat16 else out).numpy().shape == out.shape
         except (RuntimeError, NotImplementedError, TypeError) as error:
-            assert str(error)
-            return
-        for out in outs:
-            assert out.numpy().shape == out.shape if out.dtype is not torch.bfloat16 else out.float().numpy().shape == out.shape
+            assert "ufunc" not in str(error)  # NumPy's words are none of ours
