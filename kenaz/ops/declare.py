@@ -30,6 +30,7 @@ from ..execute import mode, pending
 from ..graph.node import Call, Node, Op
 from ..graph.storage import Storage
 from ..runtime import xp
+from ..runtime.blocks import LEAST, blockwise, is_one_pass
 from .arguments import explained
 from .record import NUMBERS, apply, apply_call, assign, method, new_call, number, public, register, write_out
 
@@ -115,13 +116,30 @@ def pointwise_kernel(call: Call) -> Callable:
     body, attributes = call.op.body, call.attributes
     work = dtypes.float32 if call.compute in HALF else call.compute
     fixes = [_converter(s, work) for s in call.specs]
-    if not any(fixes):
-        return functools.partial(body, xp, **attributes)
 
-    def run(*arrays: Any) -> Any:
+    def converted(*arrays: Any) -> Any:
         return body(xp, *[f(a) if f else a for f, a in zip(fixes, arrays, strict=True)], **attributes)
 
-    return run
+    run = converted if any(fixes) else functools.partial(body, xp, **attributes)
+    return _in_blocks(call, run) if call.out.numel >= LEAST and _is_flat(call) and not is_one_pass(body) else run
+
+
+def _is_flat(call: Call) -> bool:
+    """Whether all arrays are row-major and as large as the result, or have no axes."""
+    return call.out.contiguous and all(
+        s.contiguous and s.size == call.out.size or not s.ndim for s in call.specs if type(s) is Spec
+    )
+
+
+def _in_blocks(call: Call, run: Callable) -> Callable:
+    size, kind = call.out.size, call.out.dtype.np
+
+    def whole(*arrays: Any) -> np.ndarray:
+        out = np.empty(size, kind)
+        blockwise(lambda *parts: (run(*parts),), arrays, (out,))
+        return out
+
+    return whole
 
 
 class MISSING:

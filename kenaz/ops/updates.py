@@ -18,6 +18,7 @@ from ..core.dtype import HALF
 from ..execute import mode
 from ..graph.node import Call, Op, pick_call
 from ..runtime import xp
+from ..runtime.blocks import LEAST, blockwise
 from .record import is_whole, new_call, put
 
 _ops: dict[Callable, Op] = {}
@@ -77,11 +78,20 @@ def _kernel(call: Call) -> Callable:
             arrays = values[i : i + width]
             if halves:
                 arrays = [v.astype(np.float32) if v.dtype.itemsize == 2 else v for v in arrays]
-            results += body(xp, *arrays, **scalars)[:written]
+            results += _updated(body, arrays, scalars, written)
         return tuple(results)
 
     assert body is not None
     return run
+
+
+def _updated(body: Callable, arrays: Sequence, scalars: dict, written: int) -> Sequence:
+    first = arrays[0]
+    if first.size < LEAST or not all(a.shape == first.shape and a.flags.c_contiguous for a in arrays):
+        return body(xp, *arrays, **scalars)[:written]
+    outs = [np.empty_like(a) for a in arrays[:written]]
+    blockwise(lambda *parts: body(xp, *parts, **scalars)[:written], arrays, outs)
+    return outs
 
 
 def _record(call: Call, groups: Sequence, inputs: tuple) -> None:

@@ -29,7 +29,9 @@ def __getattr__(name: str) -> Any:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), without overflow for large negative x."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        y = np.exp(-x)
+    y += 1
+    return 1 / y
 
 
 def scatter_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
