@@ -18,7 +18,7 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    alignment, differences, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, views, conjugate, einsum,
+    alignment, differences, interop, subclasses, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, views, conjugate, einsum,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type

@@ -68,6 +68,19 @@ def composite(*names: str) -> Callable:
     return enter
 
 
+class Routing:
+    """`active` once a subclass of Tensor is defined that operators must give back; `disabled` while they shall not."""
+
+    __slots__ = ("active", "disabled", "rewrap")
+    active: bool
+    disabled: bool
+    rewrap: Callable
+
+
+routing = Routing()
+routing.active = routing.disabled = False
+
+
 # --------------------------------------------------------------------------------------------------------------- apply
 def apply(op: Op, inputs: tuple, attributes: dict[str, Any] | None = None) -> Any:
     """Record an operator over tensors and Python numbers; the result is a tensor or a tuple of tensors."""
@@ -99,6 +112,8 @@ def apply_call(call: Call, inputs: tuple) -> Any:
             _mark_inference(out)
     elif call.op.grad is not None and requires_grad(inputs) and _differentiable(out):
         attach(call.op, out, inputs, call.attributes)
+    if routing.active and not routing.disabled:
+        return routing.rewrap(out, inputs)
     return out
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from ..ops.interop import swap_tensors
 from . import data, hooks
 
-_LAZY = ("_pytree", "checkpoint", "tensorboard")  # loaded when first named
+_LAZY = ("_pytree", "checkpoint", "dlpack", "tensorboard")  # loaded when first named
 
 
 def __getattr__(name: str) -> Any:
