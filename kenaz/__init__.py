@@ -16,7 +16,9 @@ from .serialization import load, save  # noqa: E402
 from .storage import *  # noqa: E402,F403
 
 
-_LAZY = ("distributed", "multiprocessing", "return_types", "vision")  # loaded when first named
+# loaded when first named: modules, and names that are in one of them
+_LAZY = ("amp", "compiler", "cpu", "distributed", "jit", "multiprocessing", "return_types", "vision")
+_FROM = {"autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +26,9 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _FROM:
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
+        return value
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -72,10 +72,26 @@ def rename_classes() -> None:
                 value.__module__ = public_name(name)
 
 
+class Renaming(SourceFileLoader):
+    """Loads a module of ours that is named late, and renames what it holds."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        rename_classes()
+
+
+def renaming(spec: ModuleSpec | None) -> ModuleSpec | None:
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = Renaming(spec.loader.name, spec.loader.path)
+    return spec
+
+
 class Finder:
     """Finds `torch...` and `torchvision...` for the import system and for importlib.metadata."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name.startswith("kenaz."):
+            return renaming(PathFinder.find_spec(name, path))
         ours = our_name(name)
         found = importlib.util.find_spec(ours) if ours else None
         if found is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import autograd, execute, linalg, ops, printing
+from . import autograd, execute, fft, linalg, ops, printing
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
@@ -18,7 +18,7 @@ from .core.shape import Size
 from .execute import eager
 from .ops import (
     activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    alignment, differences, interop, subclasses, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, views, conjugate, einsum,
+    alignment, differences, interop, subclasses, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, reproducibility, views, conjugate, einsum,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type

@@ -21,6 +21,8 @@ from typing import Any
 from ..core.dtype import bool_, scalar_name
 from ..core.shape import contiguous_stride
 from .declare import Spec, Tensor, opaque
+from .precision import lower
+from .precision import state as precision
 from .record import public
 from .windows import Columns, Ints, Tile, Window, as_ints, conv_size, inside, pad, taps, transposed_size
 
@@ -389,6 +391,8 @@ def _conv(
     name: str, axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
     groups: int, output_padding: Any = None,
 ) -> Tensor:  # fmt: skip
+    if precision.on:
+        input, weight, bias = lower(input, weight, bias)
     x, w, b = _specs(name, input, weight, bias)
     if b is not None and b.dtype is not x.dtype and output_padding is None:
         raise RuntimeError(

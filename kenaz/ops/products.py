@@ -12,6 +12,8 @@ from ..core.shape import axis, broadcast
 from ..core.spec import Spec
 from .declare import SAME, opaque, pointwise, rename_node
 from .pointwise import conj
+from .precision import lower
+from .precision import state as precision
 from .record import assign, composite, method, number, public, write_out
 
 
@@ -121,6 +123,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
             raise TypeError(
                 f"matmul(): argument '{('input', 'other')[i]}' (position {i + 1}) must be Tensor, not {type(t).__name__}"
             )
+    if precision.on:
+        input, other = lower(input, other)
     kinds = {(2, 2): _matmul, (2, 1): _mv, (1, 1): _dot}
     result = kinds.get((input._spec.ndim, other._spec.ndim), _wide)(input, other)
     return result if out is None else write_out(result, out, "matmul")
@@ -140,6 +144,8 @@ def _restricted(name: str, kernel: Any, left: int, right: int, complain: Any) ->
     def function(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         if input.ndim != left or mat2.ndim != right:
             raise RuntimeError(complain(input, mat2))
+        if precision.on and left == right > 1:
+            input, mat2 = lower(input, mat2)
         result = kernel(input, mat2)
         return result if out is None else write_out(result, out, name)
 
@@ -215,6 +221,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if bias is None:
         return matmul(input, weight.transpose(0, 1) if weight.ndim == 2 else weight)
+    if precision.on:
+        input, weight, bias = lower(input, weight, bias)
     return _linear(input, weight, bias)
 
 
@@ -279,6 +287,8 @@ def _with_out_and_inplace(name: str, kernel: Any) -> Any:
         for position, (argument, t) in enumerate(zip(("input", *names), (input, a, b), strict=True), 1):
             if not isinstance(t, Tensor):
                 raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(t).__name__}")
+        if precision.on and name not in ("addmv", "addr"):
+            input, a, b = lower(input, a, b)
         result = kernel(input, a, b, number(beta), number(alpha))
         if out is not None and name == "addmm" and out.dtype is not result.dtype:
             raise RuntimeError(f"Expected out tensor to have dtype {_cpp(result.dtype)}, but got {_cpp(out.dtype)} instead")

@@ -18,6 +18,8 @@ from .composed import composed
 from .joining import cat, stack
 from .network import dropout as drop
 from .network import linear
+from .precision import lower
+from .precision import state as precision
 from .record import public
 
 State = tuple[Tensor, ...]
@@ -266,6 +268,8 @@ def _network(
     """All layers and directions; gives the output and the last states stacked over both."""
     if sizes is None and not input.shape[0]:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    if precision.on:
+        input, start, params = lower(input)[0], lower(*start), lower(*params)
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     last: list[State] = []

@@ -9,6 +9,8 @@ from typing import Any
 from ... import _api as torch
 from ..._api import Tensor
 from ...ops import attention, network
+from ...ops.precision import lower
+from ...ops.precision import state as precision
 from .dropouts import dropout
 
 
@@ -29,6 +31,8 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(torch.zeros(1, 1, 2), torch.zeros(1, 2, 2), torch.eye(2)[None])
     tensor([[[0.5000, 0.5000]]])
     """
+    if precision.on:
+        query, key, value, attn_mask = lower(query, key, value, attn_mask)
     _check_attention(query, key, value, attn_mask, is_causal)
     return attention.scaled_dot_product_attention(
         query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa and query.size(-3) != key.size(-3)
