@@ -92,8 +92,47 @@ def _erfc_right(x: Array) -> Array:
     return _erfcx_right(x) * _exp_square(x, -1.0)
 
 
+# fmt: off
+# erf(x) / x as a quotient of polynomials in x^2 up to 16, lowest power first: relative error 2.0e-9
+_ERF_SINGLE = (
+    (
+        1.1283791693738663, 0.18520330962012282, 0.05431690410118072, 0.0038496127881909614, 0.00037960807741307815,
+        4.6847541672914444e-06, -1.3202116933508e-08,
+    ),
+    (
+        1.0, 0.4974655734783995, 0.11395843575462093, 0.015462089354064507, 0.0013075690820390968,
+        6.311035866020914e-05,
+    ),
+)
+# fmt: on
+
+
+def erf(x: Any) -> Array:
+    """The error function; of float32 by one quotient without cases, to 2e-9 before it is rounded."""
+    return _erf_single(x) if getattr(x, "dtype", None) == np.float32 else _erf(x)
+
+
 @blockwise
-def erf(x: Array) -> Array:
+def _erf_single(x: Array) -> Array:
+    x = np.clip(x, -4, 4)  # where it is one
+    t = x * x
+    p, q = (_horner(c, t) for c in _ERF_SINGLE)
+    p *= x
+    p /= q
+    return p
+
+
+def _horner(c: tuple, t: Array) -> Array:
+    y = c[-1] * t
+    for a in c[-2:0:-1]:
+        y += a
+        y *= t
+    y += c[0]
+    return y
+
+
+@blockwise
+def _erf(x: Array) -> Array:
     return choose(x, (np.abs(x) < 1, lambda x: x * fitted(fits.ERF, x * x)),
                   (x == x, lambda x: np.copysign(1 - _erfc_right(np.abs(x)), x)))  # fmt: skip
 
