@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import autograd, execute, fft, linalg, ops, printing
+from . import autograd, execute, fft, linalg, ops, printing, special
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled

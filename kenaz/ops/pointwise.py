@@ -366,9 +366,15 @@ erfc = unary("erfc", only(FLOATING, "erfc_vml_cpu", COMPLEX), lambda xp, x: xp.e
 erfinv = unary("erfinv", only(FLOATING, "erfinv_vml_cpu", COMPLEX), lambda xp, x: xp.erfinv(x), grad=lambda g, y, _x: g * (math.sqrt(math.pi) / 2) * (y * y).exp())
 lgamma = unary("lgamma", only(FLOATING, "lgamma_vml_cpu", COMPLEX), lambda xp, x: xp.lgamma(x), grad=lambda g, y, x: g * x.digamma())
 digamma = unary("digamma", only(FLOATING, "digamma", COMPLEX), lambda xp, x: xp.digamma(x), grad=lambda g, y, x: g * polygamma(1, x))
-i0 = unary("i0", only(FLOATING, "i0_vml_cpu", COMPLEX), lambda xp, x: xp.i0(x))
+i0 = unary("i0", only(FLOATING, "i0_vml_cpu", COMPLEX), lambda xp, x: xp.i0(x), grad=lambda g, y, x: g * _i1(x))
 sinc = unary("sinc", FLOATING, lambda xp, x: xp.sinc(x), grad=lambda g, y, x: g * (((x * math.pi).cos() - y) / x).masked_fill(x == 0, 0))
 # fmt: on
+
+
+def _i1(x: Tensor) -> Tensor:
+    from .special import SPECIAL  # it stands above this file
+
+    return SPECIAL["i1"](x)
 
 
 def _angle_grad(g: Tensor, x: Tensor) -> Tensor:
@@ -438,7 +444,7 @@ def _split_tie(g: Tensor, a: Tensor, b: Any, first: Any) -> Tensor:
     return g.masked_fill(~first(a, b), 0) + half
 
 
-def _complex_logaddexp(xp: Any, a: Any, b: Any) -> Any:
+def complex_logaddexp(xp: Any, a: Any, b: Any) -> Any:
     """log(exp(a) + exp(b)), the one with the larger real part taken out."""
     swap = a.real < b.real
     top, low = xp.where(swap, b, a), xp.where(swap, a, b)
@@ -455,7 +461,7 @@ fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not
 atan2 = binary("atan2", only(FLOATING, "atan2_cpu", COMPLEX), lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
     lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))), numbers="none")  # fmt: skip
 hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)), numbers="none")
-logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b) if a.dtype.kind == "f" else _complex_logaddexp(xp, a, b), inplace=False, grad=(
+logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b) if a.dtype.kind == "f" else complex_logaddexp(xp, a, b), inplace=False, grad=(
     lambda g, y, a, b: g * conj((a - y).exp()), lambda g, y, a, b: g * conj((b - y).exp())), numbers="none")  # fmt: skip
 logaddexp2 = binary("logaddexp2", only(SAME, "logaddexp2_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
     lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()), numbers="none")  # fmt: skip
@@ -554,8 +560,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
         result = input if min is None else _clamp_min(input, min)
         result = rename_node(result if max is None else _clamp_max(result, max), "ClampBackward0")
     elif builtins.any(v is not None and type(number(v)) not in NUMBERS for v in (min, max)):
+        got = ", ".join(f"{n}={type(v).__name__}" for n, v in (("min", min), ("max", max)) if v is not None)
         raise TypeError(
-            f"clamp() received an invalid combination of arguments - got ({', '.join(type(v).__name__ for v in (min, max))}), but "
+            f"clamp() received an invalid combination of arguments - got ({got}, ), but "
             "expected one of:\n * (Tensor input, Tensor min = None, Tensor max = None, *, Tensor out = None)\n"
             " * (Tensor input, Number min = None, Number max = None, *, Tensor out = None)\n"
         )
