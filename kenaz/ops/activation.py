@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .._tensor import Tensor
-from ..core.dtype import FLOAT, scalar_name
+from ..core.dtype import FLOAT, scalar_name, float64
 from ..core.shape import axis
 from .declare import FLOATING, SAME, pointwise, unary
 from .record import composite, public
@@ -220,12 +222,10 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
         return leaky_relu(input, (lower + upper) / 2)
     from .sampling import rand
 
-    # one slope is drawn for each element that is not positive, in memory order
+    # one slope is drawn, in double precision, for each element that is not positive
     values = input.detach()._array()
-    slopes = values.astype(values.dtype, copy=True)
-    slopes[...] = 1
-    negative = values <= 0
-    drawn = rand(int(negative.sum()), dtype=input.dtype if input.dtype.name == "float64" else None, generator=generator)
+    slopes, negative = np.ones_like(values), values <= 0
+    drawn = rand(int(negative.sum()), dtype=float64, generator=generator)
     slopes[negative] = drawn._array() * (upper - lower) + lower
     return input * Tensor._from_array(slopes)
 

@@ -130,13 +130,20 @@ _TO = _make_cast()
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """The tensor with another dtype or device, or those of another tensor; itself where nothing changes."""
     kind, place, copy = _to_arguments(*args, **kwargs)
-    if place is not None:
-        devices.resolve(place)
+    if place is not None and devices.resolve(place) is not self._spec.device:
+        return _moved(self, kind or self._spec.dtype, devices.resolve(place))
     result = cast(self, kind) if kind is not None else self
     memory_format = kwargs.get("memory_format")
     if memory_format is not None and memory_format.name != "preserve_format" and not is_contiguous(result, memory_format):
         return in_format(result, memory_format)
     return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
+
+
+def _moved(self: Tensor, kind: dtype, place: Any) -> Tensor:
+    """A tensor on another device: to "meta" only its size goes, and nothing comes back from there."""
+    if self._spec.device.type == "meta":
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    return _full(0, out=fresh(self._spec.size, kind, place))
 
 
 def _to_arguments(*args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **rest: Any) -> tuple:

@@ -84,6 +84,16 @@ def _nll_rule(x: Spec, target: Spec, weight: Any, reduction: str, ignore_index: 
     return [(batch if reduction == "none" else (), x.dtype), ((), x.dtype)]
 
 
+def _check_targets(call: Any, x: Any, target: Any, weight: Any) -> None:
+    """Targets are classes of the input."""
+    if target is None:
+        return
+    n = call.specs[0].size[min(call.specs[0].ndim - 1, 1)]
+    bad = (target != call.attributes["ignore_index"]) & ((target < 0) | (target >= n))
+    if bad.any():
+        raise IndexError(f"Target {int(target[bad].reshape(-1)[0])} is out of bounds.")
+
+
 def _picked(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> tuple:
     """The elements that the targets name, their weights, and the targets with ignored ones made 0."""
     classes = 1 if x.ndim > 1 else 0
@@ -99,7 +109,7 @@ def _picked(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> tup
 
 
 @opaque(
-    _nll_rule, name="nll_loss", late_errors=True,
+    _nll_rule, name="nll_loss", late_errors=_check_targets,
     grad=lambda g, y, _x, target, weight, reduction, ignore_index: (
         _nll_backward(g[0], target, weight, y[1], size=_x.size, reduction=reduction, ignore_index=ignore_index), None, None
     ),
@@ -204,8 +214,14 @@ def _embedding_rule(weight: Spec, indices: Spec, padding_idx: int, scale: bool) 
     return (*indices.size, weight.size[1]), weight.dtype
 
 
+def _check_rows(call: Any, weight: Any, indices: Any) -> None:
+    """Indices are rows of the table."""
+    if indices is not None and indices.size and (indices.min() < 0 or indices.max() >= call.specs[0].size[0]):
+        raise IndexError("index out of range in self")
+
+
 @opaque(
-    _embedding_rule, name="embedding", late_errors=True, halves=True,
+    _embedding_rule, name="embedding", late_errors=_check_rows, halves=True,
     grad=lambda g, y, _weight, indices, padding_idx, scale: (
         _embedding_backward(g, indices, rows=_weight.size[0], padding_idx=padding_idx, scale=scale), None
     ),
@@ -287,6 +303,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 @composite("torch")
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm distances of all pairs of rows, i < j."""
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     n = input.shape[0]
     rows = [(input[i : i + 1] - input[i + 1 :]).norm(p, -1) for i in range(n - 1)]
     from .joining import cat
@@ -298,6 +316,11 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x1^T W_k x2 + b_k for each k."""
     o, i, j = weight.shape
+    for number, x, expected in ((1, input1, i), (2, input2, j)):
+        if x.shape[-1] != expected:
+            raise RuntimeError(
+                f"bilinear(): input{number} size does not match weight size: got {x.shape[-1]} but expected {expected}"
+            )
     y = (input1 @ weight.permute(1, 0, 2).reshape(i, o * j)).reshape(*input1.shape[:-1], o, j)
     y = (y * input2.unsqueeze(-2)).sum(-1)
     return y if bias is None else y + bias

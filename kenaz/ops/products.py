@@ -10,18 +10,25 @@ from ..core import dtype as dtypes
 from ..core.dtype import dtype
 from ..core.shape import axis, broadcast
 from ..core.spec import Spec
-from .declare import SAME, opaque, pointwise, rename_node
+from .declare import SAME, opaque, pointwise, rename_node, same_size
 from .pointwise import conj
 from .precision import lower
 from .precision import state as precision
 from .record import assign, composite, method, number, public, write_out
 
 
-def _same_dtype(a: dtype, b: dtype, name: str) -> None:
-    if a is not b:
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_cpp(a)} != {_cpp(b)}"
-        )
+def _same_dtype(a: Spec, b: Spec) -> None:
+    """Raise where factors differ in dtype, in the words of the kernel that PyTorch would take for their sizes."""
+    if a.dtype is b.dtype:
+        return
+    first, second = dtypes.scalar_name(a.dtype), dtypes.scalar_name(b.dtype)
+    if (a.ndim, b.ndim) == (1, 1):
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {first} and {second}")
+    if (a.ndim, b.ndim) == (2, 1):
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {second}, {first}, and {second}")
+    if a.ndim > 2 and b.ndim > 2:
+        raise RuntimeError(f"expected scalar type {first} but found {second}")
+    raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_cpp(a.dtype)} != {_cpp(b.dtype)}")
 
 
 _CPP = {
@@ -39,11 +46,13 @@ def _matmul_rule(a: Spec, b: Spec) -> tuple:
     """Sizes as NumPy's matmul: vectors are padded with an axis of one, leading axes broadcast."""
     if not a.ndim or not b.ndim:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
-    _same_dtype(a.dtype, b.dtype, "matmul")
+    if (a.ndim, b.ndim) != (2, 2):
+        _same_dtype(a, b)
     left = a.size if a.ndim > 1 else (1, *a.size)
     right = b.size if b.ndim > 1 else (*b.size, 1)
     if left[-1] != right[-2]:
         raise RuntimeError(_mismatch(a, b, left, right))
+    _same_dtype(a, b)
     size = broadcast(left[:-2], right[:-2])
     return (*size, *(left[-2:-1] if a.ndim > 1 else ()), *(right[-1:] if b.ndim > 1 else ())), a.dtype
 
@@ -54,9 +63,10 @@ def _mismatch(a: Spec, b: Spec, left: tuple, right: tuple) -> str:
             f"inconsistent tensor size, expected tensor [{a.size[0]}] and src [{b.size[0]}] to have the same number of "
             f"elements, but got {a.size[0]} and {b.size[0]} elements respectively"
         )
-    if b.ndim == 1 and a.ndim == 2:
-        return f"size mismatch, got input ({a.size[0]}), mat ({a.size[0]}x{a.size[1]}), vec ({b.size[0]})"
-    if a.ndim > 2 and b.ndim > 2:
+    if b.ndim == 1:
+        n = math.prod(a.size[:-1])
+        return f"size mismatch, got input ({n}), mat ({n}x{a.size[-1]}), vec ({b.size[0]})"
+    if b.ndim > 2:
         n = 1
         for s in broadcast(left[:-2], right[:-2]):
             n *= s
@@ -180,7 +190,13 @@ def _linear_rule(x: Spec, w: Spec, b: Any) -> tuple:
             if w.ndim == 2
             else f"size mismatch, got input ({rows}), mat ({rows}x{x.size[-1]}), vec ({w.size[0]})"
         )
-    return (*x.size[:-1], *w.size[:-1]), x.dtype
+    size = (*x.size[:-1], *w.size[:-1])
+    if type(b) is Spec and b.ndim and b.size[-1] not in (1, size[-1]):
+        raise RuntimeError(
+            f"The expanded size of the tensor ({size[-1]}) must match the existing size ({b.size[-1]}) at non-singleton "
+            f"dimension {len(size) - 1}.  Target sizes: {list(size)}.  Tensor sizes: {list(b.size)}"
+        )
+    return size, x.dtype
 
 
 def _flat_rows(t: Tensor) -> Tensor:
@@ -302,14 +318,9 @@ def _with_out_and_inplace(name: str, kernel: Any) -> Any:
 
     def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = named(self, *args, **kwargs)
-        if result.shape != self.shape:
-            raise RuntimeError(
-                f"Bad in-place call: input tensor size {list(self.shape)} and output tensor size {list(result.shape)} should match"
-            )
-        return assign(self, result)
+        return assign(self, same_size(self, result))
 
     function.__name__ = named.__name__ = name
-    named.__wrapped__ = function  # type: ignore[attr-defined]
     inplace.__name__ = name + "_"
     public(named)
     method(name, named)
@@ -443,6 +454,8 @@ method("ger", outer)
 @composite("torch")
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of several matrices."""
+    if not matrices:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
     result = matrices[0]
     for m in matrices[1:]:
         result = mm(result, m)
@@ -484,9 +497,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         dims = (list(range(-dims, 0)), list(range(dims)))
-    da = [d % a.ndim for d in ([dims[0]] if isinstance(dims[0], int) else dims[0])]
-    db = [d % b.ndim for d in ([dims[1]] if isinstance(dims[1], int) else dims[1])]
-    for i, j in zip(da, db, strict=True):
+    dims_a, dims_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+    if len(dims_a) != len(dims_b):
+        raise RuntimeError("both dimension lists should have same length")
+    da, db = [axis(d, a.ndim) for d in dims_a], [axis(d, b.ndim) for d in dims_b]
+    for i, j in zip(dims_a, dims_b, strict=True):
         if a.shape[i] != b.shape[j]:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size "
