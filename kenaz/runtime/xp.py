@@ -34,6 +34,31 @@ def sigmoid(x: Any) -> Any:
     return 1 / y
 
 
+def where(condition: Any, *values: Any) -> Any:
+    """As `numpy.where`; for large float arrays by arithmetic on their bits.
+
+    NumPy jumps at each element, and where the condition is random the CPU guesses half of the jumps wrong: 10 times slower.
+
+    >>> where(np.array([True, False]), np.array([1.0, 2.0]), 3.0)
+    array([1., 3.])
+    """
+    if len(values) != 2 or getattr(condition, "size", 0) < 1024 or condition.dtype != np.bool_:
+        return np.where(condition, *values)
+    floats = [v.dtype for v in values if isinstance(v, (np.ndarray, np.generic))]
+    bits = _BITS.get(floats[0]) if floats and floats[0] == floats[-1] else None
+    if bits is None or any(type(v) is complex for v in values):
+        return np.where(condition, *values)
+    a, b = [np.asarray(v, floats[0]).view(bits) for v in values]
+    if not b.ndim and not b:
+        return (condition * a).view(floats[0])
+    chosen = condition * (a - b)
+    chosen += b
+    return chosen.view(floats[0])
+
+
+_BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+
+
 def scatter_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     """out[index[i]] += rows[i], where an index may come several times: sorted runs are summed at once."""
     if not len(index):
