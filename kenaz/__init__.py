@@ -17,8 +17,8 @@ from .storage import *  # noqa: E402,F403
 
 
 # loaded when first named: modules, and names that are in one of them
-_LAZY = ("amp", "compiler", "cpu", "distributed", "jit", "multiprocessing", "return_types", "vision")
-_FROM = {"autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
+_LAZY = ("_C", "_dynamo", "amp", "compiler", "cpu", "distributed", "func", "jit", "multiprocessing", "return_types", "vision")
+_FROM = {"PyTorchFileReader": "_C", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
 
 
 def __getattr__(name: str) -> Any:
@@ -31,4 +31,8 @@ def __getattr__(name: str) -> Any:
 
         value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
         return value
+    if name == "vmap":
+        from .func import vmap
+
+        return vmap
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
