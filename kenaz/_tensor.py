@@ -92,6 +92,8 @@ class Tensor:
 
     def stride(self, dim: int | None = None) -> Any:
         """The steps between neighbours along each axis, in elements."""
+        if isinstance(dim, str):
+            raise TypeError("stride(): argument 'dim' (position 1) must be int, not str")
         return self._spec.stride if dim is None else self._spec.stride[_axis(dim, self._spec.ndim)]
 
     def storage_offset(self) -> int:

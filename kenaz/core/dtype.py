@@ -60,22 +60,23 @@ uint16, uint32, uint64 = dtype("uint16", np.uint16, INT), dtype("uint32", np.uin
 float16, bfloat16 = dtype("float16", np.float16, FLOAT), dtype("bfloat16", ml_dtypes.bfloat16, FLOAT)
 float32, float64 = dtype("float32", np.float32, FLOAT), dtype("float64", np.float64, FLOAT)
 complex64, complex128 = dtype("complex64", np.complex64, COMPLEX), dtype("complex128", np.complex128, COMPLEX)
+complex32 = dtype("complex32", "V4", COMPLEX)  # only named: nothing is computed in it, as NumPy has no such type
 # fmt: on
 
 ALL = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64,
     float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
-BY_NAME: dict[str, dtype] = {d.name: d for d in ALL}
+BY_NAME: dict[str, dtype] = {d.name: d for d in (*ALL, complex32)}
 ALIASES: dict[str, dtype] = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
-    "cfloat": complex64, "cdouble": complex128,
+    "chalf": complex32, "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
 OF_NUMPY: dict[np.dtype, dtype] = {d.np: d for d in ALL}
 PYTHON_TYPES: dict[type, dtype] = {bool: bool_, int: int64, float: float64, complex: complex128}
 HALF = frozenset((float16, bfloat16))
-_REAL_OF = {complex64: float32, complex128: float64}
-_COMPLEX_OF = {float64: complex128, float32: complex64, complex64: complex64, complex128: complex128}
+_REAL_OF = {complex32: float16, complex64: float32, complex128: float64}
+_COMPLEX_OF = {float16: complex32, float64: complex128, float32: complex64, complex64: complex64, complex128: complex128}
 _UNSIGNED = frozenset((uint16, uint32, uint64))
 _defaults = [float32]
 
@@ -126,7 +127,7 @@ def _promote(a: dtype, b: dtype) -> dtype:
         raise RuntimeError(_UNSIGNED_ERROR.format(scalar_name(a), scalar_name(b)))
     if a.kind != b.kind:
         low, high = (a, b) if a.kind < b.kind else (b, a)
-        return complex128 if low is float64 else high
+        return complex128 if low is float64 else complex64 if high is complex32 and low in (float32, bfloat16) else high
     if a.kind == INT and uint8 in (a, b):
         other = b if a is uint8 else a
         return int16 if other is int8 else other
@@ -138,7 +139,7 @@ def _promote(a: dtype, b: dtype) -> dtype:
 _SCALAR_NAMES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "float16": "Half", "bfloat16": "BFloat16",
-    "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "float32": "Float", "float64": "Double", "complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
 }  # fmt: skip
 _UNSIGNED_ERROR = "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {} and {}"
 

@@ -64,8 +64,8 @@ def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method:
     missing = [n for n in required[len(args) :] if n not in kwargs]
     if missing:
         return f"{name}() missing {len(missing)} required positional arguments: " + ", ".join(f'"{n}"' for n in missing)
-    if has_args and names == ():
-        return _not_tensors(name, code.co_varnames[code.co_argcount + code.co_kwonlyargcount], args)
+    if has_args and not names:
+        return _not_each(name, code.co_varnames[code.co_argcount + code.co_kwonlyargcount], args)
     annotations = getattr(function, "__annotations__", {})
     for position, (n, value) in enumerate((*zip(names, args, strict=False), *kwargs.items()), 1):
         where = f" (position {position - is_method})" if position <= len(args) else ""
@@ -75,8 +75,16 @@ def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method:
     return None
 
 
-def _not_tensors(name: str, argument: str, args: tuple) -> str | None:
-    """What is wrong with the tensors of a function that takes any number of them."""
+def _not_each(name: str, argument: str, args: tuple) -> str | None:
+    """What is wrong with the tensors, or the sizes, of a function that takes any number of them."""
+    if argument == "sizes":
+        wrong = [i for i, v in enumerate(args) if isinstance(v, (str, float, dict))]
+        if wrong == [0]:
+            return f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(args[0]).__name__}"
+        return wrong and (
+            f"{name}(): argument 'size' failed to unpack the object at pos {wrong[0] + 1} with error \"type must be tuple of ints,but got "
+            f'{type(args[wrong[0]]).__name__}"'
+        ) or None
     values = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     for i, value in enumerate(values):
         if not isinstance(value, Tensor):

@@ -28,7 +28,11 @@ def _size(args: tuple) -> tuple[int, ...]:
 
 
 def finish(t: Tensor, requires_grad: bool) -> Tensor:
-    return t.requires_grad_() if requires_grad else t  # type: ignore[attr-defined]
+    if not requires_grad:
+        return t
+    if t.dtype.kind < dtypes.FLOAT:
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return t.requires_grad_()  # type: ignore[attr-defined]
 
 
 @source(lambda value, out: out)
@@ -54,9 +58,9 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
 
 
 def _filled(name: str, value: int) -> Any:
-    def function(*args: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
+    def function(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None, memory_format: Any = None) -> Tensor:  # fmt: skip
         kind = dtypes.get_default_dtype() if dtype is None else dtype
-        shape = _size(args if size is None else (size,))
+        shape = _size(sizes if size is None else (size,))
         if out is not None:
             from .record import write_out
 
@@ -67,9 +71,9 @@ def _filled(name: str, value: int) -> Any:
         spec = input._spec.like(dtype or input._spec.dtype)
         return finish(_full(value, out=spec if device is None else fresh(spec.size, spec.dtype, devices.resolve(device))), requires_grad)
 
-    def new(self: Tensor, *args: Any, size: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    def new(self: Tensor, *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
         place = self._spec.device if device is None else devices.resolve(device)
-        return finish(_full(value, out=fresh(_size(args if size is None else (size,)), dtype or self._spec.dtype, place)), requires_grad)
+        return finish(_full(value, out=fresh(_size(sizes if size is None else (size,)), dtype or self._spec.dtype, place)), requires_grad)
 
     function.__name__, like.__name__, new.__name__ = name, name + "_like", "new_" + name
     public(function)
@@ -127,6 +131,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     >>> tensor([[1, 2], [3, 4]]).shape
     torch.Size([2, 2])
     """
+    if dtype is not None and not isinstance(dtype, dtypes.dtype):
+        raise TypeError(f"tensor(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return finish(_copied(data, dtype), requires_grad)
 
 
@@ -144,9 +150,13 @@ def _copied(data: Any, dtype: Any) -> Tensor:
         return Tensor._from_array(np.array(data, (dtype or dtypes.of_numpy(data.dtype)).np, order="C"))
     if isinstance(data, (list, tuple)):
         return Tensor._from_array(_from_sequence(data, dtype))
+    if isinstance(data, str):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     kind = dtype or infer_dtype(data)
     if kind is None:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if type(data) is int and kind.kind <= dtypes.INT and not -(1 << 63) <= data < (1 << 64):
+        raise ValueError("Overflow when unpacking long long")
     return Tensor._from_array(np.array(data).astype(kind.np))
 
 

@@ -99,7 +99,12 @@ def _promoted(specs: Sequence) -> dtype:
 
 def pointwise_rule(name: str, kind: Kind) -> Callable:
     def rule(specs: tuple, attributes: dict) -> tuple:
-        compute, out = kind(_promoted(specs))
+        promoted = _promoted(specs)
+        if promoted is dtypes.complex32 and name in ("eq", "ne"):
+            promoted = dtypes.complex64
+        elif promoted is dtypes.complex32:
+            raise unsupported("pow" if name == "pow" else f"{name}_cpu", promoted)
+        compute, out = kind(promoted)
         tensors = [s for s in specs if type(s) is Spec]
         size = tensors[0].size if len(tensors) == 1 else shapes.broadcast(*[s.size for s in tensors])
         for s in tensors:

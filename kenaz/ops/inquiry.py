@@ -42,7 +42,7 @@ channels_last, channels_last_3d = memory_format("channels_last"), memory_format(
 CONSTANTS = {
     w.name: w
     for w in (strided, sparse_coo, sparse_csr, contiguous_format, preserve_format, channels_last, channels_last_3d)
-}
+} | {"legacy_contiguous_format": contiguous_format}
 
 
 def _word(kind: str, name: str) -> _Word:

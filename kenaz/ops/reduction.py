@@ -11,7 +11,7 @@ from ..core import shape as shapes
 from ..core.dtype import COMPLEX, FLOAT, dtype, scalar_name
 from ..core.spec import Spec
 from .declare import FLOATING, SAME, TO_BOOL, WIDEN_INTS, fresh, numpy_names, only, opaque, reduction, rename_node, unsupported
-from .pointwise import conj
+from .pointwise import complex_logaddexp, conj
 from .record import composite, method, public, write_out
 
 
@@ -222,7 +222,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     """The smallest and the largest element, of all or along an axis."""
     if not input.numel() and dim is None:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
-    return return_type("aminmax", ("min", "max"), (amin(input, dim, keepdim), amax(input, dim, keepdim)))
+    return return_type("aminmax", ("min", "max"), [rename_node(f(input, dim, keepdim), "AminmaxBackward0") for f in (amin, amax)])
 
 
 # ------------------------------------------------------------------------------------------------------ mean and spread
@@ -282,8 +282,11 @@ def _std(input: Tensor, dim: Any, correction: Any, keepdim: bool) -> Tensor:
 
 var = _with_correction("var", lambda x, dim, c, keepdim: _variance(x, dim, keepdim, correction=c))
 std = _with_correction("std", _std)
-var_mean = _with_correction("var_mean", lambda x, dim, c, k: (_variance(x, dim, k, correction=c), mean(x, dim, k)))
-std_mean = _with_correction("std_mean", lambda x, dim, c, k: (_std(x, dim, c, k), mean(x, dim, k)))
+var_mean = _with_correction("var_mean", lambda x, dim, c, k: (
+    rename_node(_variance(x, dim, k, correction=c), "VarMeanBackward0"), rename_node(mean(x, dim, k), "VarMeanBackward0")))  # fmt: skip
+std_mean = _with_correction("std_mean", lambda x, dim, c, k: (
+    rename_node(_std(x, dim, c, k), "StdMeanBackward0"), rename_node(mean(x, dim, k), "StdMeanBackward0")))  # fmt: skip
+del Tensor.var_mean, Tensor.std_mean  # type: ignore[attr-defined]  # PyTorch has them as functions only
 
 
 # ------------------------------------------------------------------------------------------------------ products, powers
@@ -342,7 +345,9 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     if isinstance(p, str) and p not in ("fro", "nuc"):
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     if p == "nuc":
-        result = input.norm_of_singular_values(dim, keepdim)  # type: ignore[attr-defined]
+        from .norms import matrix_norm
+
+        result = matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
     else:
         result = vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim)
     return result if out is None else write_out(result, out, "norm")
@@ -486,10 +491,10 @@ def _logcumsumexp(xp: Any, x: Any, dim: int) -> Any:
         return x
     if x.dtype.kind != "c":
         return xp.logaddexp.accumulate(x, dim)
-    top = xp.maximum.accumulate(x.real, dim)
-    total = xp.cumsum(xp.exp(x - x.real.max(dim, keepdims=True)), dim) if x.size else x
-    found = xp.log(total) + x.real.max(dim, keepdims=True) if x.size else x
-    return xp.where(xp.isfinite(top), found, x)
+    found = xp.moveaxis(x.copy(), dim, 0)
+    for i in range(1, len(found)):
+        found[i] = complex_logaddexp(xp, found[i - 1], found[i])
+    return xp.moveaxis(found, 0, dim)
 
 
 def _logcumsumexp_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
@@ -516,7 +521,7 @@ def _running(name: str, better: str) -> Any:
     def function(input: Tensor, dim: int, *, out: Any = None) -> Any:
         d = shapes.axis(dim, input.ndim)
         index = index_of(input, dim=d)
-        result = return_type(name, ("values", "indices"), (input.gather(d, index), index))
+        result = return_type(name, ("values", "indices"), (rename_node(input.gather(d, index), f"{name.capitalize()}Backward0"), index))
         return result if out is None else write_out(result, out, name)
 
     function.__name__ = name

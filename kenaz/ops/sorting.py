@@ -291,6 +291,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
     low, high = (float(a.min()), float(a.max())) if min == max == 0 and a.size else (float(min), float(max))
     if low == high:
         low, high = low - 1, high + 1
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     counts, _ = np.histogram(a, bins, (low, high))
     result = _wrapped(counts.astype(input.dtype.np))
     return result if out is None else write_out(result, out, "histc")
@@ -325,8 +327,8 @@ def _quantile(name: str, skip: bool) -> Any:
             raise RuntimeError(
                 f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
             )
-        if not isinstance(q, Tensor) and not 0 <= q <= 1:
-            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+        if isinstance(q, (int, float)) and not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
         if bool(((qs < 0) | (qs > 1))._array().any()):
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
         x = input.reshape(-1) if dim is None or not input.ndim else input
@@ -354,7 +356,7 @@ def _interpolated(ordered: Tensor, q: Tensor, how: str, count: Any) -> Tensor:
     if how == "nearest":
         rank = rank.round()
     below = rank.floor()
-    w = (rank - below).detach()
+    w = rank - below.detach()
     size = (*ordered.shape[:-1], 1)
     low = ordered.gather(-1, below.to(dtypes.int64).expand(size)).squeeze(-1)
     high = ordered.gather(-1, rank.ceil().to(dtypes.int64).expand(size)).squeeze(-1)

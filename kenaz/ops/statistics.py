@@ -133,7 +133,7 @@ def _frexp_rule(x: Spec) -> list:
     return [(x.size, x.dtype), (x.size, dtypes.int32)]
 
 
-@opaque(_frexp_rule, name="frexp", grad=lambda g, y, _x: g[0] / y[1].to(g[0].dtype).exp2())
+@opaque(_frexp_rule, name="frexp", grad=lambda g, y, _x: None if g[0] is None else g[0] / y[1].to(g[0].dtype).exp2())
 def _frexp(xp: Any, x: Any) -> Any:
     return xp.frexp(x)
 

@@ -158,6 +158,7 @@ TABLE: dict[str, list[Call]] = {
     **{n: [Call(2, 3), Call((2,))] for n in ("zeros", "ones")}, "full": [Call((2, 3), 1.5)], "arange": [Call(5), Call(1, 9, 2)], "linspace": [Call(0, 1, 5)], "logspace": [Call(0, 1, 5)], "eye": [Call(3), Call(2, 3)], "range": [Call(1, 4)],
     **{n: [Call(x(2, 3))] for n in ("zeros_like", "ones_like")}, "full_like": [Call(x(2, 3), 2)], "tril_indices": [Call(3, 3)], "triu_indices": [Call(3, 3)], "tensor": [Call([1.0, 2.0])], "scalar_tensor": [Call(2.0)],
     "fill": [Call(x(2, 3), 2.0), Call(x(2, 3), x())], "vander": [Call(x(3))],
+    "igamma": [Call(fixed(pos(2, 3)), pos(3))], "igammac": [Call(fixed(pos(2, 3)), pos(3))],
     # statistics
     "frexp": [Call(x(2, 3))],
     "cov": [Call(x(3, 5)), Call(x(3, 5), correction=0)], "corrcoef": [Call(x(3, 5))], "gradient": [Call(x(5)), Call(x(4, 5), spacing=2.0)], "renorm": [Call(x(3, 4), 2, 0, 1.0)], "cross": [Call(x(2, 3), x(2, 3))],
@@ -223,9 +224,12 @@ ELSEWHERE: dict[str, str] = {
         "_sample_dirichlet _standard_gamma alpha_dropout bernoulli binomial dropout feature_alpha_dropout feature_dropout get_rng_state initial_seed manual_seed "
         "multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm rrelu seed set_rng_state".split(), _RANDOM),
     **dict.fromkeys(
-        "broadcast_shapes is_complex is_conj is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_storage is_tensor numel result_type typename".split(), _QUERY),
+        "broadcast_shapes is_complex is_conj is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_storage is_tensor numel result_type typename "
+        "are_deterministic_algorithms_enabled compiled_with_cxx11_abi get_deterministic_debug_mode get_float32_matmul_precision "
+        "is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision "
+        "set_flush_denormal set_warn_always use_deterministic_algorithms".split(), _QUERY),
     **dict.fromkeys("empty empty_like empty_strided".split(), _MEMORY),
-    **dict.fromkeys("as_tensor asarray from_numpy frombuffer".split(), "memory shared with NumPy: tests/ops/test_creation.py"),
+    **dict.fromkeys("as_tensor asarray from_numpy frombuffer from_dlpack to_dlpack".split(), "memory shared with others: tests/ops/test_creation.py"),
     **dict.fromkeys("gru lstm rnn_relu rnn_tanh".split(), "layers: tests/nn"),
     **dict.fromkeys("nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu nn.functional.gumbel_softmax".split(), _RANDOM),
     **dict.fromkeys(

@@ -7,7 +7,7 @@ In come tensors and numbers; a function checks them as PyTorch does and records 
 
 from ...ops.convolution import conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ...ops.network import bilinear, cosine_similarity, linear, pairwise_distance, pdist
-from ...ops.precision import in_float32
+from ...ops.precision import in_float32 as _in_float32
 from .activations import (
     celu,
     celu_,
@@ -128,4 +128,4 @@ for _name in (
     "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
     "multilabel_margin_loss", "nll_loss", "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
 ):  # fmt: skip
-    globals()[_name] = in_float32(globals()[_name])
+    globals()[_name] = _in_float32(globals()[_name])
