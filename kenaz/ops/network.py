@@ -12,6 +12,7 @@ from ..core import dtype as dtypes
 from ..core.dtype import scalar_name
 from ..core.shape import axis
 from ..core.spec import Spec
+from ..runtime.blocks import by_rows
 from .declare import opaque
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .products import linear
@@ -30,9 +31,16 @@ def _soft_rule(x: Spec, dim: int) -> tuple:
 def _softmax(xp: Any, x: Any, dim: int) -> Any:
     if not x.size:
         return x.copy()
-    e = xp.exp(x - x.max(dim, keepdims=True)) if x.ndim else xp.ones_like(x)
-    e /= e.sum(dim, keepdims=True) if x.ndim else 1
-    return e
+    if not x.ndim:
+        return xp.ones_like(x)
+
+    def part(x: Any) -> Any:
+        e = x - x.max(dim, keepdims=True)
+        xp.exp(e, out=e)
+        e /= e.sum(dim, keepdims=True)
+        return e
+
+    return by_rows(part, x) if dim % x.ndim else part(x)
 
 
 @opaque(_soft_rule, grad=lambda g, y, _x, dim: g - y.exp() * g.sum(dim, True), name="log_softmax")
@@ -41,8 +49,13 @@ def _log_softmax(xp: Any, x: Any, dim: int) -> Any:
         return x.copy()
     if not x.ndim:
         return xp.zeros_like(x)
-    shifted = x - x.max(dim, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
+
+    def part(x: Any) -> Any:
+        y = x - x.max(dim, keepdims=True)
+        y -= xp.log(xp.exp(y).sum(dim, keepdims=True))
+        return y
+
+    return by_rows(part, x) if dim % x.ndim else part(x)
 
 
 def _with_dtype(kernel: Any, name: str) -> Any:

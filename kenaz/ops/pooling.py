@@ -14,6 +14,7 @@ import numpy as np
 
 from ..autograd.modes import state
 from ..core.dtype import FLOAT, INT, int64
+from ..runtime.blocks import by_rows
 from .declare import Spec, Tensor, opaque
 from .pooling_checks import (
     check_adaptive_average,
@@ -63,13 +64,27 @@ def _fold(fold: Callable, x: Any, window: Window) -> Any:
 # ----------------------------------------------------------------------------------------------------- kernels: maximum
 def max_values(xp: Any, x: Any, window: Window) -> Any:
     """The largest value under each window."""
-    return _fold(xp.maximum, _padded(xp, x, window, _lowest(xp, x.dtype)), window)
+    lowest = _lowest(xp, x.dtype)
+    return _by_planes(lambda x: _fold(xp.maximum, _padded(xp, x, window, lowest), window), x, len(window.size))
+
+
+def _by_planes(function: Callable, x: Any, axes: int) -> Any:
+    """What a function of planes (the last axes) gives, array or tuple of arrays; a few planes at a time."""
+    lead = x.shape[: x.ndim - axes]
+    found = by_rows(function, x.reshape(math.prod(lead), *x.shape[x.ndim - axes :]))
+    if type(found) is tuple:
+        return tuple([y.reshape(*lead, *y.shape[1:]) for y in found])
+    return found.reshape(*lead, *found.shape[1:])
 
 
 def max_indices(xp: Any, x: Any, window: Window) -> tuple[Any, Any]:
     """The largest value under each window, and the index into the flattened plane of the first place that has it."""
-    best, tap = _max_taps(xp, x, window)
-    return best, _tap_indices(xp, tap, window)
+
+    def part(x: Any) -> tuple[Any, Any]:
+        best, tap = _max_taps(xp, x, window)
+        return best, _tap_indices(xp, tap, window)
+
+    return _by_planes(part, x, len(window.size))
 
 
 def _max_taps(xp: Any, x: Any, window: Window) -> tuple[Any, Any]:

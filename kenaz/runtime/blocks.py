@@ -38,3 +38,27 @@ def blockwise(body: Callable, arrays: Sequence[Any], outs: Sequence[np.ndarray])
         values = body(*[a[part] if one else a for a, one in zip(flat, is_array, strict=True)])
         for o, value in zip(into, values, strict=True):
             o[part] = value
+
+
+def by_rows(function: Callable, *arrays: Any) -> Any:
+    """What `function` gives for arrays of the same length (an array or a tuple of them), a few rows at a time.
+
+    >>> by_rows(lambda x: x + 1, np.zeros((2, 2)))
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    length, elements = len(arrays[0]), arrays[0].size
+    step = max(1, 2 * BLOCK * length // max(elements, 1))
+    if step >= length:
+        return function(*arrays)
+    outs: list[Any] = []
+    for start in range(0, length, step):
+        part = slice(start, start + step)
+        found = function(*[a[part] for a in arrays])
+        several = type(found) is tuple
+        results = found if several else (found,)
+        if not outs:
+            outs = [np.empty((length, *r.shape[1:]), r.dtype) for r in results]
+        for out, result in zip(outs, results, strict=True):
+            out[part] = result
+    return tuple(outs) if several else outs[0]
