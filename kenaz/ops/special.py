@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
+from ..core.dtype import finfo
 from . import activation, network, pointwise, reduction  # noqa: F401  softmax is public by then
 from .checks import with_out
 from .declare import FLOATING, binary, same_size, unary
@@ -37,7 +38,7 @@ def two(name: str, grad: Any = None, body: Callable | None = None, **extra: Any)
     kernel = body or (lambda xp, a, b: getattr(xp, name)(a, b))
     function = binary(
         "special_" + name, FLOATING, kernel, grad=grad, torch=False, tensor=False, inplace=False,
-        grad_name=extra.pop("grad_name", _camel(name)), **extra,
+        numbers=extra.pop("numbers", "either"), grad_name=extra.pop("grad_name", _camel(name)), **extra,
     )  # fmt: skip
     SPECIAL[name] = function
     return function
@@ -48,16 +49,16 @@ def _entr(xp: Any, x: Any) -> Any:
     return xp.where(x > 0, -x * xp.log(xp.where(x > 0, x, 1)), xp.where(x == 0, x.dtype.type(0), xp.where(x < 0, -xp.inf, x)))
 
 
-def _over_x(y: Tensor, x: Tensor, at_zero: float) -> Tensor:
-    """y / x, with its limit at zero."""
-    return where(x == 0, at_zero, y / x)
+def _half_near_zero(slope: Tensor, x: Tensor) -> Tensor:
+    """The slope of i1 or i1e; its formula divides by x, and the limit is a half."""
+    return where(x.abs() > finfo(x.dtype).eps, slope, 0.5)
 
 
 one("entr", lambda g, y, x: g * where(x > 0, -x.log() - 1, where(x == 0, math.inf, math.nan)), _entr)
 one("erfcx", lambda g, y, x: g * (2 * x * y - 2 / _ROOT_PI))
 one("i0e", lambda g, y, x: g * (SPECIAL["i1e"](x) - x.sgn() * y), grad_name="SpecialI0EBackward0")
-one("i1", lambda g, y, x: g * (pointwise.i0(x) - _over_x(y, x, 0.5)))
-one("i1e", lambda g, y, x: g * (SPECIAL["i0e"](x) - x.sgn() * y - _over_x(y, x, 0.5)), grad_name="SpecialI1EBackward0")
+one("i1", lambda g, y, x: g * _half_near_zero(pointwise.i0(x) - y / x, x))
+one("i1e", lambda g, y, x: g * _half_near_zero(SPECIAL["i0e"](x) - y * (x.sgn() + 1 / x), x), grad_name="SpecialI1EBackward0")
 one("log_ndtr", lambda g, y, x: g * math.sqrt(2 / math.pi) / SPECIAL["erfcx"](x * -math.sqrt(0.5)))
 one("ndtri", lambda g, y, _x: g * (y * y / 2).exp() * math.sqrt(2 * math.pi))
 one("ndtr", lambda g, y, x: g * (x * x * -0.5).exp() / math.sqrt(2 * math.pi), grad_name="MulBackward1")
@@ -104,8 +105,8 @@ def _without_zero(value: Any, a: Tensor, b: Any) -> Any:
 
 
 two("zeta", (_underived("zeta"), lambda g, y, a, b: g * -a * SPECIAL["zeta"](a + 1, b)))
-two("gammainc", (_underived("igamma: input"), lambda g, y, a, b: g * _density(a, b)), grad_name="IgammaBackward0")
-two("gammaincc", (_underived("igammac: input"), lambda g, y, a, b: -g * _density(a, b)), grad_name="IgammacBackward0")
+two("gammainc", (_underived("igamma: input"), lambda g, y, a, b: g * _density(a, b)), grad_name="IgammaBackward0", numbers="none")
+two("gammaincc", (_underived("igammac: input"), lambda g, y, a, b: -g * _density(a, b)), grad_name="IgammacBackward0", numbers="none")
 for _name in (
     *(f"{shifted}chebyshev_polynomial_{kind}" for shifted in ("", "shifted_") for kind in "tuvw"), "hermite_polynomial_h",
     "hermite_polynomial_he", "laguerre_polynomial_l", "legendre_polynomial_p",

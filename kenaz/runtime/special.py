@@ -274,13 +274,14 @@ def _zeta(s: Array, q: Array) -> Array:
     while (low := a < enough).any():
         total += np.where(low, a**-s, 0)
         a = np.where(low & (a < -1000), a + 1000, a + low) if (a < -1000).any() else a + low
-    power = a**-s
-    total += power * a / (s - 1) + power / 2
+    sums, power = total, a**-s
+    total = total + power * a / (s - 1) + power / 2
     term = power * s / a
     for k, b in enumerate(_BERNOULLI):
         total += term * (b / math.factorial(2 * k + 2))
         term = term * (s + 2 * k + 1) * (s + 2 * k + 2) / (a * a)
-    return np.where((s == 1) | (s > 1) & pole, np.inf, np.where(valid, np.where(np.isinf(q), 0, total), np.nan))
+    total = np.where(np.isinf(s), np.where(sums > 0, sums, np.nan), np.where(np.isinf(q), np.nan, total))
+    return np.where((s == 1) | ~(s < 1) & pole, np.inf, np.where(valid, total, np.nan))
 
 
 zeta = blockwise(_zeta)
@@ -293,8 +294,8 @@ def polygamma(n: int, x: Array) -> Array:
 
 @blockwise
 def _trigamma(x: Array) -> Array:
-    two = lambda x: np.full_like(x, 2.0)  # noqa: E731
-    return choose(x, (x > 0, lambda x: _zeta(two(x), x)),
+    two = lambda x: np.full_like(x, 2.0)
+    return choose(x, (x == np.inf, np.zeros_like), (x > 0, lambda x: _zeta(two(x), x)),
                   (x <= 0, lambda x: (np.pi / _sin_pi(x)) ** 2 - _zeta(two(x), 1 - x)))  # fmt: skip
 
 
@@ -383,8 +384,8 @@ def _gammainc(a: Array, x: Array) -> tuple[Array, Array]:
         p[high] = 1 - q[high]
     if large.any():
         p[large], q[large] = _by_quadrature(a[large], x[large])
-    none = (a > 0) & ((x == 0) | np.isinf(a) & (x >= 0) & np.isfinite(x))
-    everything = (a >= 0) & np.isfinite(a) & np.isinf(x) & (x > 0) | (a == 0) & (x > 0)
+    none = ~(a <= 0) & (x == 0) | (a == np.inf) & (x >= 0) & np.isfinite(x)
+    everything = (x == np.inf) & ~(a < 0) & ~np.isinf(a) | (a == 0) & (x > 0)
     p[none], q[none], p[everything], q[everything] = 0, 1, 1, 0
     return p, q
 
@@ -435,8 +436,8 @@ def _grown(x: Array, scaled: Array) -> Array:
 
 
 i0e, i1e = blockwise(_i0e), blockwise(_i1e)
-i0 = blockwise(lambda x: np.where(np.isinf(x), np.inf, _grown(x, _i0e(x))))
-i1 = blockwise(lambda x: np.where(np.isinf(x), x, _grown(x, _i1e(x))))
+i0 = blockwise(lambda x: _grown(x, _i0e(x)))  # nan at infinity, as PyTorch's
+i1 = blockwise(lambda x: _grown(x, _i1e(x)))
 
 
 def _k0_low(x: Array) -> Array:
@@ -470,7 +471,7 @@ def _far(x: Array, order: int, p: tuple, q: tuple, second: bool) -> Array:
     s, c = np.sin(x), np.cos(x)  # of chi, by the addition theorem: subtracting pi / 4 from a large x would round
     sin, cos = (s - c, s + c) if order == 0 else (-s - c, s - c)
     wave = big_p * sin + big_q * cos if second else big_p * cos - big_q * sin
-    return np.where(np.isinf(x), 0, wave / np.sqrt(np.pi * x))
+    return wave / np.sqrt(np.pi * x)
 
 
 def _j0(x: Array) -> Array:
