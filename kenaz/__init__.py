@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from . import _api
-from ._api import *  # noqa: F403  the names come from the operators' registry
+from ._api import *
 from .version import __version__
 
 globals().update({name: value for name, value in vars(_api).items() if not name.startswith("__")})
 
-from . import backends, cuda, nn, optim, random, serialization, storage, utils  # noqa: E402  clients, which see the names above
-from ._alias import alias  # noqa: E402
-from .serialization import load, save  # noqa: E402
-from .storage import *  # noqa: E402,F403
-
+from . import backends, cuda, nn, optim, random, serialization, storage, utils
+from ._alias import alias
+from .serialization import load, save
+from .storage import *
 
 # loaded when first named: modules, and names that are in one of them
-_LAZY = ("_C", "_dynamo", "amp", "compiler", "cpu", "distributed", "func", "jit", "multiprocessing", "return_types", "vision")
-_FROM = {"PyTorchFileReader": "_C", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
+_LAZY = ("_C", "_dynamo", "amp", "compiler", "cpu", "distributed", "func", "fx", "jit", "multiprocessing", "profiler", "return_types", "vision")
+_FROM = {"PyTorchFileReader": "_C", "ScriptModule": "jit", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
 
 
 def __getattr__(name: str) -> Any:

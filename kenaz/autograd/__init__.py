@@ -2,7 +2,7 @@
 Start with `engine.py`."""
 
 from .. import _tensor
-from . import anomaly_mode, function, functional, graph
+from . import anomaly_mode, function, functional, graph, profiler
 from . import modes as grad_mode
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
@@ -21,6 +21,6 @@ def is_tensor_like(value: object) -> bool:
 
 __all__ = [
     "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad",
-    "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "set_detect_anomaly",
+    "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "profiler", "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip
