@@ -54,7 +54,7 @@ class FlopCounterMode:
 
     def __init__(self, mods: Any = None, depth: int = 2, display: bool = True, custom_mapping: Any = None) -> None:
         self.depth, self.display = depth, display
-        self.flop_counts: dict[str, dict[str, int]] = {}
+        self.flop_counts: dict[str, dict[str, int]] = {"Global": defaultdict(int)}
 
     def __enter__(self) -> FlopCounterMode:
         self.flop_counts = {"Global": defaultdict(int)}
