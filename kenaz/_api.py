@@ -11,21 +11,73 @@ from . import autograd, execute, fft, linalg, ops, printing, special
 from ._tensor import Tensor
 from .autograd import engine, methods, modes
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
-from .autograd.modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .core.device import device, get_default_device, set_default_device
-from .core.dtype import ALIASES, BY_NAME, can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
+from .core.dtype import (
+    ALIASES,
+    BY_NAME,
+    can_cast,
+    dtype,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    promote_types,
+    set_default_dtype,
+)
 from .core.shape import Size
 from .execute import eager
 from .ops import (
-    activation, arranging, conversion, convolution, creation, gathering, grids, indexing, joining, losses, masking, network, normalization, pointwise, pooling, products, recurrent, restriding,
-    alignment, differences, interop, subclasses, reduction, resampling, sampling, scattering, sorting, statistics, inquiry, updates, attention, legacy, precision, reproducibility, views, conjugate, einsum,
+    activation,
+    alignment,
+    arranging,
+    attention,
+    conjugate,
+    conversion,
+    convolution,
+    creation,
+    differences,
+    einsum,
+    gathering,
+    grids,
+    indexing,
+    inquiry,
+    interop,
+    joining,
+    legacy,
+    losses,
+    masking,
+    network,
+    normalization,
+    pointwise,
+    pooling,
+    precision,
+    products,
+    recurrent,
+    reduction,
+    reproducibility,
+    resampling,
+    restriding,
+    sampling,
+    scattering,
+    sorting,
+    statistics,
+    subclasses,
+    updates,
+    views,
 )  # fmt: skip
 from .ops.inquiry import layout, memory_format
 from .ops.legacy import set_default_tensor_type
 from .ops.record import PUBLIC
 from .ops.sampling import Generator, default_generator
-from .runtime.threads import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .printing import set_printoptions, tensor_str
+from .runtime.threads import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 
 if TYPE_CHECKING:
 

@@ -275,7 +275,7 @@ def _batched(name: str, args: tuple, in_dims: Any) -> tuple[list, list, Any]:
             f"{type(in_dims)}."
         )
     if not args:
-        raise ValueError(f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function with no inputs. The latter is unsupported.")  # noqa: E501
+        raise ValueError(f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function with no inputs. The latter is unsupported.")
     leaves, structure = tree_flatten(args)
     dims = _broadcast_to_and_flatten(tuple(in_dims) if isinstance(in_dims, list) else in_dims, structure)
     if dims is None:

@@ -12,7 +12,7 @@ Function = TypeVar("Function")
 
 __all__ = ["Final", "annotate", "export", "ignore", "is_scripting", "is_tracing", "isinstance", "script_if_tracing", "unused"]
 
-from typing import Final  # noqa: E402  `torch.jit.Final` is typing's
+from typing import Final
 
 
 def is_scripting() -> bool:

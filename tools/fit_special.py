@@ -108,7 +108,7 @@ def tables():
     half = mp.mpf(1) / 2
     zeta_left = mp.mpf(2) / 3 * mp.mpf(5) ** mp.mpf("1.5")
     zeta_right = mp.mpf(2) / 3 * mp.mpf(2) ** mp.mpf("1.5")
-    shape = lambda t: mp.mpf("3.75") * (1 + t) / (1 - t)  # noqa: E731
+    shape = lambda t: mp.mpf("3.75") * (1 + t) / (1 - t)
     return {
         "ERF": fit(of_square(lambda x: mp.erf(x) / x), 0, 1),
         "ERFCX": fit(lambda t: (1 + 2 * shape(t)) * mp.exp(shape(t) ** 2) * mp.erfc(shape(t)), -1, 1),

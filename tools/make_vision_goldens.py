@@ -14,12 +14,12 @@ library = torch.library.Library("torchvision", "DEF")  # a CPU build of torch la
 for name in ("nms", "qnms"):
     library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-from torchvision import transforms  # noqa: E402 (after the operators)
+from torchvision import transforms
 
 FOLDER = Path(__file__).parent.parent / "tests" / "vision"
 sys.path.insert(0, str(FOLDER))
 
-import cases  # noqa: E402 (after its folder is on the path)
+import cases
 
 warnings.simplefilter("ignore")
 goldens = {case: cases.run(torch, transforms, transforms.functional, case) for case in cases.CASES}

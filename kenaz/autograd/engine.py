@@ -10,8 +10,8 @@ from .._tensor import Tensor, make_tensor
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from ..graph.storage import make_storage
-from .nodes import AccumulateGrad, BackwardNode, grad_edge
 from .modes import state
+from .nodes import AccumulateGrad, BackwardNode, grad_edge
 
 
 class Pass:
@@ -47,7 +47,7 @@ def run(
     waiting = _count_edges(roots)
     wanted = {fn for fn, _ in inputs or ()}
     needed = None if inputs is None else _leading_to(wanted, waiting)
-    captured: dict = {edge: None for edge in inputs or ()}
+    captured: dict = dict.fromkeys(inputs or ())
     buffers: dict[BackwardNode, list] = {}
     before, state.enabled = state.enabled, create_graph
     state.passes.append(Pass(waiting, needed, wanted))

@@ -160,7 +160,7 @@ def gradgradcheck(
     if grad_outputs is None:
         source = np.random.default_rng(0)  # any direction will do
         grad_outputs = tuple(
-            Tensor._from_array((source.standard_normal(o.shape) + (1j * source.standard_normal(o.shape) if o.dtype.is_complex else 0)).astype(o.dtype.np)).requires_grad_()  # type: ignore[attr-defined]  # noqa: E501
+            Tensor._from_array((source.standard_normal(o.shape) + (1j * source.standard_normal(o.shape) if o.dtype.is_complex else 0)).astype(o.dtype.np)).requires_grad_()  # type: ignore[attr-defined]
             for o in _differentiable(func(*inputs))
         )
     seeds = _tuple(grad_outputs)

@@ -18,6 +18,7 @@ from ..graph.node import Node
 from . import jit
 from .emit import FLAGS, I8, I64, TYPES, Namespace, Unsupported, Value
 
+
 class Kernel:
     """Compiled code of a loop, called with addresses: `run(pointers, first row, last row, columns)`."""
 

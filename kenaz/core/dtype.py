@@ -234,7 +234,7 @@ class finfo:
         self.resolution = float(info.resolution)
 
     def __repr__(self) -> str:
-        g = lambda v: f"{v:g}"  # noqa: E731  as C++ streams print it
+        g = lambda v: f"{v:g}"
         return (
             f"finfo(resolution={g(self.resolution)}, min={g(self.min)}, max={g(self.max)}, eps={g(self.eps)}, "
             f"smallest_normal={g(self.smallest_normal)}, tiny={g(self.tiny)}, dtype={self.dtype})"

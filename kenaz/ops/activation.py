@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from ..core.dtype import FLOAT, scalar_name, float64
+from ..core.dtype import float64
 from ..core.shape import axis
 from .declare import FLOATING, SAME, pointwise, unary
 from .record import composite, public
@@ -258,4 +258,3 @@ leaky_relu_, rrelu_, threshold_ = _in_place(leaky_relu, "leaky_relu_"), _in_plac
 hardsigmoid_, hardswish_ = _in_place(hardsigmoid, "hardsigmoid_"), _in_place(hardswish, "hardswish_")
 for _function in (selu_, celu_, threshold_, rrelu, rrelu_):
     public(_function)
-assert FLOAT and scalar_name

@@ -20,8 +20,8 @@ import numpy as np
 
 from .. import execute
 from .._tensor import Tensor, make_tensor
-from ..autograd.nodes import attach
 from ..autograd.modes import state
+from ..autograd.nodes import attach
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import COMPLEX, FLOAT, HALF, INT, dtype, result_dtype
@@ -292,7 +292,7 @@ def same_size(x: Tensor, result: Tensor) -> Tensor:
 def dunder(op: Op, reverse: bool = False) -> Callable:
     """The fast form of a binary operator for `a + b`: a table look-up and three small objects.
 
-    Anything that is not plain (gradients, offsets, numbers of other types, slow mode) goes the general way.
+    Anything that is not plain (new specs, offsets, other types of numbers, slow mode) goes the general way.
     """
     calls = op.calls
     append = pending.append
@@ -309,10 +309,10 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
         kind = type(other)
         if kind in NUMBERS:
             call = calls.get((kind, self._spec) if reverse else (self._spec, kind))
-            if call is None or call.shifted or mode.slow or self._grad_fn is not None:
+            if call is None or call.shifted or mode.slow:
                 return general(self, other)
-            node = new_node()
-            node.sources = (other, self._storage.node) if reverse else (self._storage.node, other)
+            sources = (other, self._storage.node) if reverse else (self._storage.node, other)
+            tracked = self._grad_fn is not None
         else:
             try:
                 call = calls.get((self._spec, other._spec))
@@ -320,43 +320,21 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
                 return general(self, other)
             if call is None or call.shifted or mode.slow or reverse:
                 return general(self, other)
-            if self._grad_fn is not None or other._grad_fn is not None:
-                if state.enabled and op.grad is not None:
-                    return differentiable(call, self, other)
-            node = new_node()
-            node.sources = (self._storage.node, other._storage.node)
-        node.call = call
-        node.offsets = node.value = None
-        storage = new_storage()
-        storage.node = node
-        storage.version = 0
-        storage.exposed = False
-        out = new_tensor(Tensor)
-        out._storage = storage
-        out._spec = call.out
-        out._offset = 0
-        out._grad_fn = None
-        append(node)
-        if len(pending) > limit:
-            execute.flush()
-        return out
-
-    def differentiable(call: Call, a: Tensor, b: Tensor) -> Tensor:
-        out = apply_call(call, (a, b)) if False else _recorded(call, a, b)
-        if out._spec.dtype.kind >= FLOAT:
-            attach(op, out, (a, b), call.attributes)
-        return out
-
-    def _recorded(call: Call, a: Tensor, b: Tensor) -> Tensor:
+            sources = (self._storage.node, other._storage.node)
+            tracked = self._grad_fn is not None or other._grad_fn is not None
         node = new_node()
-        node.call, node.sources = call, (a._storage.node, b._storage.node)
+        node.call, node.sources = call, sources
         node.offsets = node.value = None
         storage = new_storage()
         storage.node, storage.version, storage.exposed = node, 0, False
+        out = new_tensor(Tensor)
+        out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
         append(node)
         if len(pending) > limit:
             execute.flush()
-        return make_tensor(storage, call.out, 0)
+        if tracked and state.enabled and op.grad is not None and call.out.dtype.kind >= FLOAT:
+            attach(op, out, (other, self) if reverse else (self, other), call.attributes)
+        return out
 
     chosen = general if op.late_errors else fast
     rename(chosen, f"__{'r' * reverse}{op.name}__")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.modes import state
 from ..core import dtype as dtypes
 from ..core.dtype import FLOAT, scalar_name
-from ..autograd.modes import state
 from . import factors
 from .checks import NOT_POSITIVE, ZERO_PIVOT, floating, linalg, matrices, refuse, square, unsupported, with_out
-from .record import method, public, requires_grad
 from .declare import rename_node as named_grad
+from .record import method, public, requires_grad
 from .reduction import return_type
 
 

@@ -227,7 +227,7 @@ def swap_tensors(t1: Tensor, t2: Tensor) -> None:
     """Exchange all that two tensors are: whoever holds the one now holds the other."""
     for t in (t1, t2):
         if weakref.getweakrefcount(t) > (type(t._grad_fn) is AccumulateGrad):
-            raise RuntimeError("Cannot swap t1 because it has weakref associated with it" if t is t1 else "Cannot swap t2 because it has weakref associated with it")  # noqa: E501
+            raise RuntimeError("Cannot swap t1 because it has weakref associated with it" if t is t1 else "Cannot swap t2 because it has weakref associated with it")
     parts = operator.attrgetter("_storage", "_spec", "_offset", "_grad_fn", "__dict__", "__class__")
     a, b = parts(t1), parts(t2)
     for t, values in ((t1, b), (t2, a)):

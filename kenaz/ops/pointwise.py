@@ -11,10 +11,21 @@ import numpy as np
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import COMPLEX, FLOAT, INT, dtype
-from .declare import (
-    FLOATING, NUMBERS, SAME, TO_BOOL, TO_REAL, binary, dunder, only, pointwise, rename_node, same_size, unary,
-)  # fmt: skip
 from .creation import full
+from .declare import (
+    FLOATING,
+    NUMBERS,
+    SAME,
+    TO_BOOL,
+    TO_REAL,
+    binary,
+    dunder,
+    only,
+    pointwise,
+    rename_node,
+    same_size,
+    unary,
+)  # fmt: skip
 from .record import REGISTRY, assign, composite, method, number, public, write_out
 
 
@@ -268,7 +279,7 @@ def _invert(self: Tensor) -> Tensor:
 method("__invert__", _invert)
 
 # ----------------------------------------------------------------------------------------------------- rounding and signs
-_zero_grad = lambda g, y, _x: g * 0  # noqa: E731  flat almost everywhere
+_zero_grad = lambda g, y, _x: g * 0
 
 
 def sgn_like(x: Tensor) -> Tensor:
@@ -453,7 +464,7 @@ def complex_logaddexp(xp: Any, a: Any, b: Any) -> Any:
 
 maximum = _winner("maximum", lambda xp, a, b: xp.maximum(a, b), lambda a, b: a > b)
 minimum = _winner("minimum", lambda xp, a, b: xp.minimum(a, b), lambda a, b: a < b)
-_fgrads = lambda better: (  # noqa: E731
+_fgrads = lambda better: (
     lambda g, y, a, b: g.masked_fill(~(better(a, b) | (b != b)), 0), lambda g, y, a, b: g.masked_fill(better(a, b) | (b != b), 0)
 )  # fmt: skip
 fmax = binary("fmax", only(SAME, "maximum_cpu", COMPLEX, "wide", words="fmax not implemented for complex tensors."), lambda xp, a, b: xp.fmax(a, b), inplace=False, grad=_fgrads(lambda a, b: a >= b), numbers="none")

@@ -19,8 +19,8 @@ from .. import execute
 from .._tensor import Tensor, make_tensor, wrap
 from ..autograd import function as function_module
 from ..autograd import nodes as backward_module
-from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..autograd.modes import state
+from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..core.dtype import can_cast, dtype, scalar_name
 from ..core.spec import Spec, fresh
 from ..execute import mode

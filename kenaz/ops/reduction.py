@@ -10,7 +10,18 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import COMPLEX, FLOAT, dtype, scalar_name
 from ..core.spec import Spec
-from .declare import FLOATING, SAME, TO_BOOL, WIDEN_INTS, fresh, numpy_names, only, opaque, reduction, rename_node, unsupported
+from .declare import (
+    FLOATING,
+    SAME,
+    TO_BOOL,
+    WIDEN_INTS,
+    numpy_names,
+    only,
+    opaque,
+    reduction,
+    rename_node,
+    unsupported,
+)
 from .pointwise import complex_logaddexp, conj
 from .record import composite, method, public, write_out
 
@@ -129,10 +140,6 @@ def _index_rule(x: Spec, dim: int, keepdim: bool) -> tuple:
     return tuple(size), dtypes.int64
 
 
-def _nan_first(xp: Any, x: Any, index: Any) -> Any:
-    return index
-
-
 @opaque(_index_rule, name="argmax_along")
 def _argmax(xp: Any, x: Any, dim: int, keepdim: bool) -> Any:
     return xp.argmax(x, dim, keepdims=keepdim) if x.ndim else xp.zeros((), "int64")
@@ -236,12 +243,13 @@ _variance = reduction(
     "var", lambda d: (_checked("var", d), d.to_real()), lambda xp, x, axes, keepdims, correction: _var(xp, x, axes, keepdims, correction),
     torch=False, tensor=False, extra={"correction": 1},
     grad=lambda g, y, x, dim, keepdim, correction: restored(g, x, dim, keepdim)
-    * (x - x.mean(dim, True)) * (2 / builtins_max(count(x, dim) - correction, 0) if count(x, dim) > correction else float("nan")),
+    * (x - x.mean(dim, True)) * _slope(count(x, dim) - correction),
 )  # fmt: skip
 
 
-def builtins_max(a: Any, b: Any) -> Any:
-    return a if a > b else b
+def _slope(freedom: Any) -> float:
+    """2 / n of the variance's derivative; there is none without degrees of freedom."""
+    return 2 / freedom if freedom > 0 else float("nan")
 
 
 def _checked(name: str, d: dtype) -> dtype:

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import runtime
 from .._tensor import Tensor
 from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
-from ..core.shape import contiguous_stride, numel
-from ..core.spec import Spec, fresh
+from ..core.shape import numel
+from ..core.spec import Spec
 from ..runtime import random as engines
 from ..runtime import samplers
 from .creation import _size, finish
 from .declare import SAME, pointwise, rename_node
-from .record import composite, method, public, put, write_out
+from .record import method, public, write_out
 
 
 # ------------------------------------------------------------------------------------------------------------ generators
@@ -398,4 +397,3 @@ for _function in (dropout, feature_dropout, alpha_dropout, feature_alpha_dropout
     public(_function)
     name = _function.__name__
     public((lambda f: lambda input, p, train: input.copy_(f(input, p, train)))(_function), name + "_")
-assert runtime and contiguous_stride and fresh and composite

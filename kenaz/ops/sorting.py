@@ -15,11 +15,6 @@ from .record import NUMBERS, composite, method, public, write_out
 from .reduction import _squeezed, return_type
 
 
-def _orderable(xp: Any, x: Any) -> Any:
-    """x with nan as the largest of all, in a type that negation keeps in order."""
-    return x
-
-
 @opaque(lambda x, dim, descending: (x.size, dtypes.int64), name="argsort_along")
 def _order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     if not x.ndim:

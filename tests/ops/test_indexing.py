@@ -1,6 +1,6 @@
 """Keys of every kind against NumPy, gradients, in-place histories, and the messages of mistakes."""
 
-# ruff: noqa: E501 (tables of messages)
+
 
 import numpy as np
 import pytest

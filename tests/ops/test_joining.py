@@ -1,6 +1,6 @@
 """Joining, splitting, repeating and padding, against NumPy."""
 
-# ruff: noqa: E501 (tables of messages)
+
 
 import numpy as np
 import pytest

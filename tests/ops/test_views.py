@@ -1,6 +1,6 @@
 """Views against NumPy: sizes, strides, sharing, gradients, memory formats, and changing oneself in place."""
 
-# ruff: noqa: E501 (tables of messages)
+
 
 import numpy as np
 import pytest

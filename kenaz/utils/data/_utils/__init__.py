@@ -7,4 +7,4 @@ IS_WINDOWS = sys.platform == "win32"
 MP_STATUS_CHECK_INTERVAL = 5.0  # seconds after which either side looks whether the other is still alive
 HAS_NUMPY = True
 
-from . import collate, fetch, pin_memory, worker  # noqa: E402  they need the constants above
+from . import collate, fetch, pin_memory, worker
