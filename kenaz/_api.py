@@ -67,6 +67,7 @@ from .ops import (
     sampling,
     scattering,
     sorting,
+    spectra,
     statistics,
     subclasses,
     updates,
