@@ -583,14 +583,30 @@ def view(grad: Callable | None, *, grad_name: str | None = None, torch: bool = T
             if not isinstance(input, Tensor):
                 raise _no_tensor(n, input)
             s = input._spec
+            key = (op, args)
+            try:
+                seen = s.variants.get(key)
+            except TypeError:  # an argument that cannot be hashed
+                seen = key = None
+            if seen is not None:
+                return look(input, op, seen, input._offset, dict(zip(parameters, args, strict=True)))
             v = rule(View(s.size, s.stride, 0, s.dtype), *args)
-            return make_view(input, op, v, dict(zip(parameters, args, strict=True)))
+            out = make_view(input, op, v, dict(zip(parameters, args, strict=True)))
+            # what moves the offset differs from index to index: remembering it would grow without bound
+            if key is not None and not v.offset and out._spec.dtype is s.dtype and plain(args):
+                s.variants[key] = out._spec
+            return out
 
         publish(n, function, None, torch, tensor, (), rule.__doc__)
         function.op = op  # type: ignore[attr-defined]
         return function
 
     return enter
+
+
+def plain(args: tuple) -> bool:
+    """Whether arguments are only integers and tuples of them, which mean the same whenever they are equal."""
+    return all(type(a) is int or (type(a) is tuple and plain(a)) for a in args)
 
 
 def _positional(name: str, parameters: Sequence[str], defaults: tuple, args: tuple, kwargs: dict) -> tuple:
