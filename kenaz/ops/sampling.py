@@ -244,21 +244,13 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     return _made(values, count.shape, count.dtype)
 
 
-def _standard_gamma(input: Tensor, generator: Any = None) -> Tensor:
-    return _made(samplers.gamma(of(generator), input._array().reshape(-1)), input.shape, input.dtype)
-
-
-def _sample_dirichlet(input: Tensor, generator: Any = None) -> Tensor:
-    return _made(samplers.dirichlet(of(generator), np.ascontiguousarray(input._array())), input.shape, input.dtype)
-
-
 def _no_grad() -> Any:
     from ..autograd.modes import no_grad
 
     return no_grad()
 
 
-for _function in (randint, randint_like, randperm, bernoulli, multinomial, normal, poisson, binomial, _standard_gamma, _sample_dirichlet):
+for _function in (randint, randint_like, randperm, bernoulli, multinomial, normal, poisson, binomial):
     public(_function)
 for _name in ("multinomial", "bernoulli"):
     method(_name, globals()[_name])
