@@ -61,7 +61,7 @@ from .ops import (
     products,
     recurrent,
     reduction,
-    reproducibility,
+    reproducibility, reparameterized,
     resampling,
     restriding,
     sampling,

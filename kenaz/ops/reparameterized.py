@@ -45,7 +45,7 @@ def _drawn_gamma(xp: Any, value: Any, alpha: Any) -> Any:
 
 
 @opaque(
-    _same, name="sample_dirichlet", grad_name="SampleDirichletBackward0",
+    _same, name="sample_dirichlet", grad_name="_DirichletBackward",
     grad=(None, lambda g, y, _value, alpha: _dirichlet_rule(g, y, alpha)),
 )  # fmt: skip
 def _drawn_dirichlet(xp: Any, value: Any, alpha: Any) -> Any:
