@@ -1,8 +1,8 @@
 """Recording and running: what waits, when it runs, and whether it is interpreted or compiled.
 
-`record` appends a node to `pending`. `flush` runs every pending node that somebody can still reach: a node is alive when
-something other than the pending list and the sources of other pending nodes refers to it (Python's reference counts tell),
-or when a living node reads it.
+`record` appends a node to `pending`. `flush` runs every pending node that somebody can still reach: a node is alive
+when something other than the pending list and the sources of other pending nodes refers to it (Python's reference
+counts tell), or when a living node reads it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def flush() -> None:
 
 
 def _alive(batch: list[Node]) -> tuple[list[Node], list[bool]]:
-    """The nodes of a batch whose values somebody can still ask for, in order, and which of them are seen from outside."""
+    """The nodes of a batch whose values somebody can still ask for, in order, and which of them are seen from
+    outside."""
     for node in batch:
         node.refs = 0
     for node in batch:
@@ -129,8 +130,9 @@ def _alive(batch: list[Node]) -> tuple[list[Node], list[bool]]:
 
 
 # ---------------------------------------------------------------------------------------------------- cold or hot
-_times: dict[tuple, int] = {}  # how often a graph has come
+_times: dict[int, int] = {}  # how often a graph has come, by the hash of its structure: a key may be long
 _plans: dict[tuple, Any] = {}
+MANY = 10_000
 HOT_AFTER = 1 if config.HOT == "always" else 3
 
 
@@ -139,8 +141,11 @@ def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
     key = _structure(nodes, seen)
     plan = _plans.get(key)
     if plan is None:
-        times = _times[key] = _times.get(key, 0) + 1
+        short = hash(key)
+        times = _times[short] = _times.get(short, 0) + 1
         if times < HOT_AFTER:
+            if len(_times) > MANY:  # a program whose graphs never come back
+                _times.clear()
             return None
         plan = _plans[key] = _compiled(nodes, seen)
     return plan or None
