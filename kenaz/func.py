@@ -1,7 +1,7 @@
 """Transformations of functions: derivatives, and functions of one example made functions of a batch.
 
-Derivatives are those of `autograd`, recorded so that they can be differentiated again. `vmap` calls the function once per
-example and stacks the results: the calls are recorded side by side and run together.
+Derivatives are those of `autograd`, recorded so that they can be differentiated again. `vmap` calls the function once
+per example and stacks the results: the calls are recorded side by side and run together.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from .nn.utils.stateless import _functional_call as _call_with
 from .utils._pytree import _broadcast_to_and_flatten, tree_flatten, tree_map, tree_unflatten
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stack_module_state", "vjp",
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+    "stack_module_state", "vjp",
     "vmap",
 ]  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------- inputs and results
 def _fresh(x: Any) -> Any:
-    """A tensor to differentiate with respect to; where an outer transformation differentiates too, it sees through it."""
+    """A tensor to differentiate with respect to; where an outer transformation differentiates too, it sees through
+    it."""
     if not isinstance(x, torch.Tensor):
         return x
     return x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
@@ -100,7 +102,8 @@ def grad_and_value(func: Callable, argnums: Any = 0, has_aux: bool = False) -> C
             if has_aux:
                 if not (isinstance(output, tuple) and len(output) == 2):
                     raise RuntimeError(
-                        "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
+                        "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is "
+                        "True"
                     )
                 output, aux = output
             _check_scalar(output)
@@ -116,8 +119,8 @@ def _check_scalar(output: Any) -> None:
         raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(output)}")
     if output.dim():
         raise RuntimeError(
-            f"grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {output.dim()} dims. Maybe "
-            "you wanted to use the vjp or jacrev APIs instead?"
+            f"grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {output.dim()} "
+            "dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
         )
 
 
@@ -150,15 +153,20 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         weights, weights_structure = tree_flatten(given)
         if len(weights) != len(flat):
             raise RuntimeError(
-                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
-                f"cotangents: {weights_structure}, primal output: {outputs_structure}"
+                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {weights_structure}, primal output: {outputs_structure}"
             )
         pairs = [(o, w) for o, w in zip(flat, weights) if o.requires_grad]
         with torch.enable_grad():
             found: Any = [None] * len(leaves)
             if pairs:
                 found = torch.autograd.grad(
-                    [o for o, _ in pairs], leaves, [w for _, w in pairs], retain_graph=True, create_graph=True, allow_unused=True
+                    [o for o, _ in pairs],
+                    leaves,
+                    [w for _, w in pairs],
+                    retain_graph=True,
+                    create_graph=True,
+                    allow_unused=True,
                 )
             found = [torch.zeros_like(t) if g is None else g for g, t in zip(found, leaves)]
         return _closed(tree_unflatten(found, structure), leaves)
@@ -251,8 +259,8 @@ def vmap(
         sizes += [t.size(0) for t in keywords if isinstance(t, torch.Tensor)]
         if len(set(sizes)) != 1:
             raise ValueError(
-                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped "
-                "dimension"
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+                "mapped dimension"
             )
         results = []
         with _random_numbers(randomness) as restart:
@@ -271,11 +279,14 @@ def _batched(name: str, args: tuple, in_dims: Any) -> tuple[list, list, Any]:
     where = f"vmap({name}, in_dims={in_dims}, ...)(<inputs>)"
     if not isinstance(in_dims, (int, tuple, list)):
         raise ValueError(
-            f"{where}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, got: "
-            f"{type(in_dims)}."
+            f"{where}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
+            f"got: {type(in_dims)}."
         )
     if not args:
-        raise ValueError(f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function with no inputs. The latter is unsupported.")
+        raise ValueError(
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a "
+            "function with no inputs. The latter is unsupported."
+        )
     leaves, structure = tree_flatten(args)
     dims = _broadcast_to_and_flatten(tuple(in_dims) if isinstance(in_dims, list) else in_dims, structure)
     if dims is None:
@@ -290,13 +301,13 @@ def _batched(name: str, args: tuple, in_dims: Any) -> tuple[list, list, Any]:
             continue
         if not isinstance(leaf, torch.Tensor):
             raise ValueError(
-                f"{where}: Got in_dim={dim} for an input but the input is of type {type(leaf)}. We cannot vmap over non-Tensor "
-                "arguments, please use None as the respective in_dim"
+                f"{where}: Got in_dim={dim} for an input but the input is of type {type(leaf)}. We cannot vmap over "
+                "non-Tensor arguments, please use None as the respective in_dim"
             )
         if not -leaf.dim() <= dim < leaf.dim():
             raise ValueError(
-                f"{where}: Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {leaf.dim()} so expected "
-                f"in_dim to satisfy -{leaf.dim()} <= in_dim < {leaf.dim()}."
+                f"{where}: Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {leaf.dim()} "
+                f"so expected in_dim to satisfy -{leaf.dim()} <= in_dim < {leaf.dim()}."
             )
         found.append(dim % leaf.dim())
     return leaves, found, structure
@@ -308,8 +319,8 @@ def _stacked(name: str, results: list, out_dims: Any) -> Any:
     dims = _broadcast_to_and_flatten(out_dims, structure[0])
     if dims is None:
         raise ValueError(
-            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. "
-            f"out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {structure[0]}."
+            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
+            f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {structure[0]}."
         )
     found = []
     for parts, dim in zip(zip(*columns), dims):
@@ -318,8 +329,8 @@ def _stacked(name: str, results: list, out_dims: Any) -> Any:
             continue
         if not isinstance(parts[0], torch.Tensor):
             raise ValueError(
-                f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(parts[0])}. Did you mean to set out_dims= "
-                "to None for output?"
+                f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(parts[0])}. Did you mean to set "
+                "out_dims= to None for output?"
             )
         found.append(torch.stack(parts, dim))
     return tree_unflatten(found, structure[0])
@@ -338,8 +349,8 @@ def _random_numbers(randomness: str) -> Iterator[Callable]:
     yield lambda: None
     if not torch.equal(state, torch.default_generator.get_state()):
         raise RuntimeError(
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness "
-            "flags on vmap or perform the randomness operation out of vmap"
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"
         )
 
 
@@ -354,7 +365,9 @@ def functional_call(
         for one in parameter_and_buffer_dicts:
             for key in one:
                 if key in together:
-                    raise ValueError(f"{key} appears in multiple dictionaries; behavior of functional call is ambiguous")
+                    raise ValueError(
+                        f"{key} appears in multiple dictionaries; behavior of functional call is ambiguous"
+                    )
             together |= one
     else:
         together = parameter_and_buffer_dicts

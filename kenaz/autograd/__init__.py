@@ -20,7 +20,9 @@ def is_tensor_like(value: object) -> bool:
 
 
 __all__ = [
-    "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad",
-    "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "profiler", "set_detect_anomaly",
+    "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "function", "functional",
+    "grad",
+    "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "profiler",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip

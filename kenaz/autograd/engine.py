@@ -1,4 +1,5 @@
-"""The backward pass: gradients flow from results to leaves, newest node first, and are recorded like everything else."""
+"""The backward pass: gradients flow from results to leaves, newest node first, and are recorded like everything
+else."""
 
 from __future__ import annotations
 
@@ -172,7 +173,9 @@ def _all_same_kind(hook: Any, old: Sequence, new: Any) -> list:
         raise TypeError(f"expected tuple, but hook returned '{type(new).__name__}'")
     if len(new) != len(old):
         name = getattr(hook, "__name__", type(hook).__name__)
-        raise RuntimeError(f"hook '{name}' has returned an incorrect number of values (got {len(new)}, but expected {len(old)})")
+        raise RuntimeError(
+            f"hook '{name}' has returned an incorrect number of values (got {len(new)}, but expected {len(old)})"
+        )
     return [n if o is None or n is None else _same_kind(hook, o, n) for o, n in zip(old, new, strict=True)]
 
 
@@ -304,12 +307,12 @@ def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
             if tensor._spec.numel != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if not tensor.dtype.is_floating_point:
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}"
+                )
             grad = _ones_like(tensor)
         elif not isinstance(grad, Tensor):
-            raise TypeError(
-                f"gradients can be either Tensors or None, but got {type(grad).__name__}"
-            )
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
         elif grad.shape != tensor.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of "
@@ -317,8 +320,8 @@ def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
             )
         elif grad.dtype.is_complex != tensor.dtype.is_complex:
             raise RuntimeError(
-                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-                f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {tensor.dtype}."
+                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
+                f"dtype: grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {tensor.dtype}."
             )
         roots.append(edge)
         values.append(grad)
@@ -394,7 +397,9 @@ def grad(
     """
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     grad_outputs = _tuple(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
     if not inputs:
@@ -402,7 +407,9 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         rows = [
-            grad(outputs, inputs, row, True, create_graph, allow_unused=allow_unused, materialize_grads=materialize_grads)
+            grad(
+                outputs, inputs, row, True, create_graph, allow_unused=allow_unused, materialize_grads=materialize_grads
+            )
             for row in _rows(grad_outputs)
         ]
         return tuple(None if column[0] is None else _stacked(column) for column in zip(*rows, strict=True))
@@ -415,8 +422,8 @@ def grad(
     for i, g in enumerate(found):
         if g is None and not allow_unused:
             raise RuntimeError(
-                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if "
-                "this is the desired behavior."
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
+                "allow_unused=True if this is the desired behavior."
             )
     if materialize_grads:
         found = [t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True)]

@@ -18,7 +18,9 @@ class FunctionCtx:
         """Keep tensors for backward; they come back as `saved_tensors`."""
         for i, t in enumerate(tensors):
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}"
+                )
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
@@ -90,7 +92,10 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
 
     def apply(self, grads: list) -> Any:
         if self.materialize_grads:
-            grads = [_zeros(spec) if g is None and spec is not None else g for g, spec in zip(grads, self._output_specs, strict=True)]
+            grads = [
+                _zeros(spec) if g is None and spec is not None else g
+                for g, spec in zip(grads, self._output_specs, strict=True)
+            ]
         backward = getattr(self._function, "backward", None)
         vjp = getattr(self._function, "vjp", None)
         chosen = backward if backward is not Function.backward else vjp
@@ -101,22 +106,24 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
         """What the user's backward gave, or PyTorch's error where it does not fit the inputs."""
         name, n = type(self).__name__, len(self._is_tensor)
         if len(results) < n or any(r is not None for r in results[n:]):
-            raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {n}, got {len(results)})")
+            raise RuntimeError(
+                f"function {name} returned an incorrect number of gradients (expected {n}, got {len(results)})"
+            )
         results = results[:n]
         for i, (g, is_tensor, spec) in enumerate(zip(results, self._is_tensor, self.specs, strict=True)):
             if g is None:
                 continue
             if not is_tensor:
                 raise RuntimeError(
-                    f"function {name} returned a gradient different than None at position {i + 1}, but the corresponding forward "
-                    "input was not a Variable"
+                    f"function {name} returned a gradient different than None at position {i + 1}, but the "
+                    "corresponding forward input was not a Variable"
                 )
             if not isinstance(g, Tensor):
                 raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
             if self.edges[i] is not None and g.shape != spec.size and not _sums_to(g.shape, spec.size):
                 raise RuntimeError(
-                    f"Function {name} returned an invalid gradient at index {i} - got {list(g.shape)} but expected shape "
-                    f"compatible with {list(spec.size)}"
+                    f"Function {name} returned an invalid gradient at index {i} - got {list(g.shape)} but expected "
+                    f"shape compatible with {list(spec.size)}"
                 )
         return results
 
@@ -152,7 +159,9 @@ class _FunctionMeta(type):
     """Gives every Function a class of backward nodes named after it."""
 
     def __init__(cls, name: str, bases: tuple, attributes: dict):
-        cls._backward_cls = type(name + "Backward", (_FunctionBackward,), {"_function": cls, "__module__": "torch.autograd.function"})
+        cls._backward_cls = type(
+            name + "Backward", (_FunctionBackward,), {"_function": cls, "__module__": "torch.autograd.function"}
+        )
         super().__init__(name, bases, attributes)
 
 
@@ -174,16 +183,18 @@ class Function(metaclass=_FunctionMeta):
         import warnings
 
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them "
-            "on the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            "invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            "version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
-            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod
@@ -197,8 +208,8 @@ class Function(metaclass=_FunctionMeta):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
-            "mode AD."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD."
         )
 
     vjp = backward
@@ -219,7 +230,9 @@ class Function(metaclass=_FunctionMeta):
                 cls.setup_context(ctx, args, result)
         del ctx._inputs
         ctx.edges, ctx.specs = edges, [a._spec if isinstance(a, Tensor) else None for a in args]
-        outputs = _connect(ctx, args, result if isinstance(result, tuple) else (result,), any(ctx._needs) and state.enabled)
+        outputs = _connect(
+            ctx, args, result if isinstance(result, tuple) else (result,), any(ctx._needs) and state.enabled
+        )
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
@@ -231,7 +244,9 @@ def _connect(ctx: Any, args: tuple, outputs: tuple, tracked: bool) -> tuple:
     _check_dirty(ctx, tracked)
     final = tuple(_handed_on(o) if id(o) in inputs and id(o) not in dirty else o for o in outputs)
     ctx._output_specs = [o._spec if isinstance(o, Tensor) else None for o in final]
-    numbers = {id(o): i for i, o in enumerate(outputs) if isinstance(o, Tensor) and (id(o) not in inputs or id(o) in dirty)}
+    numbers = {
+        id(o): i for i, o in enumerate(outputs) if isinstance(o, Tensor) and (id(o) not in inputs or id(o) in dirty)
+    }
     ctx._saved = tuple(_keep(t, numbers, tracked) for t in ctx.to_save)
     ctx.to_save = ()
     if tracked:
@@ -254,7 +269,7 @@ def _become_output(ctx: Any, out: Tensor, number: int, written: bool) -> None:
     if written and out._base is not None:
         history = make_tensor(out._storage, out._spec, out._offset)
         history._grad_fn, history._output_nr = ctx, number
-        rewire(out, history)
+        rewire(out, history)  # noqa: F821
         return
     if out._base is not None:
         out._creation = "function"
@@ -273,7 +288,8 @@ def _check_dirty(ctx: Any, tracked: bool) -> None:
 
 
 def _keep(t: Any, numbers: dict, tracked: bool) -> Any:
-    """What is kept of a tensor that forward saved; an output is kept apart from its history, which is the context itself."""
+    """What is kept of a tensor that forward saved; an output is kept apart from its history, which is the context
+    itself."""
     if not isinstance(t, Tensor):
         return t, None, None
     number = numbers.get(id(t))
@@ -295,7 +311,8 @@ def once_differentiable(function: Callable) -> Callable:
         if not state.enabled or not any(isinstance(a, Tensor) and a.requires_grad for a in args):  # type: ignore[attr-defined]
             return results
         return tuple(
-            _refusing(r) if isinstance(r, Tensor) else r for r in (results if isinstance(results, tuple) else (results,))
+            _refusing(r) if isinstance(r, Tensor) else r
+            for r in (results if isinstance(results, tuple) else (results,))
         )
 
     return wrapper

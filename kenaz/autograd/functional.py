@@ -21,12 +21,12 @@ def _as_tuple(value: Any, argument: str, function: str) -> tuple[bool, tuple]:
         if not isinstance(t, Tensor):
             if is_tuple:
                 raise TypeError(
-                    f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the value at index "
-                    f"{i} has type {type(t)}."
+                    f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the value "
+                    f"at index {i} has type {type(t)}."
                 )
             raise TypeError(
-                f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the given {argument} has "
-                f"type {type(t)}."
+                f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the given "
+                f"{argument} has type {type(t)}."
             )
     return is_tuple, found
 
@@ -54,8 +54,8 @@ def _check_strict(outputs: tuple, strict: bool, what: str = "Output") -> None:
         for i, t in enumerate(outputs):
             if not t.requires_grad:
                 raise RuntimeError(
-                    f"{what} {i} of the user-provided function does not require gradients. The outputs must be computed in a "
-                    "differentiable manner from the input when running in strict mode."
+                    f"{what} {i} of the user-provided function does not require gradients. The outputs must be "
+                    "computed in a differentiable manner from the input when running in strict mode."
                 )
 
 
@@ -76,7 +76,12 @@ def _grads(outputs: tuple, inputs: tuple, v: tuple | None, create_graph: bool, s
     found: tuple = (None,) * len(inputs)
     if pairs:
         found = engine.grad(
-            [o for o, _ in pairs], inputs, [g for _, g in pairs], retain_graph=True, create_graph=create_graph, allow_unused=True
+            [o for o, _ in pairs],
+            inputs,
+            [g for _, g in pairs],
+            retain_graph=True,
+            create_graph=create_graph,
+            allow_unused=True,
         )
     if strict and None in [g if g is None else 0 for g in found]:
         i = [g if g is None else 0 for g in found].index(None)
@@ -88,7 +93,9 @@ def _grads(outputs: tuple, inputs: tuple, v: tuple | None, create_graph: bool, s
 
 def _ones_for(outputs: tuple) -> tuple:
     if len(outputs) != 1 or outputs[0].numel() != 1:
-        raise RuntimeError("The vector v can only be None if the user-provided function returns a single Tensor with a single element.")
+        raise RuntimeError(
+            "The vector v can only be None if the user-provided function returns a single Tensor with a single element."
+        )
     return (outputs[0].new_ones(outputs[0].shape),)
 
 
@@ -104,7 +111,8 @@ def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
         _check_v(vector, outputs, is_outputs_tuple)
         found = _grads(outputs, given, vector, create_graph, strict)
     return (
-        _given_back(_finished(outputs, create_graph), is_outputs_tuple), _given_back(_finished(found, create_graph), is_inputs_tuple)
+        _given_back(_finished(outputs, create_graph), is_outputs_tuple), _given_back(_finished(found, create_graph),
+        is_inputs_tuple)
     )  # fmt: skip
 
 
@@ -116,8 +124,8 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
         if v is None:
             if len(given) != 1 or given[0].numel() != 1:
                 raise RuntimeError(
-                    "The vector v can only be None if the input to the user-provided function is a single Tensor with a single "
-                    "element."
+                    "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+                    "a single element."
                 )
             vector: tuple = (given[0].new_ones(given[0].shape),)
         else:
@@ -127,7 +135,8 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
         _check_strict(outputs, strict)
         found = push_forward(outputs, given, vector, create_graph, strict)
     return (
-        _given_back(_finished(outputs, create_graph), is_outputs_tuple), _given_back(_finished(found, create_graph), is_outputs_tuple)
+        _given_back(_finished(outputs, create_graph), is_outputs_tuple), _given_back(_finished(found, create_graph),
+        is_outputs_tuple)
     )  # fmt: skip
 
 
@@ -164,8 +173,8 @@ def _hessian_product(name: str, func: Callable, inputs: Any, v: Any, create_grap
         if v is None:
             if len(given) != 1 or given[0].numel() != 1:
                 raise RuntimeError(
-                    "The vector v can only be None if the input to the user-provided function is a single Tensor with a single "
-                    "element."
+                    "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+                    "a single element."
                 )
             vector: tuple = (given[0].new_ones(given[0].shape),)
         else:
@@ -207,7 +216,9 @@ def rows_of(output: Tensor, inputs: tuple, create_graph: bool, strict: bool = Fa
         for column, g in zip(columns, _grads((flat[i],), inputs, None, create_graph, strict), strict=True):
             column.append(g)
     return tuple(
-        stack(column).reshape(tuple(output.shape) + tuple(t.shape)) if column else t.new_zeros(tuple(output.shape) + tuple(t.shape))
+        stack(column).reshape(tuple(output.shape) + tuple(t.shape))
+        if column
+        else t.new_zeros(tuple(output.shape) + tuple(t.shape))
         for column, t in zip(columns, inputs, strict=True)
     )
 
@@ -219,7 +230,8 @@ def hessian(
     func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
-    """The Hessian of a scalar function: for each pair of inputs, a tensor of the first's size followed by the second's."""
+    """The Hessian of a scalar function: for each pair of inputs, a tensor of the first's size followed by the
+    second's."""
     is_inputs_tuple, given = _as_tuple(inputs, "inputs", "hessian")
 
     def gradient(*points: Tensor) -> tuple:

@@ -29,16 +29,21 @@ def _differentiable(values: Any) -> list[Tensor]:
 
 
 def gradcheck(
-    func: Callable, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True,
-    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
+    func: Callable, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
     check_batched_forward_grad: bool = False, check_forward_ad: bool = False, check_backward_ad: bool = True,
     fast_mode: bool = False, masked: bool | None = None,
 ) -> bool:  # fmt: skip
-    """Whether the gradients of `func` at `inputs` are those that central differences give; raises GradcheckError if not."""
+    """Whether the gradients of `func` at `inputs` are those that central differences give; raises GradcheckError if
+    not."""
     inputs = _tuple(inputs)
     tensors = _differentiable(inputs)
     if not tensors:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
     _warn_about_precision(inputs)
     try:
         outputs = _differentiable(func(*inputs))
@@ -62,15 +67,15 @@ def _warn_about_precision(inputs: tuple) -> None:
         if isinstance(t, Tensor) and t.requires_grad:  # type: ignore[attr-defined]
             if t.dtype.name not in ("float64", "complex128"):
                 warnings.warn(
-                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will likely "
-                    "fail if all the inputs are not of double precision floating point or complex. ",
+                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This check "
+                    "will likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=3,
                 )
             if t.layout is not None and 0 in [q for q, n in zip(t.stride(), t.shape, strict=True) if n > 1]:  # type: ignore[attr-defined]
                 raise RuntimeError(
-                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be "
-                    "able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it "
-                    "to gradcheck."
+                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                    "non-overlapping to be able to compute the numerical gradients correctly. You should call "
+                    ".contiguous on the input before passing it to gradcheck."
                 )
 
 
@@ -89,7 +94,9 @@ def _outputs(func: Callable, inputs: tuple, every: bool) -> list[Tensor]:
     return _differentiable(results)
 
 
-def _numerical(func: Callable, inputs: tuple, x: Tensor, number: int, eps: float, every: bool = False, size: int = 0) -> np.ndarray:
+def _numerical(
+    func: Callable, inputs: tuple, x: Tensor, number: int, eps: float, every: bool = False, size: int = 0
+) -> np.ndarray:
     """The Jacobian of one output with respect to `x` by central differences: a row per element of x."""
     array = x.detach()._array()  # type: ignore[attr-defined]
     rows = []
@@ -103,7 +110,12 @@ def _numerical(func: Callable, inputs: tuple, x: Tensor, number: int, eps: float
                 moved[index] += sign * step
                 shifted = Tensor._from_array(moved).requires_grad_()  # type: ignore[attr-defined]
                 result = _outputs(func, tuple(shifted if t is x else t for t in inputs), every)[number]
-                ends.append(result.detach()._array().reshape(-1).astype(np.complex128 if result.dtype.is_complex else np.float64))  # type: ignore[attr-defined]
+                ends.append(
+                    result.detach()
+                    ._array()
+                    .reshape(-1)
+                    .astype(np.complex128 if result.dtype.is_complex else np.float64)
+                )  # type: ignore[attr-defined]
             found.append((ends[0] - ends[1]) / (2 * eps))
         rows.append(found[0] if len(found) == 1 else np.stack(found, -1))
     return np.array(rows) if rows else np.zeros((0, size))
@@ -123,26 +135,37 @@ def _analytical(output: Tensor, x: Tensor, unit: complex) -> np.ndarray:
 
 
 def _compare(
-    func: Callable, inputs: tuple, output: Tensor, x: Tensor, i: int, j: int, eps: float, atol: float, rtol: float, tol: float
+    func: Callable,
+    inputs: tuple,
+    output: Tensor,
+    x: Tensor,
+    i: int,
+    j: int,
+    eps: float,
+    atol: float,
+    rtol: float,
+    tol: float,
 ) -> None:
     numerical = _numerical(func, inputs, x, i, eps)
     for unit in (1, 1j) if output.dtype.is_complex else (1,):
         analytical, again = _analytical(output, x, unit), _analytical(output, x, unit)
         if analytical.size and np.abs(analytical - again).max() > tol:
             raise GradcheckError(
-                f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different "
-                f"values, although analytical gradient matches numerical gradient.The tolerance for nondeterminism was {tol}."
+                f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
+                f"gives different values, although analytical gradient matches numerical gradient.The tolerance for "
+                f"nondeterminism was {tol}."
             )
         expected = _expected(numerical, x.dtype.is_complex, unit)
         if not np.allclose(analytical, expected, rtol=rtol, atol=atol, equal_nan=True):
             raise GradcheckError(
-                f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{Tensor._from_array(expected)}\n"
-                f"analytical:{Tensor._from_array(analytical)}\n"
+                f"Jacobian mismatch for output {i} with respect to input "
+                f"{j},\nnumerical:{Tensor._from_array(expected)}\nanalytical:{Tensor._from_array(analytical)}\n"
             )
 
 
 def _expected(numerical: np.ndarray, complex_input: bool, unit: complex) -> np.ndarray:
-    """What backward should give for a cotangent: conj(v) . d(out), over the real and imaginary directions of the input."""
+    """What backward should give for a cotangent: conj(v) . d(out), over the real and imaginary directions of the
+    input."""
     if complex_input:
         along_real, along_imag = numerical[..., 0], numerical[..., 1]
         return (np.conj(unit) * along_real).real + 1j * (np.conj(unit) * along_imag).real
@@ -160,7 +183,12 @@ def gradgradcheck(
     if grad_outputs is None:
         source = np.random.default_rng(0)  # any direction will do
         grad_outputs = tuple(
-            Tensor._from_array((source.standard_normal(o.shape) + (1j * source.standard_normal(o.shape) if o.dtype.is_complex else 0)).astype(o.dtype.np)).requires_grad_()  # type: ignore[attr-defined]
+            Tensor._from_array(
+                (
+                    source.standard_normal(o.shape)
+                    + (1j * source.standard_normal(o.shape) if o.dtype.is_complex else 0)
+                ).astype(o.dtype.np)
+            ).requires_grad_()  # type: ignore[attr-defined]
             for o in _differentiable(func(*inputs))
         )
     seeds = _tuple(grad_outputs)

@@ -35,8 +35,8 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
         self._grad_fn = None
     elif self._grad_fn is not None:
         raise RuntimeError(
-            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph "
-            "that doesn't require differentiation use var_no_grad = var.detach()."
+            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+            "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
         )
     return self
 
@@ -53,14 +53,19 @@ def _grad_fn(self: Tensor) -> BackwardNode | None:
 
 def _get_grad(self: Tensor) -> Tensor | None:
     grad = self._grad
-    if grad is None and self._grad_fn is not None and not self._retains_grad and type(self._grad_fn) is not AccumulateGrad:
+    if (
+        grad is None
+        and self._grad_fn is not None
+        and not self._retains_grad
+        and type(self._grad_fn) is not AccumulateGrad
+    ):
         import warnings
 
         warnings.warn(
-            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated "
-            "during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
-            ".retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
-            "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.",
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+            "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
+            "Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make "
+            "sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.",
             stacklevel=2,
         )
     return grad
@@ -68,8 +73,10 @@ def _get_grad(self: Tensor) -> Tensor | None:
 
 # C++ words that PyTorch's messages use
 _C_NAMES = {
-    "Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16", "Long": "long int", "Int": "int",
-    "Short": "short int", "Char": "signed char", "Byte": "unsigned char", "Bool": "bool", "ComplexFloat": "c10::complex<float>",
+    "Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16", "Long": "long int",
+    "Int": "int",
+    "Short": "short int", "Char": "signed char", "Byte": "unsigned char", "Bool": "bool",
+    "ComplexFloat": "c10::complex<float>",
     "ComplexDouble": "c10::complex<double>",
 }  # fmt: skip
 
@@ -91,9 +98,10 @@ def _check_grad(self: Tensor, value: Any) -> None:
         name = scalar_name(given.dtype)
         raise RuntimeError(
             f"attempting to assign a gradient with dtype '{_C_NAMES.get(name, name)}' to a tensor with grad_dtype "
-            f"'{scalar_name(mine.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You "
-            "can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
-            "caution. Diverging the dtypes of a tensor and its gradient may break downstream systems that assume they match."
+            f"'{scalar_name(mine.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
+            "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. "
+            "Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream "
+            "systems that assume they match."
         )
     if given.device is not mine.device:
         raise RuntimeError(
@@ -102,8 +110,8 @@ def _check_grad(self: Tensor, value: Any) -> None:
         )
     if given.size != mine.size:
         raise RuntimeError(
-            f"attempting to assign a gradient of size '{list(given.size)}' to a tensor of size '{list(mine.size)}'. Please ensure "
-            "that the gradient and the tensor are the same size"
+            f"attempting to assign a gradient of size '{list(given.size)}' to a tensor of size '{list(mine.size)}'. "
+            "Please ensure that the gradient and the tensor are the same size"
         )
 
 
@@ -170,7 +178,8 @@ for _method in (_is_view, requires_grad_, backward, retain_grad, register_hook, 
     setattr(Tensor, _method.__name__, _method)
 
 
-# -------------------------------------------------------------------------------------------------------------- the data
+# -------------------------------------------------------------------------------------------------------------- the
+# data
 def _get_data(self: Tensor) -> Tensor:
     """The same memory apart from the graph; writing to it goes unnoticed by autograd."""
     data = make_tensor(self._storage, self._spec, self._offset)
@@ -191,10 +200,10 @@ def detach_(self: Tensor) -> Tensor:
     """Leave the graph in place: the tensor becomes a leaf."""
     if self._base is not None and self._grad_fn is not None:
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
-            "gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
-            "these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py "
-            "as the solution."
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+            "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+            "detach_() cannot be called on these gradients. To fix this error, please refer to the "
+            "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
         )
     self._grad_fn = None
     return self

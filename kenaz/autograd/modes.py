@@ -8,8 +8,8 @@ from typing import Any
 class State:
     """`enabled`: operators build the backward graph. `inference`: inside inference_mode.
 
-    `saving`: hooks on saved tensors, innermost last; `anomaly`: backward looks for the operator that went wrong; `watched`:
-    either of them, so that recording asks once.
+    `saving`: hooks on saved tensors, innermost last; `anomaly`: backward looks for the operator that went wrong;
+    `watched`: either of them, so that recording asks once.
     """
 
     __slots__ = ("anomaly", "check_nan", "enabled", "inference", "no_hooks", "passes", "saving", "watched")

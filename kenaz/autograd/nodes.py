@@ -1,7 +1,8 @@
 """Backward nodes: what an operator leaves behind so that its gradient can be recorded later.
 
-`attach` is on the hot path of every operator whose inputs require gradients: it keeps the inputs that the derivative rule
-reads (found once per operator from the rule's own code), the edges to earlier nodes, and versions to notice in-place writes.
+`attach` is on the hot path of every operator whose inputs require gradients: it keeps the inputs that the derivative
+rule reads (found once per operator from the rule's own code), the edges to earlier nodes, and versions to notice
+in-place writes.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
     "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after "
-    "calling backward."
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
 )
 
 
@@ -222,9 +223,9 @@ def _modified(spec: Spec, number: int, fn: Any, version: int, expected: int) -> 
         made = f", which is output {number} of {_plain_name(fn)},"
     return (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{scalar_name(spec.dtype)}Tensor {list(spec.size)}]{made} is at version {version}; expected version {expected} "
-        "instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
+        f"[torch.{scalar_name(spec.dtype)}Tensor {list(spec.size)}]{made} is at version {version}; expected version "
+        f"{expected} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
+        "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
 
@@ -244,9 +245,9 @@ def pack(tensor: Tensor) -> tuple:
         state.enabled = before
     if tensor._storage.version != version:
         raise RuntimeError(
-            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
-            "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to "
-            "perform in-place operations on the input to a pack hook."
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot "
+            "be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if "
+            "you need to perform in-place operations on the input to a pack hook."
         )
     if made is tensor:  # keep the value, not the place in the graph
         made = make_tensor(tensor._storage, tensor._spec, tensor._offset)
@@ -293,7 +294,8 @@ def _watch(fn: OpBackward, out: Any) -> None:
 
 # ------------------------------------------------------------------------------------------------ what a rule reads
 class Saves:
-    """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result, ..."""
+    """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result,
+    ..."""
 
     __slots__ = ("attributes", "inputs", "needs", "numbers", "variadic", "y")
     attributes: Any
@@ -307,8 +309,8 @@ class Saves:
 def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
     """What a rule reads, from its own bytecode: a parameter that is never loaded need not be kept alive.
 
-    A parameter whose name begins with an underscore gets the input's Spec instead of its value. Where there is a rule per
-    input, only those of the inputs that require gradients count.
+    A parameter whose name begins with an underscore gets the input's Spec instead of its value. Where there is a rule
+    per input, only those of the inputs that require gradients count.
     """
     if type(rule) is not tuple:
         found = _reads_one(rule, attributes)
@@ -437,7 +439,7 @@ def refreshed(view: Tensor) -> Any:
     """The grad_fn of a view, made anew from its base when the base was written to in place since."""
     base = view._base
     if base is not None and view._view_version != base.__dict__.get("_grad_version", 0):
-        regenerate(view)
+        regenerate(view)  # noqa: F821
     return view._grad_fn
 
 

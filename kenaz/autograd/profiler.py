@@ -59,9 +59,7 @@ class EventList(list):
         """Write the events as a timeline for chrome://tracing."""
         import json
 
-        events = [
-            {"name": e.name, "ph": "X", "ts": e.start, "dur": e.cpu_time_total, "pid": 0, "tid": 0} for e in self
-        ]
+        events = [{"name": e.name, "ph": "X", "ts": e.start, "dur": e.cpu_time_total, "pid": 0, "tid": 0} for e in self]
         with open(path, "w") as file:
             json.dump({"traceEvents": events}, file)
 

@@ -47,17 +47,20 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
     if not n or not count:
         raise ValueError(f"both buffer length ({n}) and count ({count}) must not be 0")
     if not 0 <= offset < n:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({n} bytes) minus 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({n} bytes) minus 1"
+        )
     if count < 0:
         if (n - offset) % item:
             raise ValueError(
-                f"buffer length ({n - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})"
+                f"buffer length ({n - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
+                f"({item})"
             )
         count = (n - offset) // item
     if offset + count * item > n:
         raise ValueError(
-            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than actual "
-            f"buffer length ({n} bytes)"
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than "
+            f"actual buffer length ({n} bytes)"
         )
     if not raw.flags.writeable:
         _warn_read_only()
@@ -68,9 +71,10 @@ def _warn_read_only() -> None:
     import warnings
 
     warnings.warn(
-        "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write to the "
-        "underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to protect its data or make "
-        "it writable before converting it to a tensor. This type of warning will be suppressed for the rest of this program.",
+        "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write "
+        "to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to "
+        "protect its data or make it writable before converting it to a tensor. This type of warning will be "
+        "suppressed for the rest of this program.",
         stacklevel=3,
     )
 
@@ -79,7 +83,9 @@ public(frombuffer)
 
 
 # --------------------------------------------------------------------------------------------------------------- DLPack
-def __dlpack__(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+def __dlpack__(
+    self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+) -> Any:
     """The tensor's memory as a DLPack capsule."""
     if self._grad_fn is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -123,16 +129,16 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if not hasattr(ext_tensor, "__dlpack__"):
         if type(ext_tensor).__name__ != "PyCapsule":
             raise RuntimeError(
-                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have "
-                "already constructed a tensor from it once."
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so "
+                "you might have already constructed a tensor from it once."
             )
         ext_tensor = _Capsule(ext_tensor)
     try:
         array = np.from_dlpack(ext_tensor)
     except ValueError as error:
         raise RuntimeError(
-            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have "
-            "already constructed a tensor from it once."
+            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you "
+            "might have already constructed a tensor from it once."
         ) from error
     if not array.flags.writeable:
         array = np.asarray(_Writable(array))
@@ -184,7 +190,8 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
     return _map(self, "map2_", (x, y), callable)
 
 
-# ---------------------------------------------------------------------------------------------------------- odds and ends
+# ---------------------------------------------------------------------------------------------------------- odds and
+# ends
 @composite("Tensor")
 def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A tensor of this dtype, by the rules of the constructors of old."""
@@ -227,7 +234,11 @@ def swap_tensors(t1: Tensor, t2: Tensor) -> None:
     """Exchange all that two tensors are: whoever holds the one now holds the other."""
     for t in (t1, t2):
         if weakref.getweakrefcount(t) > (type(t._grad_fn) is AccumulateGrad):
-            raise RuntimeError("Cannot swap t1 because it has weakref associated with it" if t is t1 else "Cannot swap t2 because it has weakref associated with it")
+            raise RuntimeError(
+                "Cannot swap t1 because it has weakref associated with it"
+                if t is t1
+                else "Cannot swap t2 because it has weakref associated with it"
+            )
     parts = operator.attrgetter("_storage", "_spec", "_offset", "_grad_fn", "__dict__", "__class__")
     a, b = parts(t1), parts(t2)
     for t, values in ((t1, b), (t2, a)):

@@ -1,7 +1,7 @@
 """Applying operators: from tensors and numbers to a recorded node and a tensor over it; and writing in place.
 
-Everything the families in `declare.py` have in common ends here: `apply` for a new value, `assign` for an in-place write,
-`write_out` for `out=`.
+Everything the families in `declare.py` have in common ends here: `apply` for a new value, `assign` for an in-place
+write, `write_out` for `out=`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def method(name: str, function: Any) -> None:
 
 
 def composite(*names: str) -> Callable:
-    """Decorate a composition of operators: it becomes torch.name and Tensor.name (or only those said: "torch", "Tensor")."""
+    """Decorate a composition of operators: it becomes torch.name and Tensor.name (or only those said: "torch",
+    "Tensor")."""
 
     def enter(function: Callable) -> Callable:
         where = names or ("torch", "Tensor")
@@ -143,7 +144,8 @@ def number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-# ------------------------------------------------------------------------------------------------ the graph's own operators
+# ------------------------------------------------------------------------------------------------ the graph's own
+# operators
 def _copy_rule(specs: tuple, attributes: dict) -> tuple:
     return attributes["out"], None
 
@@ -180,10 +182,12 @@ def _write_kernel(call: Call) -> Callable:
 
 
 WRITE = register(
-    Op("write", "indexed", _write_kernel, rule=lambda specs, attributes: (specs[0], None), overwrites=True))
+    Op("write", "indexed", _write_kernel, rule=lambda specs, attributes: (specs[0], None), overwrites=True)
+)
 
 
-# ------------------------------------------------------------------------------------------------------ writing in place
+# ------------------------------------------------------------------------------------------------------ writing in
+# place
 def is_whole(x: Tensor) -> bool:
     """Whether a tensor sees all of its storage, in order and in the storage's own dtype."""
     spec, memory = x._spec, x._storage.node.call.out
@@ -203,8 +207,8 @@ def check_writable(x: Tensor, tracked: bool = False) -> None:
     base, fn = x._base, x._grad_fn
     if (x._inference or base is not None and base._inference) and not state.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
-            "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not state.enabled or fn is None and not tracked and (base is None or base._grad_fn is None):
         return
@@ -226,22 +230,23 @@ def _refusal(x: Tensor) -> str:
     if x._creation == "function":
         name = x._grad_fn.name().removesuffix("Backward")
         return (
-            f"Output {x._output_nr} of {name} is a view and is being modified inplace. This view was created inside a custom "
-            "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override the "
-            "custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You "
-            "can fix this by cloning the output of the custom Function."
+            f"Output {x._output_nr} of {name} is a view and is being modified inplace. This view was created inside a "
+            "custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace "
+            "would override the custom backward associated with the custom Function, leading to incorrect gradients. "
+            "This behavior is forbidden. You can fix this by cloning the output of the custom Function."
         )
     return (
-        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is "
-        "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
-        "inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-        "tracked)."
+        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
+        "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
+        "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside "
+        "(if you want the inplace to be tracked)."
     )
 
 
 _FROM_SEVERAL = (
-    "is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such functions do "
-    "not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+    "is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such "
+    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
 )
 _SEVERAL_VIEWS = {"SplitBackward0": "Split", "SplitWithSizesBackward0": "SplitWithSizes", "UnbindBackward0": "Unbind"}
 
@@ -250,8 +255,8 @@ def check_overlap(s: Spec) -> None:
     """Raise where several elements of a tensor to be written to are one place in memory."""
     if any(q == 0 and n > 1 for n, q in zip(s.size, s.stride, strict=True)):
         raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please "
-            "clone() the tensor before performing the operation."
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
         )
 
 
@@ -265,7 +270,8 @@ def assign(x: Tensor, value: Tensor) -> Tensor:
     if value._spec.dtype is not x._spec.dtype:
         if not can_cast(value._spec.dtype, x._spec.dtype):
             raise RuntimeError(
-                f"result type {scalar_name(value.dtype)} can't be cast to the desired output type {scalar_name(x.dtype)}"
+                f"result type {scalar_name(value.dtype)} can't be cast to the desired output type "
+                f"{scalar_name(x.dtype)}"
             )
     if differentiable:
         _keep_old_value(x, value._grad_fn)
@@ -360,8 +366,9 @@ def _move_retained(x: Tensor, fn: Any, number: int) -> None:
 
 
 def _live_views(base: Tensor) -> list[Tensor]:
-    """The views of a base that had no history until now. Views know their base and not the other way round, so that making
-    one stays cheap; here, where a plain buffer becomes part of the graph, they are searched for if there can be any."""
+    """The views of a base that had no history until now. Views know their base and not the other way round, so that
+    making one stays cheap; here, where a plain buffer becomes part of the graph, they are searched for if there can
+    be any."""
     # 3: the base, the storage's reference in the view that was written through, and getrefcount's argument
     if sys.getrefcount(base._storage) <= 3:
         return []
@@ -387,7 +394,11 @@ class _CopySlices(backward_module.BackwardNode):
         return rest, value
 
     def _dense_stride(self) -> tuple:
-        return self.base_spec.stride if self.base_spec.order() is not None else fresh(self.base_spec.size, self.base_spec.dtype).stride
+        return (
+            self.base_spec.stride
+            if self.base_spec.order() is not None
+            else fresh(self.base_spec.size, self.base_spec.dtype).stride
+        )
 
 
 _CopySlices.__name__ = _CopySlices.__qualname__ = "CopySlices"
@@ -441,8 +452,8 @@ def write_out(result: Any, out: Any, name: str = "") -> Any:
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if state.enabled and (requires_grad((result,)) or out._grad_fn is not None):
         raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
-            "requires grad."
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
         )
     if not can_cast(result.dtype, out.dtype):
         raise RuntimeError(
@@ -459,10 +470,10 @@ def resize(out: Tensor, size: tuple) -> None:
     """Give a tensor new memory of another size, warning where it held something."""
     if out.numel():
         warnings.warn(
-            f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not match the "
-            f"required output shape {list(size)}. This behavior is deprecated, and in a future PyTorch release outputs will "
-            "not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, "
-            "to zero elements with t.resize_(0).",
+            f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+            f"match the required output shape {list(size)}. This behavior is deprecated, and in a future PyTorch "
+            "release outputs will not be resized unless they have zero elements. You can explicitly reuse an out "
+            "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
             stacklevel=4,
         )
     spec = fresh(size, out.dtype, out.device)
@@ -473,4 +484,15 @@ def resize(out: Tensor, size: tuple) -> None:
     out._spec, out._offset = spec, 0
 
 
-__all__ = ["apply", "apply_call", "assign", "composite", "method", "public", "put", "refreshed", "register", "write_out"]
+__all__ = [
+    "apply",
+    "apply_call",
+    "assign",
+    "composite",
+    "method",
+    "public",
+    "put",
+    "refreshed",
+    "register",
+    "write_out",
+]

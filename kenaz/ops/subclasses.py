@@ -1,7 +1,8 @@
 """Subclasses of Tensor: operators on them go through `__torch_function__`, and give the subclass back.
 
-Plain tensors pay nothing. A subclass gets routed forms of Tensor's methods in its own namespace when it is defined; and from
-the first such definition on, `apply` looks at the classes of its inputs, so that functions give the subclass too.
+Plain tensors pay nothing. A subclass gets routed forms of Tensor's methods in its own namespace when it is defined;
+and from the first such definition on, `apply` looks at the classes of its inputs, so that functions give the subclass
+too.
 """
 
 from __future__ import annotations
@@ -16,15 +17,28 @@ from .record import method, routing
 
 # Methods that say what a tensor is; their answers are no tensors, or must be what they are.
 _UNROUTED = {
-    "__new__", "__init__", "__init_subclass__", "__torch_function__", "__getattribute__", "__getattr__", "__setattr__", "__delattr__",
-    "__class__", "__dir__", "__hash__", "__len__", "__bool__", "__float__", "__int__", "__index__", "__complex__", "__array__",
-    "__array_wrap__", "__reduce__", "__reduce_ex__", "__setstate__", "__deepcopy__", "__format__", "__repr__", "__str__", "as_subclass",
-    "size", "stride", "dim", "ndimension", "numel", "nelement", "element_size", "storage_offset", "item", "tolist", "numpy",
-    "data_ptr", "backward", "register_hook", "retain_grad", "is_contiguous", "__dlpack__", "__dlpack_device__", "_array", "_is_view",
-    "_from_storage", "_from_array", "_make_subclass", "untyped_storage", "storage", "is_floating_point", "is_complex", "requires_grad_",
+    "__new__", "__init__", "__init_subclass__", "__torch_function__", "__getattribute__", "__getattr__", "__setattr__",
+    "__delattr__",
+    "__class__", "__dir__", "__hash__", "__len__", "__bool__", "__float__", "__int__", "__index__", "__complex__",
+    "__array__",
+    "__array_wrap__", "__reduce__", "__reduce_ex__", "__setstate__", "__deepcopy__", "__format__", "__repr__",
+    "__str__", "as_subclass",
+    "size", "stride", "dim", "ndimension", "numel", "nelement", "element_size", "storage_offset", "item", "tolist",
+    "numpy",
+    "data_ptr", "backward", "register_hook", "retain_grad", "is_contiguous", "__dlpack__", "__dlpack_device__",
+    "_array", "_is_view",
+    "_from_storage", "_from_array", "_make_subclass", "untyped_storage", "storage", "is_floating_point", "is_complex",
+    "requires_grad_",
     "register_post_accumulate_grad_hook",
 }  # fmt: skip
-_SAME = {"__add__": "add", "__radd__": "add", "__mul__": "mul", "__rmul__": "mul", "__sub__": "sub", "__truediv__": "div"}
+_SAME = {
+    "__add__": "add",
+    "__radd__": "add",
+    "__mul__": "mul",
+    "__rmul__": "mul",
+    "__sub__": "sub",
+    "__truediv__": "div",
+}
 _ROUTED_PROPERTIES = ("T", "mT", "H", "mH", "data", "real", "imag")
 
 
@@ -78,7 +92,8 @@ Tensor.__torch_function__ = __torch_function__  # type: ignore[attr-defined]
 
 
 def _is_routed(cls: type) -> bool:
-    """Whether operators on a class of tensors go through `__torch_function__`: not for those of Kenaz, such as Parameter."""
+    """Whether operators on a class of tensors go through `__torch_function__`: not for those of Kenaz, such as
+    Parameter."""
     for base in cls.__mro__:
         if base is Tensor:
             return True
@@ -113,8 +128,8 @@ def dispatch(func: Callable, args: tuple, kwargs: dict) -> Any:
     name = getattr(func, "__name__", str(func))
     listed = "".join(f"  - tensor subclass {t}\n" for t in types)
     raise TypeError(
-        f"Multiple dispatch failed for 'torch.{name}'; all __torch_function__ handlers returned NotImplemented:\n\n{listed}\n"
-        "For more information, try re-running with TORCH_LOGS=not_implemented"
+        f"Multiple dispatch failed for 'torch.{name}'; all __torch_function__ handlers returned "
+        f"NotImplemented:\n\n{listed}\nFor more information, try re-running with TORCH_LOGS=not_implemented"
     )
 
 

@@ -25,7 +25,9 @@ def test_second_backward(f: Any) -> None:
         y.backward()
 
 
-@pytest.mark.parametrize("f", [lambda x: x + 2, lambda x: x.view(2, 1), lambda x: x.sum(), lambda x: -x, lambda x: x + x])
+@pytest.mark.parametrize(
+    "f", [lambda x: x + 2, lambda x: x.view(2, 1), lambda x: x.sum(), lambda x: -x, lambda x: x + x]
+)
 def test_second_backward_where_nothing_is_kept(f: Any) -> None:
     y = f(leaf()).sum()
     y.backward()
@@ -36,25 +38,29 @@ def test_second_backward_where_nothing_is_kept(f: Any) -> None:
     ("action", "message"),
     [
         (lambda x: (x * 2).backward(), "grad can be implicitly created only for scalar outputs"),
-        (lambda x: torch.ones(2).sum().backward(), "element 0 of tensors does not require grad and does not have a grad_fn"),
+        (lambda x: torch.ones(2).sum().backward(),
+        "element 0 of tensors does not require grad and does not have a grad_fn"),
         (
             lambda x: torch.autograd.grad(x * 2, x, torch.ones(3)),
-            "Mismatch in shape: grad_output[0] has a shape of torch.Size([3]) and output[0] has a shape of torch.Size([2]).",
+            ("Mismatch in shape: grad_output[0] has a shape of torch.Size([3]) and output[0] has a shape of "
+            "torch.Size([2])."),
         ),
         (
             lambda x: torch.autograd.grad(x.sum(), leaf()),
-            "The differentiated Tensor at index 0 appears to not have been used in the graph. Set allow_unused=True if this is "
-            "the desired behavior.",
+            ("The differentiated Tensor at index 0 appears to not have been used in the graph. Set allow_unused=True if "
+            "this is the desired behavior."),
         ),
-        (lambda x: torch.autograd.grad(x.sum(), torch.ones(2)), "One of the differentiated Tensors does not require grad"),
+        (lambda x: torch.autograd.grad(x.sum(), torch.ones(2)),
+        "One of the differentiated Tensors does not require grad"),
         (lambda x: setattr(x, "grad", x), "can't assign Variable as its own grad"),
         (
             lambda x: setattr(x, "grad", torch.ones(3)),
-            "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. Please ensure that the gradient and the tensor "
-            "are the same size",
+            ("attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. Please ensure that the gradient "
+            "and the tensor are the same size"),
         ),
         (lambda x: x.add_(1), "a leaf Variable that requires grad is being used in an in-place operation."),
-        (lambda x: x[0].add_(1), "a view of a leaf Variable that requires grad is being used in an in-place operation."),
+        (lambda x: x[0].add_(1),
+        "a view of a leaf Variable that requires grad is being used in an in-place operation."),
     ],
 )  # fmt: skip
 def test_refusals(action: Any, message: str) -> None:
@@ -113,9 +119,10 @@ def test_modified_value() -> None:
     with pytest.raises(RuntimeError) as caught:
         y.sum().backward()
     assert str(caught.value) == (
-        "one of the variables needed for gradient computation has been modified by an inplace operation: [torch.FloatTensor [2]], "
-        "which is output 0 of Exp, is at version 1; expected version 0 instead. Hint: enable anomaly detection to find the operation "
-        "that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        "[torch.FloatTensor [2]], which is output 0 of Exp, is at version 1; expected version 0 instead. Hint: enable "
+        "anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
 
@@ -157,10 +164,15 @@ def test_chained_views() -> None:
     assert x.grad.tolist() == [[0, 2, 4], [6, 80, 10]]
 
 
-@pytest.mark.parametrize(("parts", "name"), [(lambda y: y.unbind(), "Unbind"), (lambda y: y.split(1), "Split"), (lambda y: y.chunk(2), "Split")])
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [(lambda y: y.unbind(), "Unbind"), (lambda y: y.split(1), "Split"), (lambda y: y.chunk(2), "Split")],
+)
 def test_several_views(parts: Any, name: str) -> None:
     y = torch.ones(2, 2, requires_grad=True) * 1
-    with pytest.raises(RuntimeError, match=f"Output 1 of {name} is a view and is being modified inplace. This view is the output of"):
+    with pytest.raises(
+        RuntimeError, match=f"Output 1 of {name} is a view and is being modified inplace. This view is the output of"
+    ):
         parts(y)[1].add_(1)
 
 
@@ -169,7 +181,9 @@ def test_view_of_no_grad_mode() -> None:
     with torch.no_grad():
         v = y[0]
         v.add_(1)
-    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and is being modified inplace with grad mode enabled"):
+    with pytest.raises(
+        RuntimeError, match="A view was created in no_grad mode and is being modified inplace with grad mode enabled"
+    ):
         v.add_(1)
 
 

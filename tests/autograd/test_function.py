@@ -28,7 +28,8 @@ def function(forward: Any, backward: Any) -> Any:
         (("five",), RuntimeError, "expected Variable or None (got int)"),
         (
             ("wide",), RuntimeError,
-            "Function FBackward returned an invalid gradient at index 0 - got [5] but expected shape compatible with [2]",
+            ("Function FBackward returned an invalid gradient at index 0 - got [5] but expected shape compatible with "
+            "[2]"),
         ),
     ],
 )  # fmt: skip
@@ -45,7 +46,9 @@ def test_what_backward_returns(gradients: tuple, error: Any, message: str) -> No
 
 def test_gradient_of_something_that_is_no_tensor() -> None:
     y = function(lambda ctx, a, b: a * b, lambda ctx, g: (g, g)).apply(leaf(), 2)
-    with pytest.raises(RuntimeError, match="returned a gradient different than None at position 2, but the corresponding forward"):
+    with pytest.raises(
+        RuntimeError, match="returned a gradient different than None at position 2, but the corresponding forward"
+    ):
         y.sum().backward()
 
 
@@ -107,7 +110,9 @@ def test_mark_dirty() -> None:
     assert q is z and z.grad_fn.name() == "FBackward" and z._version == 2
     q.sum().backward()
     assert x.grad.tolist() == [3, 3]
-    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad has been used in an in-place operation."):
+    with pytest.raises(
+        RuntimeError, match="a leaf Variable that requires grad has been used in an in-place operation."
+    ):
         F.apply(x)
     base = torch.zeros(2, 2) * x
     F.apply(base[0])
@@ -121,7 +126,9 @@ def test_views_out_of_a_function(forward: Any) -> None:
     z = leaf() * 1
     q = function(forward, lambda ctx, g: g * 3).apply(z)
     assert q is not z and q._is_view() and q.data_ptr() == z.data_ptr()
-    with pytest.raises(RuntimeError, match="Output 0 of F is a view and is being modified inplace. This view was created inside a"):
+    with pytest.raises(
+        RuntimeError, match="Output 0 of F is a view and is being modified inplace. This view was created inside a"
+    ):
         q.add_(1)
 
 
@@ -157,7 +164,9 @@ def test_once_differentiable() -> None:
     x = leaf()
     q = F.apply(x * x)
     (g,) = torch.autograd.grad((q * q).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"):
+    with pytest.raises(
+        RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"
+    ):
         g.sum().backward()
 
 

@@ -9,7 +9,17 @@ import pytest
 import kenaz as torch
 from kenaz.autograd import functional, gradcheck, gradgradcheck
 from kenaz.func import (
-    functional_call, grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, stack_module_state, vjp, vmap,
+    functional_call,
+    grad,
+    grad_and_value,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    linearize,
+    stack_module_state,
+    vjp,
+    vmap,
 )  # fmt: skip
 
 X = torch.tensor([1.0, 2.0, 3.0])
@@ -80,24 +90,26 @@ def test_values(value: Any, expected: Any) -> None:
     [
         (
             lambda: grad(lambda x: x**2)(X), RuntimeError,
-            "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with 1 dims. Maybe you wanted to use the "
-            "vjp or jacrev APIs instead?",
+            ("grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with 1 dims. Maybe you "
+            "wanted to use the vjp or jacrev APIs instead?"),
         ),
-        (lambda: grad(lambda x: 3.0)(X), RuntimeError, "grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got <class 'float'>"),
+        (lambda: grad(lambda x: 3.0)(X), RuntimeError,
+        "grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got <class 'float'>"),
         (lambda: grad(lambda x: x.sum(), argnums=1)(X), RuntimeError, "Got argnum=1, but only 1 positional inputs"),
         (
             lambda: vmap(torch.dot)(torch.ones(2, 3), torch.ones(3, 3)), ValueError,
-            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes [2, 3] for the mapped dimension",
+            ("vmap: Expected all tensors to have the same size in the mapped dimension, got sizes [2, 3] for the mapped "
+            "dimension"),
         ),
         (
             lambda: vmap(lambda x: 3)(X), ValueError,
-            "vmap(<lambda>, ...): `<lambda>` must only return Tensors, got type <class 'int'>. Did you mean to set out_dims= to None "
-            "for output?",
+            ("vmap(<lambda>, ...): `<lambda>` must only return Tensors, got type <class 'int'>. Did you mean to set "
+            "out_dims= to None for output?"),
         ),
         (
             lambda: vmap(lambda x: torch.rand(2) + x)(torch.ones(2, 2)), RuntimeError,
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags "
-            "on vmap or perform the randomness operation out of vmap",
+            ("vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"),
         ),
         (
             lambda: functional.hessian(lambda x: x**3, ONES), RuntimeError,
@@ -143,7 +155,10 @@ def test_outer_gradients_flow_through() -> None:
 def test_gradcheck() -> None:
     x = torch.tensor([0.5, 1.5], dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda x: x.exp() * x.sin(), (x,)) and gradgradcheck(lambda x: x**3, (x,))
-    with pytest.raises(torch.autograd.gradcheck.__globals__["GradcheckError"], match="Jacobian mismatch for output 0 with respect to input 0"):
+    with pytest.raises(
+        torch.autograd.gradcheck.__globals__["GradcheckError"],
+        match="Jacobian mismatch for output 0 with respect to input 0",
+    ):
         gradcheck(lambda x: x.detach() * x, (x,))
     assert not gradcheck(lambda x: x.detach() * x, (x,), raise_exception=False)
     with pytest.raises(ValueError, match="gradcheck expects at least one input tensor to require gradient"):

@@ -224,7 +224,10 @@ def test_anomaly() -> None:
     with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"):
         context = torch.autograd.detect_anomaly()
     x = torch.zeros(1, requires_grad=True)
-    with context, pytest.warns(UserWarning, match=r"Error detected in SqrtBackward0. Traceback of forward call(.|\n)*x\.sqrt"):
+    with (
+        context,
+        pytest.warns(UserWarning, match=r"Error detected in SqrtBackward0. Traceback of forward call(.|\n)*x\.sqrt"),
+    ):
         with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output."):
             (x.sqrt() * 0).sum().backward()
     assert not torch.is_anomaly_enabled() and torch.is_anomaly_check_nan_enabled()

@@ -1,7 +1,7 @@
 """Random programs of views, writes in place, aliases and reads give what NumPy gives, recorded or run at once.
 
-A program is a list of steps over a few pairs (array, tensor) that alias each other in the same way on both sides. Values
-are small integers, so that every order of evaluation gives the same numbers.
+A program is a list of steps over a few pairs (array, tensor) that alias each other in the same way on both sides.
+Values are small integers, so that every order of evaluation gives the same numbers.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Program:
 
     def view(self) -> None:
         a, t = self.any()
-        kind = self.pick.choice(["select", "slice", "transpose", "flat", "unsqueeze", "expand", "alias", "detach", "step", "diagonal"])
+        kind = self.pick.choice(
+            ["select", "slice", "transpose", "flat", "unsqueeze", "expand", "alias", "detach", "step", "diagonal"]
+        )
         if kind == "alias":
             self.add(a, t, "alias")
         elif kind == "detach":
@@ -105,7 +107,24 @@ class Program:
 
     def write(self) -> None:
         (a, t), (b, u) = self.any(), self.any()
-        kind = self.pick.choice(["add_", "mul_", "fill", "set", "copy_", "iadd", "zero_", "self", "neg_", "out", "index", "mask", "list", "data"])
+        kind = self.pick.choice(
+            [
+                "add_",
+                "mul_",
+                "fill",
+                "set",
+                "copy_",
+                "iadd",
+                "zero_",
+                "self",
+                "neg_",
+                "out",
+                "index",
+                "mask",
+                "list",
+                "data",
+            ]
+        )
         self.log.append(kind)
         number = self.pick.randrange(5)
         if kind == "add_":

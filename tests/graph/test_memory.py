@@ -1,4 +1,5 @@
-"""Memory that NumPy can see is sacred: it stays where it is, and writes on either side are seen at once on the other."""
+"""Memory that NumPy can see is sacred: it stays where it is, and writes on either side are seen at once on the
+other."""
 
 from __future__ import annotations
 

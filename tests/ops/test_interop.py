@@ -53,7 +53,8 @@ def test_frombuffer() -> None:
     ("size", "options", "message"),
     [
         (3, {}, "buffer length (3 bytes) after offset (0 bytes) must be a multiple of element size (2)"),
-        (8, {"count": 5}, "requested buffer length (5 * 2 bytes) after offset (0 bytes) must not be greater than actual buffer length (8 bytes)"),
+        (8, {"count": 5},
+        "requested buffer length (5 * 2 bytes) after offset (0 bytes) must not be greater than actual buffer length (8 bytes)"),
         (0, {}, "both buffer length (0) and count (-1) must not be 0"),
         (8, {"offset": 8}, "offset (8 bytes) must be non-negative and no greater than buffer length (8 bytes) minus 1"),
     ],
@@ -110,8 +111,10 @@ class Marked(torch.Tensor):
     [
         lambda s: s + 1, lambda s: 1 + s, lambda s: torch.ones(2, 3) + s, torch.sin, lambda s: s.sum(), lambda s: s[0],
         lambda s: s.view(6), lambda s: torch.cat([s, torch.ones(2, 3)]), lambda s: s.split(1)[0], lambda s: s.max(0)[0],
-        lambda s: s.add_(1), lambda s: s.clone(), lambda s: s.detach(), lambda s: s.data, lambda s: s.T, lambda s: s == s,
-        lambda s: torch.ones(2, 3).mul(s), lambda s: s.to(torch.float64), lambda s: torch.nn.functional.relu(s), lambda s: s.new_zeros(2),
+        lambda s: s.add_(1), lambda s: s.clone(), lambda s: s.detach(), lambda s: s.data, lambda s: s.T,
+        lambda s: s == s,
+        lambda s: torch.ones(2, 3).mul(s), lambda s: s.to(torch.float64), lambda s: torch.nn.functional.relu(s),
+        lambda s: s.new_zeros(2),
     ],
 )  # fmt: skip
 def test_subclasses_are_given_back(f: Any) -> None:
