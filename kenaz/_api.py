@@ -52,6 +52,7 @@ from .ops import (
     joining,
     legacy,
     losses,
+    lowrank,
     masking,
     network,
     normalization,

@@ -9,6 +9,7 @@ from ..autograd.modes import state
 from ..core import dtype as dtypes
 from ..core.dtype import FLOAT, scalar_name
 from . import factors
+from .composed import composed
 from .checks import NOT_POSITIVE, ZERO_PIVOT, floating, linalg, matrices, refuse, square, unsupported, with_out
 from .declare import rename_node as named_grad
 from .record import method, public, requires_grad
@@ -85,19 +86,39 @@ def _two(b: Tensor, factor: Tensor, name: str) -> None:
 def _cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """x with A x = input, where input2 is the triangular factor of A."""
     _two(input, input2, "cholesky_solve")
-    low = input2.mH if upper else input2
-    low = low.tril()
-    half = factors.solve_triangular(low, input, upper=False, unit=False)
-    return named_grad(factors.solve_triangular(low.mH, half, upper=True, unit=False), "CholeskySolveBackward0")
+    return _solved_by(input, input2, upper=bool(upper))
+
+
+def _factor_grad(common: Tensor, factor: Tensor, upper: bool) -> Tensor:
+    """The gradient of a factor whose inverse product has the symmetric gradient `common`; all of the factor counts."""
+    return -(factor @ common) if upper else -(common @ factor)
+
+
+def _solved_by_grad(g: Tensor, x: Tensor, factor: Tensor, upper: bool) -> tuple[Tensor, Tensor]:
+    right = _cholesky_solve(g, factor, upper)
+    common = right @ x.mH
+    return right, _factor_grad(common + common.mH, factor, upper)
+
+
+@composed(lambda g, y, _b, factor, upper: _solved_by_grad(g, y, factor, upper), "CholeskySolveBackward0")
+def _solved_by(b: Tensor, factor: Tensor, upper: bool) -> Tensor:
+    low = factor.mH if upper else factor
+    half = factors.solve_triangular(low, b, upper=False, unit=False)
+    return factors.solve_triangular(low.mH, half, upper=True, unit=False)
 
 
 cholesky_solve = twin(with_out("cholesky_solve", _cholesky_solve))
 
 
+@composed(lambda g, y, factor, upper: _factor_grad(y @ (g + g.mH) @ y, factor, upper), "CholeskyInverseBackward0")
+def _inverse_of(factor: Tensor, upper: bool) -> Tensor:
+    return _solved_by(factors.eye_like(factor).expand(factor.shape), factor, upper=upper)
+
+
 def _cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A from its triangular factor."""
     square("cholesky_inverse", L)
-    return _cholesky_solve(factors.eye_like(L).expand(L.shape), L, upper)
+    return _inverse_of(L, upper=bool(upper))
 
 
 twin(with_out("cholesky_inverse", _cholesky_inverse))
@@ -139,6 +160,8 @@ def _householder_composed(v: Tensor, tau: Tensor) -> Tensor:
     m, n = v.shape[-2:]
     q = eye(m, n, dtype=v.dtype).expand(*v.shape[:-2], m, n)
     unit = v.tril(-1) + eye(m, n, dtype=v.dtype)
+    if not tau.shape[-1]:
+        return q + v.sum() * 0
     for i in range(tau.shape[-1] - 1, -1, -1):
         h = unit[..., :, i : i + 1]
         q = q - tau[..., i, None, None] * (h @ (h.mH @ q))
@@ -191,7 +214,7 @@ def _full_product(v: Tensor, tau: Tensor) -> Tensor:
     from .joining import cat
 
     m, n = v.shape[-2:]
-    wide = v if m == n else cat([v, (v[..., :1] * 0).expand(*v.shape[:-2], m, m - n)], -1) if n < m else v[..., :m]
+    wide = v if m == n else cat([v, v.new_zeros((*v.shape[:-2], m, m - n))], -1) if n < m else v[..., :m]
     return _householder_composed(wide, tau)
 
 
@@ -311,7 +334,7 @@ def _lu(self: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple:
     """The factors and pivots, and the infos where they are asked for."""
     LU, pivots, info = lu_factor_ex(self, pivot=pivot)
     if get_infos:
-        return LU, pivots, info
+        return _named("_lu_with_info", "LU pivots info", (LU, pivots, info))
     refuse(info, "torch.linalg.lu_factor_ex", ZERO_PIVOT, RuntimeError)
     return LU, pivots
 

@@ -177,7 +177,7 @@ def pinv(A: Tensor, *args: Any, atol: Any = None, rtol: Any = None, hermitian: b
             "cfloat or cdouble types"
         )
     if not A.numel():
-        return A.new_zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]))
+        return A.mH.clone()
     atol, rtol = tolerances("linalg.pinv", A, atol, rcond if rcond is not None else rtol)
     return factors.pinv(A, atol, rtol, hermitian=bool(hermitian))
 
@@ -212,7 +212,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     limit = eps if rcond is None else rcond if rcond >= 0 else factors.dtypes.finfo(A.dtype).eps
     x = factors.pinv(A, 0.0, 0.0 if driver == "gels" else limit, hermitian=False) @ right
     s = svdvals(A.detach())
-    none = A.new_empty((0,), dtype=A.dtype.to_real())
+    none = A.reshape(-1)[:0].abs()
     rank = (s > s.amax(-1, keepdim=True) * limit).sum(-1) if min(m, n) else s.sum(-1).to(factors.dtypes.int64)
     residuals = none
     if m > n and driver != "gelsy" and (driver == "gels" or bool((rank == n).all())):
@@ -221,7 +221,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = residuals.squeeze(-1) if vector else residuals
     shown = none.to(factors.dtypes.int64) if driver == "gels" else rank
     values = s if driver in ("gelsd", "gelss") else none
-    return _named("linalg_lstsq", "solution residuals rank singular_values", (x.squeeze(-1) if vector else x, residuals, shown, values))
+    return _named("linalg_lstsq", "solution residuals rank singular_values", (x.squeeze(-1) if vector else x, residuals, shown, values.detach()))
 
 
 # ---------------------------------------------------------------------------------------------------------------- products
@@ -233,7 +233,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     """A to the n-th power, by squaring; negative powers are those of the inverse."""
     square("linalg.matrix_power", A)
     if n == 0:
-        return factors.eye_like(A).expand(A.shape).clone()
+        return A * 0 + factors.eye_like(A) if A.requires_grad else factors.eye_like(A).expand(A.shape).clone()
     if n < 0:
         A, n = inv(A), -n
     result = None
@@ -351,8 +351,9 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 @linalg
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Powers 0, 1, ..., N - 1 of the elements, along a new last axis."""
-    n = x.shape[-1] if N is None and x.ndim else N
-    if n is None or n <= 1 and not (N is None and n == 1):
+    x = x if x.ndim else x.unsqueeze(0)
+    n = x.shape[-1] if N is None else N
+    if n <= 1:
         raise RuntimeError("N must be greater than 1.")
     from .creation import ones
     from .joining import cat

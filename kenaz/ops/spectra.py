@@ -220,8 +220,8 @@ def istft(
     if onesided:
         frames = fft.irfft(spectra, n_fft, norm=norm)
     else:
-        frames = fft.ifft(spectra, norm=norm)
-        frames = frames if return_complex else frames.real
+        real_half = spectra[..., : n_fft // 2 + 1]
+        frames = fft.ifft(spectra, norm=norm) if return_complex else fft.irfft(real_half, n_fft, norm=norm)
     window = _fitted_window(window, width, n_fft, frames)
     if window is None:
         window = frames.new_ones((n_fft,), dtype=frames.dtype.to_real())

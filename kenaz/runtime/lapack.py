@@ -6,6 +6,7 @@ so that most of the work is matrix products.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _substitute(a: Array, x: Array, upper: bool, unit: bool) -> None:
 def lu(a: Array, pivot: bool = True) -> tuple[Array, Array, Array]:
     """The factors of LAPACK's getrf: L and U in one matrix, rows swapped at each step (from 1), the first zero pivot (or 0)."""
     *lead, m, n = a.shape
-    x = a.reshape(-1, m, n).copy()
+    x = a.reshape(math.prod(lead), m, n).copy()
     k = min(m, n)
     pivots = np.tile(np.arange(1, k + 1, dtype=np.int32), (len(x), 1))
     info = np.zeros(len(x), np.int32)
@@ -88,7 +89,7 @@ def _eliminate(x: Array, j: int, stop: int, pivots: Array, info: Array) -> None:
 def permutation(pivots: Array, m: int) -> Array:
     """Row i of (P^T A) is row permutation[i] of A, for the swaps of `lu`."""
     *lead, k = pivots.shape
-    p = pivots.reshape(-1, k) - 1
+    p = pivots.reshape(math.prod(lead), k) - 1
     order = np.tile(np.arange(m), (len(p), 1))
     every = np.arange(len(p))
     for j in range(k):
@@ -112,7 +113,7 @@ def cholesky(a: Array, upper: bool) -> tuple[Array, Array]:
     except np.linalg.LinAlgError:
         pass
     n = a.shape[-1]
-    factor = np.tril(adjoint(a) if upper else a).reshape(-1, n, n)
+    factor = np.tril(adjoint(a) if upper else a).reshape(math.prod(a.shape[:-2]), n, n)
     for i, x in enumerate(factor):
         info.reshape(-1)[i] = _cholesky_of(x)
     factor = factor.reshape(a.shape)
@@ -200,7 +201,7 @@ _ALPHA = (1 + 17**0.5) / 8  # Bunch and Kaufman 1977: the growth of one 2x2 step
 def ldl(a: Array, hermitian: bool) -> tuple[Array, Array, Array]:
     """The lower factors of LAPACK's sytrf or hetrf: L and D in one matrix, pivots (negative pairs for 2x2 blocks), the info."""
     *lead, n, _ = a.shape
-    x = np.tril(a).reshape(-1, n, n)
+    x = np.tril(a).reshape(math.prod(lead), n, n)
     pivots, info = np.zeros((len(x), n), np.int32), np.zeros(len(x), np.int32)
     for i in range(len(x)):
         info[i] = _ldl_of(x[i], pivots[i], hermitian and a.dtype.kind == "c")
@@ -257,9 +258,10 @@ def ldl_solve(factors: Array, pivots: Array, b: Array, hermitian: bool) -> Array
     """x with A x = b, from the factors of A."""
     n = factors.shape[-1]
     lead = np.broadcast_shapes(factors.shape[:-2], b.shape[:-2])
-    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:]))).reshape(-1, *b.shape[-2:])
-    f = np.broadcast_to(factors, (*lead, n, n)).reshape(-1, n, n)
-    p = np.broadcast_to(pivots, (*lead, n)).reshape(-1, n)
+    count = math.prod(lead)
+    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:]))).reshape(count, *b.shape[-2:])
+    f = np.broadcast_to(factors, (*lead, n, n)).reshape(count, n, n)
+    p = np.broadcast_to(pivots, (*lead, n)).reshape(count, n)
     for i in range(len(x)):
         _ldl_solve_one(f[i], p[i], x[i], hermitian and f.dtype.kind == "c")
     return x.reshape(*lead, *b.shape[-2:])
@@ -287,18 +289,18 @@ def _ldl_solve_one(f: Array, pivots: Array, x: Array, hermitian: bool) -> None:
 # ------------------------------------------------------------------------------------------------------------- functions
 def matrix_exp(a: Array) -> Array:
     """exp of square matrices: Taylor's series of a / 2^s, squared s times (Moler and Van Loan 2003, method 3)."""
-    n = a.shape[-1]
     if not a.size:
         return a.copy()
+    a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)  # each squaring doubles the error
     norm = np.abs(a).sum(-2).max(-1)
-    finite = np.isfinite(norm)
-    squarings = np.where(finite & (norm > 0.25), np.ceil(np.log2(np.where(finite & (norm > 0), norm, 1) * 4)), 0).clip(0).astype(int)
-    scaled = a / np.exp2(squarings)[..., None, None].astype(a.real.dtype)
-    eye = np.eye(n, dtype=a.dtype)
+    known = np.where(np.isfinite(norm) & (norm > 0.25), norm, 0.25)
+    squarings = np.ceil(np.log2(known * 4)).astype(int)
+    scaled = a / np.exp2(squarings)[..., None, None]
+    eye = np.eye(a.shape[-1])
     y = eye + scaled / 13
     for k in range(12, 0, -1):  # 0.25^13 / 13! is below 1e-17
         y = eye + (scaled / k) @ y
-    for i in range(int(squarings.max(initial=0))):
+    for i in range(int(squarings.max())):
         y = np.where((squarings > i)[..., None, None], y @ y, y)
     return y
 
