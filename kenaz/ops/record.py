@@ -171,10 +171,12 @@ def _cast(x: np.ndarray, to: dtype) -> np.ndarray:
 
 def _write_kernel(call: Call) -> Callable:
     region: Spec = call.attributes["region"]
+    order = None if call.specs[0].contiguous else call.specs[0].order()
 
     def write(base: np.ndarray, value: np.ndarray, offset: int) -> np.ndarray:
         if region.numel:
-            seen = np.ndarray(region.size, region.dtype.np, base, offset * region.dtype.itemsize, region.numpy_stride)
+            memory = base if order is None else base.transpose(order)  # row-major again
+            seen = np.ndarray(region.size, region.dtype.np, memory, offset * region.dtype.itemsize, region.numpy_stride)
             seen[...] = _cast(value, region.dtype)
         return base
 

@@ -202,3 +202,14 @@ def test_pending_work_survives_a_fork() -> None:
         os._exit(0 if y.tolist() == [3, 3, 3] and (y * 2).sum().item() == 18 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert y.tolist() == [3, 3, 3]
+
+
+def test_write_to_part_of_a_permuted_result() -> None:
+    """Memory that is neither row- nor column-major: 3 axes in the order (1, 2, 0)."""
+    x = -torch.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
+    assert not x.is_contiguous()
+    x[1, 0] = 5
+    x.add_(1)
+    expected = -np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1)
+    expected[1, 0] = 5
+    assert x.tolist() == (expected + 1).tolist()
