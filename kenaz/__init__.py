@@ -16,7 +16,7 @@ from .serialization import load, save
 from .storage import *
 
 # loaded when first named: modules, and names that are in one of them
-_LAZY = ("_C", "_dynamo", "amp", "compiler", "cpu", "distributed", "func", "fx", "jit", "multiprocessing", "profiler", "return_types", "signal", "vision")
+_LAZY = ("_C", "_dynamo", "accelerator", "amp", "compiler", "cpu", "distributed", "func", "fx", "jit", "masked", "multiprocessing", "profiler", "return_types", "signal", "vision")
 _FROM = {"PyTorchFileReader": "_C", "ScriptModule": "jit", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
 
 
@@ -30,6 +30,10 @@ def __getattr__(name: str) -> Any:
 
         value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
         return value
+    if name in ("xpu", "mps", "mtia"):
+        from . import _absent
+
+        return getattr(_absent, name)
     if name == "vmap":
         from .func import vmap
 

@@ -43,6 +43,7 @@ from .ops import (
     convolution,
     creation,
     differences,
+    foreach,
     einsum,
     gathering,
     grids,

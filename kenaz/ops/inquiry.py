@@ -138,6 +138,24 @@ def typename(obj: Any) -> str:
     return name if module in ("", "builtins") else f"{module}.{name}"
 
 
+def _assert(condition: Any, message: str) -> None:
+    """An assertion as a function, for traced code."""
+    if not isinstance(condition, (bool, Tensor)):
+        raise TypeError(f"condition must be bool or Tensor, got {type(condition).__name__}")
+    if not condition:
+        raise AssertionError(message)
+
+
+def _check(cond: Any, message: Any = None) -> None:
+    """Raise a RuntimeError with what `message` returns unless a condition holds."""
+    if not isinstance(cond, bool):
+        raise TypeError(f"cond must be a bool, but got {type(cond)}")
+    if not cond:
+        raise RuntimeError("Expected cond to be True, but got False." if message is None else str(message()))
+
+
+public(_assert)
+public(_check)
 for _function in (is_tensor, is_storage, result_type, typename):
     public(_function)
 

@@ -23,7 +23,7 @@ from .sampling import alpha_dropout, dropout, feature_alpha_dropout, feature_dro
 # --------------------------------------------------------------------------------------------------------------- softmax
 def _soft_rule(x: Spec, dim: int) -> tuple:
     if x.dtype.kind < 2:
-        raise RuntimeError(f'"softmax_lastdim_kernel_impl" not implemented for \'{scalar_name(x.dtype)}\'')
+        raise NotImplementedError(f'"softmax_lastdim_kernel_impl" not implemented for \'{scalar_name(x.dtype)}\'')
     return x.size, x.dtype
 
 

@@ -446,6 +446,17 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return result if out is None else write_out(result, out, "outer")
 
 
+@composite()
+def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Kronecker product: every element of `input` times the whole of `other`, put together as blocks."""
+    n = max(input.ndim, other.ndim)
+    left, right = (1,) * (n - input.ndim) + tuple(input.shape), (1,) * (n - other.ndim) + tuple(other.shape)
+    spread = input.reshape([s for pair in zip(left, (1,) * n) for s in pair])  # type: ignore[attr-defined]
+    blocks = spread * other.reshape([s for pair in zip((1,) * n, right) for s in pair])  # type: ignore[attr-defined]
+    result = blocks.reshape([a * b for a, b in zip(left, right)])
+    return result if out is None else write_out(result, out, "kron")
+
+
 ger = outer
 public(outer, "ger")
 method("ger", outer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.spec import Spec
-from .declare import numpy_names, opaque, rename_node
+from .declare import numpy_names, opaque, rename_node, unsupported
 from .record import NUMBERS, composite, method, public, write_out
 from .reduction import _squeezed, return_type
 
@@ -300,6 +301,25 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
     w = None if weight is None else weight._array().reshape(-1)
     hist, edges = np.histogram(input._array().reshape(-1), edges, range, density, w)
     return return_type("histogram", ("hist", "bin_edges"), [_wrapped(v.astype(input.dtype.np)) for v in (hist, edges)])
+
+
+@composite("torch")
+def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:
+    """(counts, edges of each axis) of a histogram of points, whose coordinates lie along the last axis."""
+    if input.ndim < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    n = input.shape[-1]
+    if not isinstance(bins, int) and len(bins) != n:
+        raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise unsupported("histogramdd", input.dtype)
+    points = input._array().reshape(-1, n)
+    edges = bins if isinstance(bins, int) else [b._array() if isinstance(b, Tensor) else b for b in bins]
+    limits = None if range is None else [(range[2 * i], range[2 * i + 1]) for i in builtins.range(n)]
+    weights = None if weight is None else weight._array().reshape(-1)
+    hist, edges = np.histogramdd(points.astype(np.float64), edges, limits, density, weights)
+    found = [_wrapped(v.astype(input.dtype.np)) for v in (hist, *edges)]
+    return return_type("histogramdd", ("hist", "bin_edges"), (found[0], tuple(found[1:])))
 
 
 # ------------------------------------------------------------------------------------------------------------- quantiles

@@ -159,6 +159,13 @@ TABLE: dict[str, list[Call]] = {
     **{n: [Call(x(2, 3))] for n in ("zeros_like", "ones_like")}, "full_like": [Call(x(2, 3), 2)], "tril_indices": [Call(3, 3)], "triu_indices": [Call(3, 3)], "tensor": [Call([1.0, 2.0])], "scalar_tensor": [Call(2.0)],
     "fill": [Call(x(2, 3), 2.0), Call(x(2, 3), x())], "vander": [Call(x(3))],
     "igamma": [Call(fixed(pos(2, 3)), pos(3))], "igammac": [Call(fixed(pos(2, 3)), pos(3))],
+    "histogramdd": [Call(x(9, 2), 3), Call(x(9, 2), [2, 3], density=True)],
+    **{n: [Call([x(2, 3), x(2)])] for n in ("_foreach_abs", "_foreach_sin", "_foreach_neg", "_foreach_norm", "_foreach_max", "_foreach_clone")},
+    **{f"_foreach_{n}": [Call([pos(2, 3), pos(2)], [pos(2, 3), pos(2)]), Call([pos(2, 3), pos(2)], 2.0)] for n in ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "clamp_min", "clamp_max")},
+    **{f"_foreach_{n}": [Call([x(2, 3), x(2)], [x(2, 3), x(2)], [pos(2, 3), pos(2)], 0.5)] for n in ("addcmul", "addcdiv")}, "_foreach_lerp": [Call([x(2)], [x(2)], 0.3)],
+    # signals
+    **{f"{n}_window": [Call(6), Call(6, periodic=False)] for n in ("bartlett", "blackman", "hamming", "hann", "kaiser")},
+    "stft": [Call(x(16), 8, 4, window=fixed(pos(8)), return_complex=True)], "istft": [Call(np.fft.rfft(x(5, 8)).T, 8, 4, window=fixed(pos(8)))],
     # statistics
     "frexp": [Call(x(2, 3))],
     "cov": [Call(x(3, 5)), Call(x(3, 5), correction=0)], "corrcoef": [Call(x(3, 5))], "gradient": [Call(x(5)), Call(x(4, 5), spacing=2.0)], "renorm": [Call(x(3, 4), 2, 0, 1.0)], "cross": [Call(x(2, 3), x(2, 3))],
@@ -217,11 +224,15 @@ METHODS: dict[str, list[Call]] = {
 # Public functions that are tested where their reason says.
 _RANDOM = "random numbers: tests/runtime/test_random.py and the conformance of streams"
 _QUERY = "says something about a tensor or sets a state: tests/ops/test_inquiry.py or the conformance"
+_CHECKS = "checks a condition"
 _PRECISION = "a state: tests of autocast"
 _MEMORY = "memory without defined contents"
 ELSEWHERE: dict[str, str] = {
+    "_assert": _CHECKS, "_check": _CHECKS,
+    **{f"_foreach_{n}": "the operator of that name on each tensor" for n in
+       "acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 reciprocal round rsqrt sigmoid sign sinh sqrt tan tanh trunc".split()},
     **dict.fromkeys(
-        "_sample_dirichlet _standard_gamma alpha_dropout bernoulli binomial dropout feature_alpha_dropout feature_dropout get_rng_state initial_seed manual_seed "
+        "pca_lowrank svd_lowrank _sample_dirichlet _standard_gamma alpha_dropout bernoulli binomial dropout feature_alpha_dropout feature_dropout get_rng_state initial_seed manual_seed "
         "multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm rrelu seed set_rng_state".split(), _RANDOM),
     **dict.fromkeys(
         "broadcast_shapes is_complex is_conj is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_storage is_tensor numel result_type typename "

@@ -22,7 +22,8 @@ DISCONTINUOUS = {  # the result jumps with its input or picks between equals: no
 
 
 NO_GRADIENTS = {
-    "cholesky": "it reads one half of a matrix and its derivative is that of both: tests of linalg",
+    **dict.fromkeys(
+        ("cholesky", "cholesky_inverse", "cholesky_solve"), "it reads one half of a matrix, its derivative is that of both: tests of linalg"),
     "ctc_loss": "its derivative is that of log-probabilities that sum to one, as PyTorch's: tests/nn",
 }
 ONCE = {  # PyTorch has no second derivative of these either
@@ -156,6 +157,8 @@ UNREACHED: dict[str, str] = {
     "upsample_lanczos2d_aa": "tests/ops/test_resampling.py",
     "upsample_lanczos2d_aa_backward": "tests/ops/test_resampling.py",
     "ormqr": "torch.linalg",
+    **dict.fromkeys(("dirichlet_grad", "sample_dirichlet", "standard_gamma", "standard_gamma_grad"), "random numbers: tests of distributions"),
+    **dict.fromkeys(("overlap_add",), "istft: tests of signals"),
     "max_pool": "pooling of integers: tests/ops/test_pooling.py",
 }
 
