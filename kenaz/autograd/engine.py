@@ -224,7 +224,8 @@ def _explained(fn: BackwardNode, grads: list) -> Any:
         where = (
             f"Traceback of forward call that caused the error:\n{''.join(lines)}"
             if lines
-            else "No forward pass information available. Enable detect anomaly during forward pass for more information."
+            else "No forward pass information available. Enable detect anomaly during forward pass for more "
+            "information."
         )
         warnings.warn(f"Error detected in {fn.name()}. {where}", stacklevel=5)
         raise

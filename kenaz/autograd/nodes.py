@@ -297,9 +297,10 @@ class Saves:
     """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result,
     ..."""
 
-    __slots__ = ("attributes", "inputs", "needs", "numbers", "variadic", "y")
+    __slots__ = ("attributes", "inputs", "keeps", "needs", "numbers", "variadic", "y")
     attributes: Any
     inputs: Any
+    keeps: Any  # whether any input is kept
     needs: Any
     numbers: Any
     variadic: Any
@@ -313,9 +314,7 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
     per input, only those of the inputs that require gradients count.
     """
     if type(rule) is not tuple:
-        found = _reads_one(rule, attributes)
-        found.numbers = True in found.inputs
-        return found
+        return _reads_one(rule, attributes)
     found = [_reads_one(one, attributes) for one, need in zip(rule, needed, strict=True) if need and one]
     if not found:  # inputs that require gradients get none
         return _reads_one(lambda g, y, *_inputs: None, {})
@@ -327,6 +326,7 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
             for a, b in zip(first.inputs, other.inputs, strict=True)
         )
     first.numbers = True in first.inputs
+    first.keeps = first.numbers or first.variadic
     return first
 
 
@@ -344,6 +344,8 @@ def _reads_one(rule: Callable, attributes: dict) -> Saves:
     if code.co_flags & 0x04:  # *tensors
         rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
         found.variadic = None if rest.startswith("_") else rest in loaded
+    found.numbers = True in found.inputs
+    found.keeps = found.numbers or found.variadic
     return found
 
 
@@ -383,29 +385,27 @@ def _new_class(op: Op, name: str) -> type:
 def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
     """Make `out` (a tensor or a tuple of them) remember how it was made; some input requires gradients."""
     fn = (op.backward_class or backward_class(op, inputs))()
-    fn.attributes = attributes
-    edges = tuple([grad_edge(x) if isinstance(x, Tensor) else None for x in inputs])
-    mask = tuple([e is not None for e in edges])
+    edges, specs, mask, bit = [], [], 0, 1
+    for x in inputs:
+        edge = None
+        if isinstance(x, Tensor):
+            source = x._grad_fn
+            if source is not None:
+                edge = (source if x._base is None else refreshed(x)), x._output_nr
+                mask |= bit
+            specs.append(x._spec)
+        else:
+            specs.append(x)
+        edges.append(edge)
+        bit += bit
     saves = op.saves.get(mask)
     if saves is None:
-        saves = op.saves[mask] = reads(op.grad, attributes, mask)
-    keep = saves.inputs
-    if len(keep) < len(inputs):
-        keep = keep + (saves.variadic,) * (len(inputs) - len(keep))
-    saved: list = []
-    versions: list | None = None
-    for i, x in enumerate(inputs):
-        if not isinstance(x, Tensor):
-            saved.append(x)
-        elif keep[i]:
-            saved.append(x)
-            if versions is None:
-                versions = [None] * len(inputs)
-            versions[i] = x._storage.version
-        else:
-            saved.append(x._spec)
-    fn.inputs, fn.edges, fn.versions, fn.saves = tuple(saved), edges, versions, saves
-    fn.specs = [x._spec if isinstance(x, Tensor) else None for x in inputs]
+        saves = op.saves[mask] = reads(op.grad, attributes, tuple([e is not None for e in edges]))
+    fn.attributes, fn.edges, fn.saves = attributes, tuple(edges), saves
+    fn.specs = fn.inputs = tuple(specs)
+    fn.versions = None
+    if saves.keeps:
+        _keep(fn, inputs)
     fn.sequence = next(_sequence)
     if type(out) is tuple:
         fn.outputs = [_remember(o, saves.y) for o in out]
@@ -419,6 +419,20 @@ def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
         out._grad_fn = fn
     if state.watched:
         _watch(fn, out)
+
+
+def _keep(fn: OpBackward, inputs: tuple) -> None:
+    """Save the inputs that the derivative rule reads, with their versions."""
+    keep = fn.saves.inputs
+    if len(keep) < len(inputs):
+        keep = keep + (fn.saves.variadic,) * (len(inputs) - len(keep))
+    saved, versions = list(fn.specs), [None] * len(inputs)
+    for i, x in enumerate(inputs):
+        if keep[i] and isinstance(x, Tensor):
+            saved[i] = x
+            versions[i] = x._storage.version
+            fn.versions = versions
+    fn.inputs = tuple(saved)
 
 
 def grad_edge(x: Tensor) -> tuple | None:

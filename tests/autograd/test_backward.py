@@ -47,8 +47,8 @@ def test_second_backward_where_nothing_is_kept(f: Any) -> None:
         ),
         (
             lambda x: torch.autograd.grad(x.sum(), leaf()),
-            ("The differentiated Tensor at index 0 appears to not have been used in the graph. Set allow_unused=True if "
-            "this is the desired behavior."),
+            ("The differentiated Tensor at index 0 appears to not have been used in the graph. Set allow_unused=True "
+            "if this is the desired behavior."),
         ),
         (lambda x: torch.autograd.grad(x.sum(), torch.ones(2)),
         "One of the differentiated Tensors does not require grad"),

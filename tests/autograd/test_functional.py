@@ -98,8 +98,8 @@ def test_values(value: Any, expected: Any) -> None:
         (lambda: grad(lambda x: x.sum(), argnums=1)(X), RuntimeError, "Got argnum=1, but only 1 positional inputs"),
         (
             lambda: vmap(torch.dot)(torch.ones(2, 3), torch.ones(3, 3)), ValueError,
-            ("vmap: Expected all tensors to have the same size in the mapped dimension, got sizes [2, 3] for the mapped "
-            "dimension"),
+            ("vmap: Expected all tensors to have the same size in the mapped dimension, got sizes [2, 3] for the "
+            "mapped dimension"),
         ),
         (
             lambda: vmap(lambda x: 3)(X), ValueError,
@@ -108,8 +108,8 @@ def test_values(value: Any, expected: Any) -> None:
         ),
         (
             lambda: vmap(lambda x: torch.rand(2) + x)(torch.ones(2, 2)), RuntimeError,
-            ("vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
-            "randomness flags on vmap or perform the randomness operation out of vmap"),
+            ("vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+            "'different' randomness flags on vmap or perform the randomness operation out of vmap"),
         ),
         (
             lambda: functional.hessian(lambda x: x**3, ONES), RuntimeError,

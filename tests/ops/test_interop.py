@@ -54,7 +54,8 @@ def test_frombuffer() -> None:
     [
         (3, {}, "buffer length (3 bytes) after offset (0 bytes) must be a multiple of element size (2)"),
         (8, {"count": 5},
-        "requested buffer length (5 * 2 bytes) after offset (0 bytes) must not be greater than actual buffer length (8 bytes)"),
+        ("requested buffer length (5 * 2 bytes) after offset (0 bytes) must not be greater than actual buffer length "
+        "(8 bytes)")),
         (0, {}, "both buffer length (0) and count (-1) must not be 0"),
         (8, {"offset": 8}, "offset (8 bytes) must be non-negative and no greater than buffer length (8 bytes) minus 1"),
     ],
@@ -141,3 +142,20 @@ def test_torch_function_of_a_subclass() -> None:
     x = torch.ones(2).as_subclass(Logged)
     y = (x + 1).sum()
     assert seen == ["add", "sum"] and type(y) is Logged
+
+
+def test_functions_that_ask_their_arguments() -> None:
+    from kenaz.overrides import handle_torch_function, has_torch_function, is_tensor_like
+
+    class Duck:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func.__name__, types, len(args), kwargs
+
+    def user_function(a: Any, *, b: Any = None) -> Any:
+        return handle_torch_function(user_function, (a, b), a, b=b)
+
+    duck = Duck()
+    assert has_torch_function((1, duck)) and not has_torch_function((torch.ones(2), torch.nn.Parameter(torch.ones(2))))
+    assert has_torch_function((torch.ones(2).as_subclass(Marked),)) and is_tensor_like(duck)
+    assert user_function(duck, b=5) == ("user_function", (Duck,), 1, {"b": 5})
