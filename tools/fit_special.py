@@ -2,8 +2,8 @@
 
     python tools/fit_special.py            # needs mpmath; takes a minute
 
-A table is (kind, low, high, coefficients): with t in [-1, 1] across [low, high], kind "P" is a polynomial in t, highest power
-first, for Horner; kind "T" are Chebyshev coefficients, for Clenshaw, where the polynomial's own would cancel.
+A table is (kind, low, high, coefficients): with t in [-1, 1] across [low, high], kind "P" is a polynomial in t, highest
+power first, for Horner; kind "T" are Chebyshev coefficients, for Clenshaw, where the polynomial's own would cancel.
 """
 
 from pathlib import Path
@@ -127,7 +127,8 @@ def tables():
         "K1_HIGH": fit(of_inverse(lambda x: mp.sqrt(x) * mp.exp(x) * mp.besselk(1, x)), 0, half),
         "J0_LOW": fit(of_square(lambda x: mp.besselj(0, x)), 0, 64, relative=False),
         "J1_LOW": fit(of_square(lambda x: mp.besselj(1, x) / x), 0, 64, relative=False),
-        "Y0_LOW": fit(of_square(lambda x: mp.bessely(0, x) - two_pi * mp.log(x / 2) * mp.besselj(0, x)), 0, 64, relative=False),
+        "Y0_LOW": fit(of_square(lambda x: mp.bessely(0, x) - two_pi * mp.log(x / 2) * mp.besselj(0, x)),
+                      0, 64, relative=False),
         "Y1_LOW": fit(of_square(lambda x: (mp.bessely(1, x) - two_pi * (mp.log(x / 2) * mp.besselj(1, x) - 1 / x)) / x),
                       0, 64, relative=False),
         "J0_P": fit(hankel(0, "P"), 0, 1), "J0_Q": fit(hankel(0, "Q"), 0, 1),
@@ -141,11 +142,12 @@ def tables():
 def written(name, table):
     kind, low, high, c = table
     lines = [f'{name} = ("{kind}", {low!r}, {high!r}, (']
-    for i in range(0, len(c), 5):
-        lines.append("    " + " ".join(f"{x!r}," for x in c[i : i + 5]))
+    for i in range(0, len(c), 4):
+        lines.append("    " + " ".join(f"{x!r}," for x in c[i : i + 4]))
     return "\n".join([*lines, "))"])
 
 
 if __name__ == "__main__":
-    head = '"""Chebyshev fits of special functions: written by tools/fit_special.py, which says what each one is."""\n\n# fmt: off\n'
+    head = '"""Chebyshev fits of special functions: tools/fit_special.py writes them, and says what each one is."""\n\n'
+    head += "# fmt: off\n"
     TARGET.write_text(head + "\n".join(written(n, t) for n, t in tables().items()) + "\n")

@@ -1,4 +1,6 @@
-"""What the functions of linear algebra ask of their arguments, in PyTorch's words; and `linalg`, which publishes them."""
+"""What the functions of linear algebra ask of their arguments, in PyTorch's words; and `linalg`, which publishes
+them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def matrices(name: str, A: Tensor, argument: str = "A") -> None:
 def square(name: str, A: Tensor, argument: str = "A") -> None:
     matrices(name, A, argument)
     if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError(f"{name}: {argument} must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices")
+        raise RuntimeError(
+            f"{name}: {argument} must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            f"matrices"
+        )
 
 
 def floating(name: str, A: Tensor, kernel: str | None = None, low: bool = True) -> None:
@@ -74,10 +79,12 @@ def refuse(info: Tensor, name: str, message: str, error: type[Exception] = LinAl
 
 SINGULAR = "The diagonal element {} is zero, the inversion could not be completed because the input matrix is singular."
 NOT_POSITIVE = (
-    "The factorization could not be completed because the input is not positive-definite (the leading minor of order {} is not "
+    "The factorization could not be completed because the input is not positive-definite (the leading minor of "
+    "order {} is not "
     "positive-definite)."
 )
 ZERO_PIVOT = (
-    "U[{},{}] is zero and using it on lu_solve would result in a division by zero. If you still want to perform the factorization, "
+    "U[{},{}] is zero and using it on lu_solve would result in a division by zero. If you still want to perform "
+    "the factorization, "
     "consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
 )

@@ -9,8 +9,8 @@ from ..autograd.modes import state
 from ..core import dtype as dtypes
 from ..core.dtype import FLOAT, scalar_name
 from . import factors
-from .composed import composed
 from .checks import NOT_POSITIVE, ZERO_PIVOT, floating, linalg, matrices, refuse, square, unsupported, with_out
+from .composed import composed
 from .declare import rename_node as named_grad
 from .record import method, public, requires_grad
 from .reduction import return_type
@@ -30,7 +30,7 @@ def twin(function: Any, name: str | None = None, tensor: bool = True, torch: boo
     return function
 
 
-# -------------------------------------------------------------------------------------------------------------- Cholesky
+# ------------------------------------------------------------------------------------------------------------- Cholesky
 def _cholesky_ex(name: str, A: Tensor, upper: bool) -> tuple[Tensor, Tensor]:
     square(name, A)
     floating(name, A, "cholesky_cpu")
@@ -78,7 +78,8 @@ def _two(b: Tensor, factor: Tensor, name: str) -> None:
     square(name, factor)
     if b.shape[-2] != factor.shape[-2]:
         raise RuntimeError(
-            f"Incompatible matrix sizes for {name}: each A matrix is {factor.shape[-1]} by {factor.shape[-1]} but each b matrix is "
+            f"Incompatible matrix sizes for {name}: each A matrix is {factor.shape[-1]} by {factor.shape[-1]} but "
+            f"each b matrix is "
             f"{b.shape[-2]} by {b.shape[-1]}"
         )
 
@@ -124,14 +125,16 @@ def _cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
 twin(with_out("cholesky_inverse", _cholesky_inverse))
 
 
-# -------------------------------------------------------------------------------------------------------------------- QR
+# ------------------------------------------------------------------------------------------------------------------- QR
 @linalg
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """Q with orthonormal columns and an upper triangular R, A = Q R."""
     matrices("linalg.qr", A)
     floating("linalg.qr", A, "geqrf_cpu")
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     return _named("linalg_qr", "Q R", factors.qr(A, mode=mode))
 
 
@@ -180,11 +183,14 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
         raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
     if tau.ndim != A.ndim - 1:
         raise RuntimeError(
-            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and input.ndim is "
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} "
+            f"and input.ndim is "
             f"equal to {A.ndim}"
         )
     if A.dtype is not tau.dtype:
-        raise RuntimeError(f"{name}: tau dtype {scalar_name(tau.dtype)} does not match input dtype {scalar_name(A.dtype)}")
+        raise RuntimeError(
+            f"{name}: tau dtype {scalar_name(tau.dtype)} does not match input dtype {scalar_name(A.dtype)}"
+        )
     if state.enabled and requires_grad((A, tau)):
         return named_grad(_householder_composed(A, tau), "LinalgHouseholderProductBackward0")
     return factors.householder_product(A, tau)
@@ -203,6 +209,11 @@ def _ormqr(input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, tra
     for t, word in ((input, "input"), (input3, "other")):
         if t.ndim < 2:
             raise RuntimeError(f"torch.ormqr: {word} must have at least 2 dimensions.")
+    side = -2 if left else -1
+    if input.shape[-2] != input3.shape[side]:
+        raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
+    if input2.shape[-1] != min(input3.shape[side], input.shape[-1]):
+        raise RuntimeError(f"torch.ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])")
     if state.enabled and requires_grad((input, input2, input3)):
         whole = _full_product(input, input2)
         whole = whole.mH if transpose else whole
@@ -221,7 +232,7 @@ def _full_product(v: Tensor, tau: Tensor) -> Tensor:
 twin(with_out("ormqr", _ormqr))
 
 
-# ----------------------------------------------------------------------------------------- eigenvalues and singular values
+# -------------------------------------------------------------------------------------- eigenvalues and singular values
 @linalg
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues, ascending, and orthonormal eigenvectors of Hermitian matrices."""
@@ -266,7 +277,9 @@ def _check_svd(A: Tensor, driver: str | None) -> None:
     matrices("linalg.svd", A)
     floating("linalg.svd", A, "linalg_svd_cpu")
     if driver is not None:
-        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
+        )
 
 
 @linalg
@@ -297,7 +310,7 @@ def _svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 twin(with_out("svd", _svd))
 
 
-# --------------------------------------------------------------------------------------------------------------- LU, LDL
+# -------------------------------------------------------------------------------------------------------------- LU, LDL
 def _check_lu(name: str, A: Tensor) -> None:
     if A.ndim < 2:
         raise RuntimeError(f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(A.shape)} instead")
@@ -346,7 +359,8 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     """P, L and U from what `lu_factor` returns."""
     if LU_pivots.dtype is not dtypes.int32:
         raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this function is intended to "
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this "
+            "function is intended to "
             "be used with the output produced by torch.linalg.lu_factor"
         )
     none = LU_data.new_empty((0,))
@@ -366,7 +380,8 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     square("torch.linalg.lu_solve", LU, "LU")
     if LU.dtype is not B.dtype:
         raise RuntimeError(
-            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {scalar_name(LU.dtype)} and B of type "
+            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type "
+            f"{scalar_name(LU.dtype)} and B of type "
             f"{scalar_name(B.dtype)} instead"
         )
     side = -2 if left else -1
@@ -427,7 +442,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False)
     """X with A X = B, from the factors of A."""
     square("torch.linalg.ldl_solve", LD, "LD")
     if B.ndim < 2:
-        raise RuntimeError(f"torch.linalg.ldl_solve: Expected B to have at least 2 dimensions, but it has {B.ndim} dimensions instead")
+        raise RuntimeError(
+            f"torch.linalg.ldl_solve: Expected B to have at least 2 dimensions, but it has {B.ndim} dimensions instead"
+        )
     return factors.ldl_solve(LD, pivots, B, hermitian=bool(hermitian))
-
-

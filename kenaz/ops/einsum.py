@@ -1,7 +1,7 @@
 """einsum: sums of products, planned once per equation and sizes, and carried out as batched matrix products.
 
-Two operands meet in one `bmm`: the subscripts of both fall into four groups (kept in both: batch; kept on the left; kept on the
-right; summed), and permute + reshape bring the operands to (batch, left, summed) and (batch, summed, right).
+Two operands meet in one `bmm`: the subscripts of both fall into four groups (kept in both: batch; kept left; kept right;
+summed), and permute + reshape bring the operands to (batch, left, summed) and (batch, summed, right).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def _subscripts(text: str, start: int, operand: int | None) -> list[str]:
         elif c in _LETTERS:
             found.append(c)
         elif c != " ":
-            raise _error(f"invalid subscript given at index {start + i} in the equation string, subscripts must be in [a-zA-Z]")
+            raise _error(
+                f"invalid subscript given at index {start + i} in the equation string, subscripts must be in [a-zA-Z]"
+            )
         i += 1
     return found
 
@@ -90,11 +92,15 @@ def _ellipsis_width(i: int, names: list[str], ndim: int) -> int:
     letters = sum(n != "..." for n in names)
     if "..." not in names and letters != ndim:
         raise _error(
-            f"the number of subscripts in the equation ({letters}) does not match the number of dimensions ({ndim}) for operand "
+            f"the number of subscripts in the equation ({letters}) does not match the number of dimensions "
+            f"({ndim}) for operand "
             f"{i} and no ellipsis was given"
         )
     if letters > ndim:
-        raise _error(f"the number of subscripts in the equation ({letters}) is more than the number of dimensions ({ndim}) for operand {i}")
+        raise _error(
+            f"the number of subscripts in the equation ({letters}) is more than the number of dimensions ({ndim}) "
+            f"for operand {i}"
+        )
     return ndim - letters
 
 
@@ -107,13 +113,18 @@ def _check_sizes(operands: list, sizes: tuple) -> None:
                 raise _error(f"subscript {n} is repeated for operand {i} but the sizes don't match, {s} != {own[n]}")
         for n, s in own.items():
             if s != 1 and seen.get(n, 1) not in (1, s):
-                raise _error(f"subscript {n} has size {s} for operand {i} which does not broadcast with previously seen size {seen[n]}")
+                raise _error(
+                    f"subscript {n} has size {s} for operand {i} which does not broadcast with previously seen "
+                    f"size {seen[n]}"
+                )
             seen[n] = s if seen.get(n, 1) == 1 else seen[n]
 
 
 @functools.lru_cache(512)
 def _order(operands: tuple, output: tuple, sizes: tuple) -> list:
-    """Which operands to multiply first, where there are more than two: the pair whose product is smallest, then the next."""
+    """Which operands to multiply first, where there are more than two: the pair whose product is smallest, then
+    the next.
+    """
     extent: dict[str, int] = {}
     for names, size in zip(operands, sizes, strict=True):
         for n, s in zip(names, size, strict=True):
@@ -183,7 +194,9 @@ def _multiply(a: Tensor, an: tuple, b: Tensor, bn: tuple, kept: set) -> tuple[Te
     rows, columns = [n for n in an if n not in bn], [n for n in bn if n not in an]
     names = (*batch, *rows, *columns)
     if not summed:
-        left = _permuted(a, an, (*batch, *rows)).reshape([*(a.shape[an.index(n)] for n in (*batch, *rows)), *[1] * len(columns)])  # type: ignore[attr-defined]
+        left = _permuted(a, an, (*batch, *rows)).reshape(
+            [*(a.shape[an.index(n)] for n in (*batch, *rows)), *[1] * len(columns)]
+        )  # type: ignore[attr-defined]
         right = _permuted(b, bn, (*batch, *columns))
         right = right.reshape([*right.shape[: len(batch)], *[1] * len(rows), *right.shape[len(batch) :]])  # type: ignore[attr-defined]
         return left * right, names
@@ -217,7 +230,10 @@ def einsum(*args: Any) -> Tensor:
     torch.Size([2, 4])
     """
     if len(args) < 2:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
     equation, operands = (args[0], list(args[1:])) if isinstance(args[0], str) else _from_lists(args)
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = list(operands[0])
@@ -225,9 +241,15 @@ def einsum(*args: Any) -> Tensor:
     names, output = _parse(equation, sizes)
     for x in operands[1:]:
         if x.dtype is not operands[0].dtype:
-            raise RuntimeError(f"expected scalar type {scalar_name(operands[0].dtype)} but found {scalar_name(x.dtype)}")
+            raise RuntimeError(
+                f"expected scalar type {scalar_name(operands[0].dtype)} but found {scalar_name(x.dtype)}"
+            )
     parts = [_merge_repeated(x, n) for x, n in zip(operands, names, strict=True)]
-    pairs = [(0, 1)] if len(parts) == 2 else _order(tuple(n for _, n in parts), output, tuple(tuple(x.shape) for x, _ in parts))
+    pairs = (
+        [(0, 1)]
+        if len(parts) == 2
+        else _order(tuple(n for _, n in parts), output, tuple(tuple(x.shape) for x, _ in parts))
+    )
     for i, j in pairs:
         (b, bn), (a, an) = parts.pop(j), parts.pop(i)
         parts.append(_multiply(a, an, b, bn, set(output).union(*(n for _, n in parts))))

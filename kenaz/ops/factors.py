@@ -1,7 +1,9 @@
-"""Factorizations of matrices and the operators built on them, with their derivatives. `linalg.py` gives them PyTorch's signatures.
+"""Factorizations of matrices and the operators built on them, with their derivatives.
 
-Derivatives follow Giles, "An extended collection of matrix derivative results" (2008), and Townsend, "Differentiating the singular
-value decomposition" (2016); H marks the conjugate transpose, so that they hold for complex matrices too.
+`decompositions.py` and `linalg.py` give them PyTorch's signatures.
+
+Derivatives follow Giles, "An extended collection of matrix derivative results" (2008), and Townsend, "Differentiating
+the singular value decomposition" (2016); H marks the conjugate transpose, so that they hold for complex matrices too.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def _lead(x: Spec) -> tuple:
     return tuple(x.size[:-2])
 
 
-# ------------------------------------------------------------------------------------------------------- solving, inverting
+# --------------------------------------------------------------------------------------------------- solving, inverting
 @opaque(
     lambda a: [(a.size, a.dtype), (_lead(a), dtypes.int32)], name="linalg_inv_ex", grad_name="LinalgInvExBackward0",
     grad=lambda g, y, _a: -(y[0].mH @ g[0] @ y[0].mH),
@@ -74,7 +76,8 @@ def _triangle(x: Tensor, upper: bool, unit: bool) -> Tensor:
 @opaque(
     lambda a, b, upper, unit: ((*broadcast(_lead(a), _lead(b)), *b.size[-2:]), b.dtype), name="linalg_solve_triangular",
     grad_name="LinalgSolveTriangularBackward0", grad=(
-        lambda g, y, a, _b, upper, unit: _triangle(-(solve_triangular(a.mH, g, upper=not upper, unit=unit) @ y.mH), upper, unit),
+        lambda g, y, a, _b, upper, unit: _triangle(
+            -(solve_triangular(a.mH, g, upper=not upper, unit=unit) @ y.mH), upper, unit),
         lambda g, y, a, _b, upper, unit: solve_triangular(a.mH, g, upper=not upper, unit=unit)),
 )  # fmt: skip
 def solve_triangular(xp: Any, a: Any, b: Any, upper: bool, unit: bool) -> Any:
@@ -86,7 +89,12 @@ def _det_grad(g: Tensor, a: Tensor) -> Tensor:
     return g[..., None, None] * adjugate(a).mH
 
 
-@opaque(lambda a: (_lead(a), a.dtype), name="linalg_det", grad_name="LinalgDetBackward0", grad=lambda g, y, a: _det_grad(g, a))
+@opaque(
+    lambda a: (_lead(a), a.dtype),
+    name="linalg_det",
+    grad_name="LinalgDetBackward0",
+    grad=lambda g, y, a: _det_grad(g, a),
+)
 def det(xp: Any, a: Any) -> Any:
     """The determinant."""
     return xp.linalg.det(a)
@@ -116,7 +124,8 @@ def _slogdet_grad(g: tuple, y: tuple, a: Tensor) -> Tensor:
 
 
 @opaque(
-    lambda a: [(_lead(a), a.dtype), (_lead(a), a.dtype.to_real())], name="linalg_slogdet", grad_name="LinalgSlogdetBackward0",
+    lambda a: [(_lead(a), a.dtype), (_lead(a), a.dtype.to_real())], name="linalg_slogdet",
+    grad_name="LinalgSlogdetBackward0",
     grad=lambda g, y, a: _slogdet_grad(g, y, a),
 )  # fmt: skip
 def slogdet(xp: Any, a: Any) -> Any:
@@ -124,7 +133,7 @@ def slogdet(xp: Any, a: Any) -> Any:
     return tuple(xp.linalg.slogdet(a))
 
 
-# ------------------------------------------------------------------------------------------------------------ Cholesky, QR
+# --------------------------------------------------------------------------------------------------------- Cholesky, QR
 def _cholesky_grad(g: Tensor, y: Tensor, upper: bool) -> Tensor:
     factor, g = (y.mH, g.mH) if upper else (y, g)
     p = (factor.mH @ g).tril()
@@ -152,7 +161,8 @@ def _qr_rule(a: Spec, mode: str) -> list:
 def _qr_grad(g: tuple, y: tuple, mode: str) -> Tensor:
     if mode == "r":
         raise RuntimeError(
-            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') "
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use "
+            "linalg.qr(A, mode='reduced') "
             "if you are going to require gradients through linalg.qr"
         )
     q, r = y
@@ -203,7 +213,7 @@ def ormqr(xp: Any, v: Any, tau: Any, x: Any, left: bool, transpose: bool) -> Any
     return lapack.reflect(v, tau, x, left, reverse=left != transpose, conjugate=transpose)
 
 
-# -------------------------------------------------------------------------------------------------- eigenvalues, singular values
+# ----------------------------------------------------------------------------------------- eigenvalues, singular values
 def _eigh_grad(g: tuple, y: tuple) -> Tensor:
     values, v = y
     gl, gv = g
@@ -215,7 +225,8 @@ def _eigh_grad(g: tuple, y: tuple) -> Tensor:
 
 
 @opaque(
-    lambda a, uplo: [(a.size[:-1], a.dtype.to_real()), (a.size, a.dtype)], name="linalg_eigh", grad_name="LinalgEighBackward0",
+    lambda a, uplo: [(a.size[:-1], a.dtype.to_real()), (a.size, a.dtype)], name="linalg_eigh",
+    grad_name="LinalgEighBackward0",
     grad=lambda g, y, _a, uplo: _eigh_grad(g, y), late_errors=True,
 )  # fmt: skip
 def eigh(xp: Any, a: Any, uplo: str) -> Any:
@@ -285,10 +296,20 @@ def _svd_rule(a: Spec, full: bool) -> list:
     m, n = a.size[-2:]
     k = min(m, n)
     lead = _lead(a)
-    return [((*lead, m, m if full else k), a.dtype), ((*lead, k), a.dtype.to_real()), ((*lead, n if full else k, n), a.dtype)]
+    return [
+        ((*lead, m, m if full else k), a.dtype),
+        ((*lead, k), a.dtype.to_real()),
+        ((*lead, n if full else k, n), a.dtype),
+    ]
 
 
-@opaque(_svd_rule, name="linalg_svd", grad_name="LinalgSvdBackward0", grad=lambda g, y, _a, full: _svd_grad(g, y), late_errors=True)
+@opaque(
+    _svd_rule,
+    name="linalg_svd",
+    grad_name="LinalgSvdBackward0",
+    grad=lambda g, y, _a, full: _svd_grad(g, y),
+    late_errors=True,
+)
 def svd(xp: Any, a: Any, full: bool) -> Any:
     """U, the singular values, and V^H."""
     return _converged(lambda: tuple(xp.linalg.svd(a, full)), "linalg.svd", a)
@@ -324,7 +345,7 @@ def _converged(compute: Any, name: str, a: Any) -> Any:
         raise LinAlgError(f"{name}: The algorithm failed to converge because the input matrix {why}.") from None
 
 
-# ------------------------------------------------------------------------------------------------------------------ LU, LDL
+# -------------------------------------------------------------------------------------------------------------- LU, LDL
 def _lu_factor_rule(a: Spec, pivot: bool) -> list:
     k = min(a.size[-2:])
     return [(a.size, a.dtype), ((*_lead(a), k), dtypes.int32), (_lead(a), dtypes.int32)]
@@ -412,7 +433,8 @@ def lu(xp: Any, a: Any, pivot: bool) -> Any:
 
 
 @opaque(
-    lambda a, hermitian: [(a.size, a.dtype), (a.size[:-1], dtypes.int32), (_lead(a), dtypes.int32)], name="linalg_ldl_factor_ex",
+    lambda a, hermitian: [(a.size, a.dtype), (a.size[:-1], dtypes.int32), (_lead(a), dtypes.int32)],
+    name="linalg_ldl_factor_ex",
     grad=None,
 )  # fmt: skip
 def ldl_factor_ex(xp: Any, a: Any, hermitian: bool) -> Any:
@@ -421,14 +443,15 @@ def ldl_factor_ex(xp: Any, a: Any, hermitian: bool) -> Any:
 
 
 @opaque(
-    lambda a, p, b, hermitian: ((*broadcast(_lead(a), _lead(b)), *b.size[-2:]), b.dtype), name="linalg_ldl_solve", grad=None,
+    lambda a, p, b, hermitian: ((*broadcast(_lead(a), _lead(b)), *b.size[-2:]), b.dtype), name="linalg_ldl_solve",
+    grad=None,
 )  # fmt: skip
 def ldl_solve(xp: Any, a: Any, pivots: Any, b: Any, hermitian: bool) -> Any:
     """x with A x = b, from the factors of A."""
     return lapack.ldl_solve(a, pivots, b, hermitian)
 
 
-# ------------------------------------------------------------------------------------------------------------- functions
+# ------------------------------------------------------------------------------------------------------------ functions
 def _matrix_exp_grad(g: Tensor, a: Tensor) -> Tensor:
     """The upper right block of exp((A^H, G), (0, A^H))."""
     n = a.shape[-1]
@@ -458,7 +481,8 @@ def _pinv_grad(g: Tensor, y: Tensor, a: Tensor) -> Tensor:
 
 @opaque(
     lambda a, atol, rtol, hermitian: ((*_lead(a), a.size[-1], a.size[-2]), a.dtype), name="linalg_pinv",
-    grad_name="LinalgPinvBackward0", grad=(lambda g, y, a, _at, _rt, hermitian: _pinv_grad(g, y, a), None, None), late_errors=True,
+    grad_name="LinalgPinvBackward0", late_errors=True,
+    grad=(lambda g, y, a, _at, _rt, hermitian: _pinv_grad(g, y, a), None, None),
 )  # fmt: skip
 def pinv(xp: Any, a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     """The pseudoinverse; singular values up to max(atol, rtol * the largest) count as zero."""
@@ -468,7 +492,9 @@ def pinv(xp: Any, a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     else:
         u, s, vh = _converged(lambda: xp.linalg.svd(a, full_matrices=False), "linalg.svd", a)
         size = s
-    limit = xp.maximum(xp.asarray(atol)[..., None], xp.asarray(rtol)[..., None] * size.max(-1, keepdims=True, initial=0))
+    limit = xp.maximum(
+        xp.asarray(atol)[..., None], xp.asarray(rtol)[..., None] * size.max(-1, keepdims=True, initial=0)
+    )
     keep = size > limit
     inverse = xp.where(keep, 1 / xp.where(keep, s, 1), 0).astype(s.dtype)
     return (lapack.adjoint(vh) * inverse[..., None, :]) @ lapack.adjoint(u)

@@ -1,4 +1,4 @@
-"""Fourier transforms: three operators (complex to complex, real to complex, complex to real) and torch.fft's functions over them.
+"""Fourier transforms: three operators (complex to complex, to and from real) and torch.fft's functions over them.
 
 The adjoint of a transform is the transform in the other direction, with "forward" and "backward" scaling exchanged.
 """
@@ -78,15 +78,18 @@ def _c2r_grad(g: Tensor, dims: tuple, last: int, norm: str) -> Tensor:
 
 
 @opaque(
-    lambda x, dims, last, norm: ((*x.size[: dims[-1]], last, *x.size[dims[-1] + 1 :]), x.dtype.to_real()), name="fft_c2r",
+    lambda x, dims, last, norm: ((*x.size[: dims[-1]], last, *x.size[dims[-1] + 1 :]), x.dtype.to_real()),
+    name="fft_c2r",
     grad_name="FftC2RBackward0", grad=lambda g, y, _x, dims, last, norm: _c2r_grad(g, dims, last, norm),
 )  # fmt: skip
 def c2r(xp: Any, x: Any, dims: tuple, last: int, norm: str) -> Any:
-    """The inverse transform of half of what is its own mirror image, so that it is real; `last` is its size over the last axis."""
+    """The inverse transform of half of what is its own mirror image, so that it is real; `last` is its size over
+    the last axis.
+    """
     return xp.fft.irfftn(x, [*(x.shape[d] for d in dims[:-1]), last], dims, norm)
 
 
-# ------------------------------------------------------------------------------------------------------------- arguments
+# ------------------------------------------------------------------------------------------------------------ arguments
 def _typed(input: Tensor, to_complex: bool = False) -> Tensor:
     if input.dtype.kind < FLOAT:
         input = input.to(dtypes.get_default_dtype())
@@ -137,7 +140,7 @@ def _axes(input: Tensor, s: Any, dim: Any) -> tuple[tuple, list]:
         if s is not None and len(s) > input.ndim:
             raise RuntimeError(f"Got shape with {len(s)} values but input tensor only has {input.ndim} dimensions.")
         dim = range(input.ndim) if s is None else range(input.ndim - len(s), input.ndim)
-    dims = tuple(shapes.axis(d, input.ndim) for d in ([dim] if isinstance(dim, int) else dim))
+    dims = tuple(_axis(d, input) for d in ([dim] if isinstance(dim, int) else dim))
     if len(set(dims)) != len(dims):
         raise RuntimeError("FFT dims must be unique")
     if s is not None and len(s) != len(dims):
@@ -216,7 +219,7 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
     return rfft(input, n, dim, _swapped(norm)).conj()
 
 
-# ---------------------------------------------------------------------------------------------------------- several axes
+# --------------------------------------------------------------------------------------------------------- several axes
 @published
 def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The discrete Fourier transform over several axes."""
@@ -279,13 +282,23 @@ for _several in (fftn, ifftn, rfftn, irfftn, hfftn, ihfftn):
     _two(_several.__name__[:-1] + "2", _several)
 
 
-# ----------------------------------------------------------------------------------------------------------- frequencies
+# ---------------------------------------------------------------------------------------------------------- frequencies
 def _frequencies(name: str, values: Callable) -> None:
-    def function(n: int, d: float = 1.0, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def function(
+        n: int,
+        d: float = 1.0,
+        *,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
         dtype = dtype or dtypes.get_default_dtype()
         if dtype.kind < FLOAT:
             raise RuntimeError(f"{name} requires a floating point or complex dtype")
-        return tensor(values(n) / (n * d) if n else np.empty(0), dtype=dtype, device=device, requires_grad=requires_grad)
+        return tensor(
+            values(n) / (n * d) if n else np.empty(0), dtype=dtype, device=device, requires_grad=requires_grad
+        )
 
     function.__name__ = name
     function.__doc__ = f"The frequencies that the elements of {name.removesuffix('freq')}'s result belong to."

@@ -17,7 +17,7 @@ from .products import matmul
 from .record import public
 
 
-# ------------------------------------------------------------------------------------------------------------ determinants
+# --------------------------------------------------------------------------------------------------------- determinants
 @linalg
 def det(A: Tensor) -> Tensor:
     """The determinant.
@@ -59,7 +59,7 @@ twin(with_out("slogdet", _slogdet))
 twin(logdet)
 
 
-# ----------------------------------------------------------------------------------------------------- inverses, systems
+# ---------------------------------------------------------------------------------------------------- inverses, systems
 @linalg
 def inv(A: Tensor) -> Tensor:
     """The inverse."""
@@ -87,7 +87,8 @@ twin(with_out("inverse", lambda input: inv(input)))
 def _same_types(name: str, A: Tensor, B: Tensor) -> None:
     if A.dtype is not B.dtype:
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B of type "
+            f"{name}: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B "
+            f"of type "
             f"{scalar_name(B.dtype)} instead"
         )
 
@@ -106,7 +107,10 @@ def _solve(A: Tensor, B: Tensor, left: bool) -> tuple[Tensor, Tensor]:
     _same_types("linalg.solve", A, B)
     vector = B.ndim == 1 or B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]
     if not left and vector:
-        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)")
+        raise RuntimeError(
+            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this "
+            "case linalg.solve is equivalent to B / A.squeeze(-1)"
+        )
     B = B.unsqueeze(-1) if vector else B
     _compatible("linalg.solve", A, B, left)
     x, info = factors.solve_ex(A, B) if left else factors.solve_ex(A.mT, B.mT)
@@ -153,27 +157,37 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     return named_grad(x, "LinalgSolveTriangularBackward0")
 
 
-def _triangular_solve(input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+def _triangular_solve(
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Any:
     """x with A x = input for a triangular A; `linalg.solve_triangular` is the newer name."""
     for t, word in ((input, "b"), (A, "A")):
         if t.ndim < 2:
-            raise RuntimeError(f"torch.triangular_solve: Expected {word} to have at least 2 dimensions, but it has {t.ndim} dimensions instead")
+            raise RuntimeError(
+                f"torch.triangular_solve: Expected {word} to have at least 2 dimensions, but it has {t.ndim} "
+                f"dimensions instead"
+            )
     matrix, above = (A.mT, not upper) if transpose else (A, upper)
     x = factors.solve_triangular(matrix, input, upper=bool(above), unit=bool(unitriangular))
-    return _named("triangular_solve", "solution cloned_coefficient", (x, A.clone().expand(*x.shape[:-2], *A.shape[-2:])))
+    return _named(
+        "triangular_solve", "solution cloned_coefficient", (x, A.clone().expand(*x.shape[:-2], *A.shape[-2:]))
+    )
 
 
 twin(with_out("triangular_solve", _triangular_solve))
 
 
 @linalg
-def pinv(A: Tensor, *args: Any, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None) -> Tensor:
+def pinv(
+    A: Tensor, *args: Any, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
+) -> Tensor:
     """The pseudoinverse of Moore and Penrose."""
     if args:
         rcond, hermitian = args[0], args[1] if len(args) > 1 else hermitian
     if A.ndim < 2 or A.dtype.kind < FLOAT or A.dtype in factors.dtypes.HALF:
         raise RuntimeError(
-            f"linalg.pinv({scalar_name(A.dtype)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of float, double, "
+            f"linalg.pinv({scalar_name(A.dtype)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions "
+            f"of float, double, "
             "cfloat or cdouble types"
         )
     if not A.numel():
@@ -192,7 +206,9 @@ twin(pinverse)
 
 @linalg
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """The least squares solution of A X = B, residuals, rank, and singular values, the latter as far as the driver finds them."""
+    """The least squares solution of A X = B, residuals, rank, and singular values, the latter as far as the
+    driver finds them.
+    """
     name = "torch.linalg.lstsq"
     if A.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
@@ -206,7 +222,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     if A.shape[-2] != right.shape[-2]:
         raise RuntimeError(f"{name}: input.size(-2) should match other.size(-2)")
     if A.dtype is not B.dtype:
-        raise RuntimeError(f"{name}: Expected input and other to have the same dtype, but got input's dtype {scalar_name(A.dtype)} and other's dtype {scalar_name(B.dtype)}")
+        raise RuntimeError(
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype "
+            f"{scalar_name(A.dtype)} and other's dtype {scalar_name(B.dtype)}"
+        )
     m, n = A.shape[-2:]
     eps = factors.dtypes.finfo(A.dtype).eps * max(m, n)
     limit = eps if rcond is None else rcond if rcond >= 0 else factors.dtypes.finfo(A.dtype).eps
@@ -221,10 +240,14 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = residuals.squeeze(-1) if vector else residuals
     shown = none.to(factors.dtypes.int64) if driver == "gels" else rank
     values = s if driver in ("gelsd", "gelss") else none
-    return _named("linalg_lstsq", "solution residuals rank singular_values", (x.squeeze(-1) if vector else x, residuals, shown, values.detach()))
+    return _named(
+        "linalg_lstsq",
+        "solution residuals rank singular_values",
+        (x.squeeze(-1) if vector else x, residuals, shown, values.detach()),
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------------- products
+# ------------------------------------------------------------------------------------------------------------- products
 LINALG["matmul"] = matmul
 
 
@@ -273,21 +296,26 @@ def multi_dot(tensors: Any) -> Tensor:
     for i, t in enumerate(tensors):
         allowed = (1, 2) if i in (0, n - 1) else (2,)
         if t.ndim not in allowed:
-            raise RuntimeError(f"multi_dot(): tensor {i} must be {'1D or 2D' if len(allowed) == 2 else '2D'} but got {t.ndim}D")
+            raise RuntimeError(
+                f"multi_dot(): tensor {i} must be {'1D or 2D' if len(allowed) == 2 else '2D'} but got {t.ndim}D"
+            )
     first = tensors[0].unsqueeze(0) if tensors[0].ndim == 1 else tensors[0]
     last = tensors[-1].unsqueeze(-1) if tensors[-1].ndim == 1 else tensors[-1]
     chain = [first, *tensors[1:-1], last]
     for i in range(n - 1):
         if chain[i].shape[1] != chain[i + 1].shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and {list(chain[i + 1].shape)} cannot be "
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and "
+                f"{list(chain[i + 1].shape)} cannot be "
                 "multiplied"
             )
     return _chained(chain, _cheapest([c.shape[0] for c in chain] + [chain[-1].shape[1]]), 0, n - 1).reshape(size)
 
 
 def _cheapest(p: list[int]) -> dict:
-    """Where to split each stretch of a chain of matrices, matrix i being p[i] by p[i + 1] (Cormen et al., section 14.2)."""
+    """Where to split each stretch of a chain of matrices, matrix i being p[i] by p[i + 1] (Cormen et al., section
+    14.2).
+    """
     n = len(p) - 1
     cost, split = {(i, i): 0 for i in range(n)}, {}
     for width in range(1, n):
@@ -310,7 +338,9 @@ def _cross_axis(name: str, input: Tensor, other: Tensor, dim: int) -> Tensor:
         raise RuntimeError(f"{name}: inputs must have the same number of dimensions.")
     d = shapes.axis(dim, input.ndim)
     if input.shape[d] != 3 or other.shape[d] != 3:
-        raise RuntimeError(f"{name}: inputs dimension {dim} must have length 3. Got {input.shape[d]} and {other.shape[d]}")
+        raise RuntimeError(
+            f"{name}: inputs dimension {dim} must have length 3. Got {input.shape[d]} and {other.shape[d]}"
+        )
     a, b = (t.roll(1, d) for t in (input, other))
     # with x rolled by one: (a x b)_i = a_(i+1) b_(i+2) - a_(i+2) b_(i+1)
     return named_grad(input.roll(-1, d) * b - a * other.roll(-1, d), "LinalgCrossBackward0")
@@ -338,7 +368,9 @@ twin(with_out("cross", _cross))
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Inner products over an axis, x conjugated."""
     if x.dtype.kind < FLOAT:
-        raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {scalar_name(x.dtype)}")
+        raise RuntimeError(
+            f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {scalar_name(x.dtype)}"
+        )
     return (x.conj() * y).sum(dim)
 
 
@@ -370,7 +402,8 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     first, rest = A.shape[:ind], A.shape[ind:]
     if prod(first) != prod(rest):
         raise RuntimeError(
-            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {prod(rest)} != "
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{prod(rest)} != "
             f"{prod(first)}"
         )
     return inv(A.reshape(prod(rest), prod(rest))).reshape(*rest, *first)
@@ -385,7 +418,8 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     size = A.shape[B.ndim :]
     if prod(size) != prod(A.shape[: B.ndim]):
         raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            "prod(self.shape[:other.ndim]), but got "
             f"{prod(size)} != {prod(A.shape[: B.ndim])}"
         )
     return solve(A.reshape(-1, prod(size)), B.reshape(-1)).reshape(size)

@@ -10,6 +10,7 @@ from ..core import shape as shapes
 from ..core.dtype import FLOAT, finfo, scalar_name
 from . import factors, reduction
 from .checks import floating, linalg, matrices, square
+from .decompositions import eigvalsh, svdvals
 from .masking import where
 
 INF = math.inf
@@ -21,8 +22,8 @@ def _typed(name: str, x: Tensor, dtype: Any) -> Tensor:
     if dtype.kind < FLOAT:
         raise RuntimeError(f"{name}: dtype should be floating point or complex. Got {scalar_name(dtype)}")
     if x.dtype.is_complex != dtype.is_complex:
-        have, want = ("complex", "complex") if x.dtype.is_complex else ("real", "real")
-        raise RuntimeError(f"{name}: dtype should be {want} for {have} inputs. Got {scalar_name(dtype)}")
+        kind = "complex" if x.dtype.is_complex else "real"
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs. Got {scalar_name(dtype)}")
     return x.to(dtype)
 
 
@@ -33,49 +34,49 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
     x = _typed("linalg.vector_norm", x, dtype)
     dims = shapes.axes(None if isinstance(dim, list | tuple) and not len(dim) else dim, x.ndim)
     ord = float(ord)
-    if (ord < 0 or ord == INF) and not all(x.shape[d] for d in dims):
-        word = f"{ord:g}".replace("inf", "inf")
-        if dim is None or not x.numel() and math.prod(x.shape[d] for d in range(x.ndim) if d not in dims):
-            where_ = "an empty tensor" if dim is None else f"the dimension {next(d for d in dims if not x.shape[d])} because this dimension is empty and"
-            raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {word} norm on {where_} because the operation does not have an identity"
-                if dim is None
-                else f"linalg.vector_norm cannot compute the {word} norm on {where_} the operation does not have an identity"
-            )
+    empty = [d for d in dims if x.ndim and not x.shape[d]]
+    if empty and (ord < 0 or ord == INF):
+        place = (
+            "an empty tensor because"
+            if dim is None
+            else f"the dimension {empty[0]} because this dimension is empty and"
+        )
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord:g} norm on {place} the operation does not have an identity"
+        )
     return reduction.vector_norm(x, ord, dims, keepdim)
 
 
 def _two_axes(name: str, x: Tensor, dim: Any) -> tuple[int, int]:
     if isinstance(dim, int) or len(dim) != 2:
-        raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {shapes_text(dim)}")
+        raise RuntimeError(
+            f"{name}: dim must be a 2-tuple. Got {' '.join(map(str, [dim] if isinstance(dim, int) else dim))}"
+        )
     a, b = (shapes.axis(d, x.ndim) for d in dim)
     if a == b:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
     return a, b
 
 
-def shapes_text(dim: Any) -> str:
-    return " ".join(map(str, [dim] if isinstance(dim, int) else dim))
-
-
 _ORDERS = (1, 2, INF)
 
 
 @linalg
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """A norm of matrices: "fro", "nuc", 1, 2, inf, or the negative orders, which take the smallest."""
     name = "linalg.matrix_norm"
     matrices(name, A)
     floating(name, A)
     A = _typed(name, A, dtype)
     rows, columns = _two_axes(name, A, dim)
-    if ord in ("fro", "nuc") if isinstance(ord, str) else False:
-        if ord == "fro":
-            return vector_norm(A, 2, (rows, columns), keepdim)
-    elif isinstance(ord, str) or abs(ord) not in _ORDERS:
+    if ord == "fro":
+        return vector_norm(A, 2, (rows, columns), keepdim)
+    if ord != "nuc" and (isinstance(ord, str) or abs(ord) not in _ORDERS):
         raise RuntimeError(f"{name}: Order {ord if isinstance(ord, str) else f'{ord:g}'} not supported.")
     if ord == "nuc" or abs(ord) == 2:
-        s = factors_svdvals(A.movedim((rows, columns), (-2, -1)))
+        s = svdvals(A.movedim((rows, columns), (-2, -1)))
         value = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord > 0 else s.amin(-1)
     else:
         summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
@@ -87,18 +88,13 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
     return value
 
 
-def factors_svdvals(A: Tensor) -> Tensor:
-    from .decompositions import svdvals
-
-    return svdvals(A)
-
-
 @linalg
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """vector_norm or matrix_norm, whichever the number of axes asks for."""
-    floating("linalg.norm", A) if not isinstance(ord, str) and (ord is None or dim is not None and _count(dim) == 1) else None
     if dim is not None and _count(dim) not in (1, 2):
-        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got [{', '.join(map(str, dim))}]")
+        raise RuntimeError(
+            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got [{', '.join(map(str, dim))}]"
+        )
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if isinstance(ord, str):
@@ -107,7 +103,7 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if dim is None and A.ndim not in (1, 2):
         raise RuntimeError(_WHICH.format(A.ndim))
-    if (A.ndim == 2 if dim is None else _count(dim) == 2):
+    if A.ndim == 2 if dim is None else _count(dim) == 2:
         return matrix_norm(A, ord, (0, 1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
 
@@ -125,7 +121,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     if A.ndim < 2:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     if p in (None, 2, -2):
-        s = factors_svdvals(A)
+        s = svdvals(A)
         first, last = s[..., 0], s[..., -1]
         return last / first if p == -2 else first / last
     if not isinstance(p, str) and abs(p) not in _ORDERS:
@@ -142,7 +138,11 @@ def tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
         default = finfo(A.dtype).eps * max(A.shape[-2:])
         if atol is None:
             return 0.0, default
-        rtol = where(atol > 0, atol * 0.0, atol * 0.0 + default) if isinstance(atol, Tensor) else (0.0 if atol > 0 else default)
+        rtol = (
+            where(atol > 0, atol * 0.0, atol * 0.0 + default)
+            if isinstance(atol, Tensor)
+            else (0.0 if atol > 0 else default)
+        )
     return 0.0 if atol is None else atol, rtol
 
 
@@ -154,8 +154,6 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
         raise RuntimeError(f"{name}: The input tensor input must have at least 2 dimensions.")
     if tol is not None:
         atol, rtol = tol, 0.0
-    from .decompositions import eigvalsh, svdvals
-
     if not A.numel():
         return (A.abs().sum((-2, -1)) * 0).to(factors.dtypes.int64)
     s = eigvalsh(A).abs() if hermitian else svdvals(A)

@@ -10,9 +10,9 @@ from .._tensor import Tensor
 from ..core.dtype import finfo
 from . import activation, network, pointwise, reduction  # noqa: F401  softmax is public by then
 from .checks import with_out
-from .declare import FLOATING, binary, same_size, unary
+from .declare import FLOATING, binary, unary
 from .masking import where
-from .record import PUBLIC, assign, method, public
+from .record import PUBLIC
 
 SPECIAL: dict[str, Callable] = {}  # the `torch.special` namespace
 _ROOT_PI = math.sqrt(math.pi)
@@ -23,7 +23,9 @@ def _camel(name: str) -> str:
 
 
 def one(name: str, grad: Callable | None = None, body: Callable | None = None, **extra: Any) -> Callable:
-    """Declare torch.special.name of one tensor; its kernel is the function of runtime/special.py unless `body` is given."""
+    """Declare torch.special.name of one tensor; its kernel is the function of runtime/special.py unless `body` is
+    given.
+    """
     kernel = body or (lambda xp, x: getattr(xp, name)(x))
     function = unary(
         "special_" + name, FLOATING, kernel, grad=grad, torch=False, tensor=False, inplace=False,
@@ -44,9 +46,11 @@ def two(name: str, grad: Any = None, body: Callable | None = None, **extra: Any)
     return function
 
 
-# ------------------------------------------------------------------------------------------------------------ one argument
+# --------------------------------------------------------------------------------------------------------- one argument
 def _entr(xp: Any, x: Any) -> Any:
-    return xp.where(x > 0, -x * xp.log(xp.where(x > 0, x, 1)), xp.where(x == 0, x.dtype.type(0), xp.where(x < 0, -xp.inf, x)))
+    return xp.where(
+        x > 0, -x * xp.log(xp.where(x > 0, x, 1)), xp.where(x == 0, x.dtype.type(0), xp.where(x < 0, -xp.inf, x))
+    )
 
 
 def _half_near_zero(slope: Tensor, x: Tensor) -> Tensor:
@@ -58,18 +62,23 @@ one("entr", lambda g, y, x: g * where(x > 0, -x.log() - 1, where(x == 0, math.in
 one("erfcx", lambda g, y, x: g * (2 * x * y - 2 / _ROOT_PI))
 one("i0e", lambda g, y, x: g * (SPECIAL["i1e"](x) - x.sgn() * y), grad_name="SpecialI0EBackward0")
 one("i1", lambda g, y, x: g * _half_near_zero(pointwise.i0(x) - y / x, x))
-one("i1e", lambda g, y, x: g * _half_near_zero(SPECIAL["i0e"](x) - y * (x.sgn() + 1 / x), x), grad_name="SpecialI1EBackward0")
+one(
+    "i1e",
+    lambda g, y, x: g * _half_near_zero(SPECIAL["i0e"](x) - y * (x.sgn() + 1 / x), x),
+    grad_name="SpecialI1EBackward0",
+)
 one("log_ndtr", lambda g, y, x: g * math.sqrt(2 / math.pi) / SPECIAL["erfcx"](x * -math.sqrt(0.5)))
 one("ndtri", lambda g, y, _x: g * (y * y / 2).exp() * math.sqrt(2 * math.pi))
 one("ndtr", lambda g, y, x: g * (x * x * -0.5).exp() / math.sqrt(2 * math.pi), grad_name="MulBackward1")
 for _name in (
     "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_i0", "modified_bessel_i1",
-    "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0",
+    "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1",
+    "spherical_bessel_j0",
 ):  # fmt: skip
     one(_name, body=lambda xp, x, _name=_name: getattr(xp, _name)(x))
 
 
-# ----------------------------------------------------------------------------------------------------------- two arguments
+# -------------------------------------------------------------------------------------------------------- two arguments
 def _underived(name: str) -> Callable:
     def refuse(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
         raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
@@ -105,31 +114,23 @@ def _without_zero(value: Any, a: Tensor, b: Any) -> Any:
 
 
 two("zeta", (_underived("zeta"), lambda g, y, a, b: g * -a * SPECIAL["zeta"](a + 1, b)))
-two("gammainc", (_underived("igamma: input"), lambda g, y, a, b: g * _density(a, b)), grad_name="IgammaBackward0", numbers="none")
-two("gammaincc", (_underived("igammac: input"), lambda g, y, a, b: -g * _density(a, b)), grad_name="IgammacBackward0", numbers="none")
+SPECIAL["gammainc"] = binary(
+    "igamma", FLOATING, lambda xp, a, x: xp.gammainc(a, x), numbers="none",
+    grad=(_underived("igamma: input"), lambda g, y, a, b: g * _density(a, b)),
+)  # fmt: skip
+SPECIAL["gammaincc"] = binary(
+    "igammac", FLOATING, lambda xp, a, x: xp.gammaincc(a, x), numbers="none",
+    grad=(_underived("igammac: input"), lambda g, y, a, b: -g * _density(a, b)),
+)  # fmt: skip
 for _name in (
-    *(f"{shifted}chebyshev_polynomial_{kind}" for shifted in ("", "shifted_") for kind in "tuvw"), "hermite_polynomial_h",
+    *(f"{shifted}chebyshev_polynomial_{kind}" for shifted in ("", "shifted_") for kind in "tuvw"),
+    "hermite_polynomial_h",
     "hermite_polynomial_he", "laguerre_polynomial_l", "legendre_polynomial_p",
 ):  # fmt: skip
     two(_name, body=lambda xp, x, n, _name=_name: getattr(xp, _name)(x, n))
 
 
-def _incomplete(name: str, function: Callable) -> None:
-    """torch.igamma and torch.igammac, their methods and in-place forms."""
-
-    def inplace(self: Tensor, other: Any) -> Tensor:
-        return assign(self, same_size(self, function(self, other)))
-
-    public(function, name)
-    method(name, function)
-    method(name + "_", inplace)
-
-
-_incomplete("igamma", SPECIAL["gammainc"])
-_incomplete("igammac", SPECIAL["gammaincc"])
-
-
-# ------------------------------------------------------------------------------------------------------------- other names
+# ---------------------------------------------------------------------------------------------------------- other names
 def _softmax(name: str, kernel: Callable) -> Callable:
     def function(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         return kernel(input, dim, dtype=dtype)
@@ -152,4 +153,3 @@ SPECIAL |= {
     "logsumexp": reduction.logsumexp, "multigammaln": with_out("multigammaln", multigammaln),
     "log_softmax": _softmax("log_softmax", PUBLIC["log_softmax"]), "softmax": _softmax("softmax", PUBLIC["softmax"]),
 }  # fmt: skip
-

@@ -19,7 +19,7 @@ from .products import _cpp
 from .record import composite, public
 
 
-# --------------------------------------------------------------------------------------------------------------- windows
+# -------------------------------------------------------------------------------------------------------------- windows
 def cosines(weights: Any, n: int, periodic: bool) -> np.ndarray:
     """sum (-1)^k weights[k] cos(2 pi k i / (n - 1)), or / n for a period of n."""
     phase = 2 * np.pi * np.arange(n) / max(n if periodic else n - 1, 1)
@@ -52,13 +52,16 @@ def _window(name: str, values: Callable, **defaults: float) -> None:
         if dtype.kind != FLOAT:
             kind = _cpp(dtype) + (" int" if dtype.name in ("int64", "int32", "int16") else "")
             raise RuntimeError(
-                f"{name} expects floating point dtypes, got: TensorOptions(dtype={kind.replace('int int', 'int')}, device=cpu, "
+                f"{name} expects floating point dtypes, got: "
+                f"TensorOptions(dtype={kind.replace('int int', 'int')}, device=cpu, "
                 "layout=Strided (default), requires_grad=false (default), pinned_memory=false, memory_format=(nullopt))"
             )
         value = np.ones(n) if n <= 1 else values(n, bool(periodic), **given)
         return tensor(value, dtype=dtype, device=device, requires_grad=requires_grad)
 
-    function.__doc__ = f"A window of the shape that {name.removesuffix('_window')} gives it; periodic unless said otherwise."
+    function.__doc__ = (
+        f"A window of the shape that {name.removesuffix('_window')} gives it; periodic unless said otherwise."
+    )
     function.__name__ = name
     public(function)
 
@@ -110,7 +113,8 @@ def _fitted_window(window: Tensor | None, length: int, n_fft: int, like: Tensor)
 
 @composite()
 def stft(
-    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: Tensor | None = None,
+    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+    window: Tensor | None = None,
     center: bool = True, pad_mode: str = "reflect", normalized: bool = False, onesided: bool | None = None,
     return_complex: bool | None = None, align_to_window: bool | None = None,
 ) -> Tensor:  # fmt: skip
@@ -135,8 +139,10 @@ def stft(
         half = n_fft // 2
         input = _padded(input, half, pad_mode)
     about = (
-        f"stft(torch.{scalar_name(input.dtype)}Tensor{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, win_length={length}, "
-        f"window={_shown(window)}, normalized={int(normalized)}, onesided={_flag(onesided)}, return_complex={_flag(return_complex)}, "
+        f"stft(torch.{scalar_name(input.dtype)}Tensor{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, "
+        f"win_length={length}, "
+        f"window={_shown(window)}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
+        f"return_complex={_flag(return_complex)}, "
         f"align_to_window={_flag(align_to_window)}) : "
     )
     _check_stft(about, input, n_fft, hop, length, window)
@@ -191,13 +197,15 @@ def _check_stft(about: str, input: Tensor, n_fft: int, hop: int, length: int, wi
         raise RuntimeError(about + f"expected 0 < win_length <= n_fft, but got win_length={length}")
     if window is not None and (window.ndim != 1 or window.shape[0] != length):
         raise RuntimeError(
-            about + f"expected a 1D window tensor of size equal to win_length={length}, but got window with size {list(window.shape)}"
+            about + f"expected a 1D window tensor of size equal to win_length={length}, but got window with "
+            f"size {list(window.shape)}"
         )
 
 
 @composite()
 def istft(
-    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: Tensor | None = None,
+    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+    window: Tensor | None = None,
     center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -205,12 +213,15 @@ def istft(
     hop = n_fft // 4 if hop_length is None else hop_length
     width = n_fft if win_length is None else win_length
     about = (
-        f"istft(CPU{scalar_name(input.dtype)}Type{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, win_length={width}, "
+        f"istft(CPU{scalar_name(input.dtype)}Type{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, "
+        f"win_length={width}, "
         f"window={_shown(window)}, center={int(center)}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
         f"length={'None' if length is None else length}, return_complex={int(return_complex)}) "
     )
     if not input.dtype.is_complex:
-        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        )
     if onesided is None:
         onesided = n_fft != input.shape[-2]
     _check_istft(about, input, n_fft, hop, width, window, onesided, return_complex)
@@ -237,7 +248,8 @@ def istft(
     result = total / squares
     if end > stop:
         warnings.warn(
-            "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. Please check "
+            "The length of signal is shorter than the length parameter. Result is being padded with zeros in the "
+            "tail. Please check "
             "your center, hop_length and window settings.",
             stacklevel=2,
         )
@@ -245,7 +257,9 @@ def istft(
     return result.squeeze(0) if vector else result
 
 
-def _check_istft(about: str, input: Tensor, n_fft: int, hop: int, width: int, window: Any, onesided: bool, complex_: bool) -> None:
+def _check_istft(
+    about: str, input: Tensor, n_fft: int, hop: int, width: int, window: Any, onesided: bool, complex_: bool
+) -> None:
     if not input.numel():
         raise RuntimeError(about + ": input tensor cannot be empty.")
     if input.ndim not in (2, 3):
@@ -254,7 +268,8 @@ def _check_istft(about: str, input: Tensor, n_fft: int, hop: int, width: int, wi
     if input.shape[-2] != rows:
         wanted = "n_fft / 2 + 1 when onesided=True" if onesided else "n_fft when onesided=False"
         raise RuntimeError(
-            about + f": expected the frequency dimension (3rd to the last) of the input tensor to match {wanted}, but got {input.shape[-2]}"
+            about + f": expected the frequency dimension (3rd to the last) of the input tensor to match {wanted}, but "
+            f"got {input.shape[-2]}"
         )
     if not 0 < hop <= width:
         raise RuntimeError(about + ": expected 0 < hop_length <= win_length")
@@ -266,5 +281,3 @@ def _check_istft(about: str, input: Tensor, n_fft: int, hop: int, width: int, wi
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     if not complex_ and window is not None and window.dtype.is_complex:
         raise RuntimeError("Complex windows are incompatible with return_complex=False")
-
-

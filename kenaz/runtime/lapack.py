@@ -1,7 +1,7 @@
-"""Dense linear algebra that NumPy's LAPACK does not offer: LU and LDL factors, triangular systems, Householder products, expm.
+"""Dense linear algebra that NumPy does not offer: LU and LDL factors, triangular systems, Householder products, expm.
 
-Arrays are stacks of matrices, (..., m, n). Everything works on the whole stack at once and, where matrices are large, in blocks,
-so that most of the work is matrix products.
+Arrays are stacks of matrices, (..., m, n). Everything works on the whole stack at once and, where matrices are large,
+in blocks, so that most of the work is matrix products.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def _substitute(a: Array, x: Array, upper: bool, unit: bool) -> None:
 
 # ------------------------------------------------------------------------------------------------------------------ LU
 def lu(a: Array, pivot: bool = True) -> tuple[Array, Array, Array]:
-    """The factors of LAPACK's getrf: L and U in one matrix, rows swapped at each step (from 1), the first zero pivot (or 0)."""
+    """The factors of LAPACK's getrf: L and U in one matrix, rows swapped at each step (from 1), the first zero
+    pivot (or 0).
+    """
     *lead, m, n = a.shape
     x = a.reshape(math.prod(lead), m, n).copy()
     k = min(m, n)
@@ -64,7 +66,9 @@ def lu(a: Array, pivot: bool = True) -> tuple[Array, Array, Array]:
         for j in range(start, stop):
             _eliminate(x, j, stop, pivots if pivot else None, info)
         if stop < n:
-            x[:, start:stop, stop:] = solve_triangular(x[:, start:stop, start:stop], x[:, start:stop, stop:], False, True)
+            x[:, start:stop, stop:] = solve_triangular(
+                x[:, start:stop, start:stop], x[:, start:stop, stop:], False, True
+            )
             x[:, stop:, stop:] -= x[:, stop:, start:stop] @ x[:, start:stop, stop:]
     return x.reshape(a.shape), pivots.reshape(*lead, k), info.reshape(lead)
 
@@ -102,7 +106,7 @@ def permutation_matrix(pivots: Array, m: int, dtype: Any) -> Array:
     return np.eye(m, dtype=dtype)[permutation(pivots, m)].swapaxes(-1, -2)
 
 
-# --------------------------------------------------------------------------------------------------------- factorizations
+# ------------------------------------------------------------------------------------------------------- factorizations
 def cholesky(a: Array, upper: bool) -> tuple[Array, Array]:
     """The factor, and per matrix the order of the first leading minor that is not positive (or 0)."""
     info = np.zeros(a.shape[:-2], np.int32)
@@ -171,7 +175,9 @@ def householder_product(v: Array, tau: Array, columns: int | None = None) -> Arr
 
 
 def reflect(v: Array, tau: Array, x: Array, left: bool, reverse: bool, conjugate: bool = False) -> Array:
-    """x times (from the left or the right) the reflections, the last of them first where `reverse`; `conjugate`: of tau."""
+    """x times (from the left or the right) the reflections, the last of them first where `reverse`; `conjugate`:
+    of tau.
+    """
     x = x.copy()
     k = tau.shape[-1]
     for i in range(k - 1, -1, -1) if reverse else range(k):
@@ -199,7 +205,9 @@ _ALPHA = (1 + 17**0.5) / 8  # Bunch and Kaufman 1977: the growth of one 2x2 step
 
 
 def ldl(a: Array, hermitian: bool) -> tuple[Array, Array, Array]:
-    """The lower factors of LAPACK's sytrf or hetrf: L and D in one matrix, pivots (negative pairs for 2x2 blocks), the info."""
+    """The lower factors of LAPACK's sytrf or hetrf: L and D in one matrix, pivots (negative pairs for 2x2
+    blocks), the info.
+    """
     *lead, n, _ = a.shape
     x = np.tril(a).reshape(math.prod(lead), n, n)
     pivots, info = np.zeros((len(x), n), np.int32), np.zeros(len(x), np.int32)
@@ -286,7 +294,7 @@ def _ldl_solve_one(f: Array, pivots: Array, x: Array, hermitian: bool) -> None:
         x[[at, swap]] = x[[swap, at]]
 
 
-# ------------------------------------------------------------------------------------------------------------- functions
+# ------------------------------------------------------------------------------------------------------------ functions
 def matrix_exp(a: Array) -> Array:
     """exp of square matrices: Taylor's series of a / 2^s, squared s times (Moler and Van Loan 2003, method 3)."""
     if not a.size:
@@ -306,7 +314,9 @@ def matrix_exp(a: Array) -> Array:
 
 
 def adjugate(a: Array) -> Array:
-    """The transposed cofactors, det(a) times the inverse where there is one: from the singular values, which may be zero."""
+    """The transposed cofactors, det(a) times the inverse where there is one: from the singular values, which may
+    be zero.
+    """
     n = a.shape[-1]
     u, s, vh = np.linalg.svd(a)
     left, right = np.cumprod(s, -1), np.cumprod(s[..., ::-1], -1)[..., ::-1]

@@ -1,12 +1,13 @@
-"""Special functions that NumPy lacks, over whole arrays: float64 to a few units in the last place, other floats rounded from it.
+"""Special functions that NumPy lacks, over whole arrays, to a few units in the last place of float64.
 
-    erf family     exp(-x^2) (1 + 2x)^-1 times a fit in (x - k) / (x + k): Shepherd and Laframboise 1981, after Cody 1969
+    erf family     exp(-x^2) (1 + 2x)^-1 times a fit in (x - k) / (x + k) (Shepherd, Laframboise 1981; Cody 1969)
     inverses       fits in sqrt(-log(1 - x^2)): Giles 2010
     gamma family   a fit between the zeros 1 and 2, recurrences, Stirling's series, Euler and Maclaurin's sum for zeta
     gammainc       series, Lentz's continued fraction (Gautschi 1979), Gauss' quadrature around the peak for large a
     Bessel, Airy   fits near zero, Hankel's asymptotic form far away (Abramowitz and Stegun 9.2, 9.7, 10.4)
 
-The fits are in special_tables.py. Functions work on blocks that stay in the cache: a polynomial passes over its block often.
+The fits are in special_tables.py. Functions work on blocks that stay in the cache: a polynomial passes over its
+block often.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def choose(x: Array, *cases: tuple[Array, Callable]) -> Array:
     return out
 
 
-# --------------------------------------------------------------------------------------------------------- error function
+# ------------------------------------------------------------------------------------------------------- error function
 def _exp_square(x: Array, sign: float) -> Array:
     """exp(sign x^2), where the error of squaring is made up for."""
     high = x.astype(np.float32).astype(np.float64)  # 24 bits: the square is exact
@@ -154,8 +155,13 @@ erfcx = blockwise(_erfcx)
 def _inverse_ratio(w: Array) -> Array:
     """erfinv(x) / x from w = -log(1 - x^2)."""
     s = np.sqrt(w)
-    return choose(s, (s <= 2.5, lambda s: fitted(fits.ERFINV_0, s * s)), (s <= 4, lambda s: fitted(fits.ERFINV_1, s)),
-                  (s <= 8, lambda s: fitted(fits.ERFINV_2, s)), (s <= 28, lambda s: fitted(fits.ERFINV_3, s)))  # fmt: skip
+    return choose(
+        s,
+        (s <= 2.5, lambda s: fitted(fits.ERFINV_0, s * s)),
+        (s <= 4, lambda s: fitted(fits.ERFINV_1, s)),
+        (s <= 8, lambda s: fitted(fits.ERFINV_2, s)),
+        (s <= 28, lambda s: fitted(fits.ERFINV_3, s)),
+    )
 
 
 @blockwise
@@ -183,13 +189,33 @@ def ndtri(p: Array) -> Array:
 @blockwise
 def log_ndtr(x: Array) -> Array:
     z = x * math.sqrt(0.5)
-    return choose(z, (z < -0.7, lambda z: np.log(0.5 * _erfcx_right(-z)) - z * z),
-                  (z == z, lambda z: np.log1p(-0.5 * np.where(z > 0, _erfc_right(np.abs(z)), 1 - z * fitted(fits.ERF, np.minimum(z * z, 1))))))  # fmt: skip
+    return choose(
+        z,
+        (z < -0.7, lambda z: np.log(0.5 * _erfcx_right(-z)) - z * z),
+        (
+            z == z,
+            lambda z: np.log1p(
+                -0.5 * np.where(z > 0, _erfc_right(np.abs(z)), 1 - z * fitted(fits.ERF, np.minimum(z * z, 1)))
+            ),
+        ),
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- gamma
+# ---------------------------------------------------------------------------------------------------------------- gamma
 # B_2k of Bernoulli: the numbers behind Stirling's series and Euler and Maclaurin's sum
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330, 854513 / 138)
+_BERNOULLI = (
+    1 / 6,
+    -1 / 30,
+    1 / 42,
+    -1 / 30,
+    5 / 66,
+    -691 / 2730,
+    7 / 6,
+    -3617 / 510,
+    43867 / 798,
+    -174611 / 330,
+    854513 / 138,
+)
 
 
 def _series(coefficients: list[float], t: Array) -> Array:
@@ -304,12 +330,14 @@ def _polygamma(n: Array, x: Array) -> Array:
     return np.where(n % 2 == 1, 1.0, -1.0) * np.exp(_lgamma(n + 1)) * _zeta(n + 1, x)
 
 
-# ------------------------------------------------------------------------------------------------- incomplete gamma functions
+# ------------------------------------------------------------------------------------------- incomplete gamma functions
 _LEGENDRE: list = []
 
 
 def _log1p_less(mu: Array) -> Array:
-    """log(1 + mu) - mu; near zero by the series of 2 atanh(u), u = mu / (2 + mu), where the first terms cancel by hand."""
+    """log(1 + mu) - mu; near zero by the series of 2 atanh(u), u = mu / (2 + mu), where the first terms cancel by
+    hand.
+    """
     u = mu / (2 + mu)
     near = 2 * u**3 * _series([1 / (2 * k + 3) for k in range(11)], u * u) - mu * u
     return np.where(np.abs(mu) < 0.3, near, np.log1p(mu) - mu)
@@ -414,7 +442,7 @@ def _small_complement(a: Array, x: Array) -> Array:
     return first - np.exp(a * log - _lgamma(a + 1)) * a * total
 
 
-# ------------------------------------------------------------------------------------------------------ Bessel, modified
+# ----------------------------------------------------------------------------------------------------- Bessel, modified
 def _scaled_i(x: Array, low: tuple, high: tuple) -> Array:
     """exp(-x) I(x) for x >= 0, divided by x in the low part where the fit is."""
     return choose(x, (x <= 8, lambda x: fitted(low, x)), (x > 8, lambda x: fitted(high, 1 / x) / np.sqrt(x)))
@@ -451,7 +479,8 @@ def _k1_low(x: Array) -> Array:
 def _k(low: Callable, high: tuple, scaled: bool) -> Callable:
     def k(x: Array) -> Array:
         return choose(
-            x, (x == 0, lambda x: np.full_like(x, np.inf)), ((x > 0) & (x <= 2), lambda x: low(x) * (np.exp(x) if scaled else 1)),
+            x, (x == 0, lambda x: np.full_like(x, np.inf)),
+            ((x > 0) & (x <= 2), lambda x: low(x) * (np.exp(x) if scaled else 1)),
             (x > 2, lambda x: fitted(high, 1 / x) / np.sqrt(x) * (1 if scaled else np.exp(-x))),
         )  # fmt: skip
 
@@ -463,7 +492,7 @@ modified_bessel_k0, scaled_modified_bessel_k0 = _k(_k0_low, fits.K0_HIGH, False)
 modified_bessel_k1, scaled_modified_bessel_k1 = _k(_k1_low, fits.K1_HIGH, False), _k(_k1_low, fits.K1_HIGH, True)
 
 
-# ---------------------------------------------------------------------------------------------------- Bessel, oscillating
+# -------------------------------------------------------------------------------------------------- Bessel, oscillating
 def _far(x: Array, order: int, p: tuple, q: tuple, second: bool) -> Array:
     """sqrt(2 / (pi x)) (P cos chi - Q sin chi), or (P sin chi + Q cos chi), where chi = x - (2 order + 1) pi / 4."""
     t = (8 / x) ** 2
@@ -476,12 +505,18 @@ def _far(x: Array, order: int, p: tuple, q: tuple, second: bool) -> Array:
 
 def _j0(x: Array) -> Array:
     a = np.abs(x)
-    return choose(a, (a <= 8, lambda x: fitted(fits.J0_LOW, x * x)), (a > 8, lambda x: _far(x, 0, fits.J0_P, fits.J0_Q, False)))
+    return choose(
+        a, (a <= 8, lambda x: fitted(fits.J0_LOW, x * x)), (a > 8, lambda x: _far(x, 0, fits.J0_P, fits.J0_Q, False))
+    )
 
 
 def _j1(x: Array) -> Array:
     a = np.abs(x)
-    y = choose(a, (a <= 8, lambda x: x * fitted(fits.J1_LOW, x * x)), (a > 8, lambda x: _far(x, 1, fits.J1_P, fits.J1_Q, False)))
+    y = choose(
+        a,
+        (a <= 8, lambda x: x * fitted(fits.J1_LOW, x * x)),
+        (a > 8, lambda x: _far(x, 1, fits.J1_P, fits.J1_Q, False)),
+    )
     return np.where(x < 0, -y, y)
 
 
@@ -494,8 +529,14 @@ def _y1_low(x: Array) -> Array:
 
 
 def _y(low: Callable, order: int, p: tuple, q: tuple) -> Callable:
-    return blockwise(lambda x: choose(
-        x, (x == 0, lambda x: np.full_like(x, -np.inf)), ((x > 0) & (x <= 8), low), (x > 8, lambda x: _far(x, order, p, q, True))))  # fmt: skip
+    return blockwise(
+        lambda x: choose(
+            x,
+            (x == 0, lambda x: np.full_like(x, -np.inf)),
+            ((x > 0) & (x <= 8), low),
+            (x > 8, lambda x: _far(x, order, p, q, True)),
+        )
+    )
 
 
 bessel_j0, bessel_j1 = blockwise(_j0), blockwise(_j1)
@@ -526,7 +567,7 @@ def airy_ai(x: Array) -> Array:
                   (x > -np.inf, _airy_left))  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------- orthogonal polynomials
+# ----------------------------------------------------------------------------------------------- orthogonal polynomials
 def _recurrence(first: Callable, step: Callable) -> Callable:
     """A family from p0 = 1, p1 = first(x) and p[k + 1] = step(k, x, p[k], p[k - 1])."""
 

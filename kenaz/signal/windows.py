@@ -73,7 +73,7 @@ def gaussian(
     """exp(-(n / std)^2 / 2), n counted from the middle."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
-    values = lambda n, periodic: np.exp(-((_places(n, periodic) / std) ** 2) / 2)  # noqa: E731
+    values = lambda n, periodic: np.exp(-((_places(n, periodic) / std) ** 2) / 2)
     return _window("gaussian", M, sym, values, _options(dtype, layout, device, requires_grad))
 
 
@@ -84,7 +84,7 @@ def kaiser(
     """I0(beta sqrt(1 - x^2)) / I0(beta), x from -1 to 1."""
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
-    values = lambda n, periodic: spectra.kaiser(n, periodic, beta)  # noqa: E731
+    values = lambda n, periodic: spectra.kaiser(n, periodic, beta)
     return _window("kaiser", M, sym, values, _options(dtype, layout, device, requires_grad))
 
 
@@ -93,13 +93,16 @@ def general_cosine(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """sum (-1)^k a[k] cos(2 pi k n / (M - 1))."""
+    return _cosines("general_cosine", M, a, sym, _options(dtype, layout, device, requires_grad))
+
+
+def _cosines(name: str, M: int, a: Iterable, sym: bool, options: dict) -> Tensor:
     if not isinstance(a, Iterable):
         raise TypeError("Coefficients must be a list/tuple")
     weights = list(a)
     if not weights:
         raise ValueError("Coefficients cannot be empty")
-    values = lambda n, periodic: spectra.cosines(weights, n, periodic)  # noqa: E731
-    return _window("general_cosine", M, sym, values, _options(dtype, layout, device, requires_grad))
+    return _window(name, M, sym, lambda n, periodic: spectra.cosines(weights, n, periodic), options)
 
 
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
@@ -117,9 +120,11 @@ def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     return general_hamming(M, alpha=0.5, sym=sym, **options)
 
 
-def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def blackman(
+    M: int, *, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Blackman's sum of three cosines."""
-    return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
+    return _cosines("blackman", M, [0.42, 0.5, 0.08], sym, _options(dtype, layout, device, requires_grad))
 
 
 def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
@@ -135,6 +140,7 @@ def bartlett(
 
 
 __all__ = [
-    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine", "general_hamming", "hamming", "hann", "kaiser",
+    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine", "general_hamming", "hamming",
+    "hann", "kaiser",
     "nuttall",
 ]  # fmt: skip
