@@ -22,6 +22,7 @@ from ..autograd import nodes as backward_module
 from ..autograd.modes import state
 from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..core.dtype import can_cast, dtype, scalar_name
+from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode
 from ..graph.node import Call, Node, Op, held, make_node, pick_call
@@ -413,9 +414,14 @@ class _AsStrided(backward_module.BackwardNode):
     __slots__ = ("base_spec", "offset", "region", "specs")
 
     def apply(self, grads: list) -> Any:
-        base = Tensor._from_array(np.zeros(self.base_spec.size, self.base_spec.dtype.np))
-        base.as_strided(self.region.size, self.region.stride, self.offset).copy_(grads[0])  # type: ignore[attr-defined]
-        return base
+        size, stride, grad = self.region.size, self.region.stride, grads[0]
+        repeated = tuple(d for d, q in enumerate(stride) if q == 0 and size[d] > 1)
+        if repeated:  # an expanded view: each place gets the sum
+            grad = grad.sum(repeated, True)
+            size = tuple(1 if d in repeated else n for d, n in enumerate(size))
+        memory = Tensor._from_array(np.zeros(extent(self.base_spec.size, self.base_spec.stride), grad.dtype.np))
+        memory.as_strided(size, stride, self.offset).copy_(grad)  # type: ignore[attr-defined]
+        return memory.as_strided(self.base_spec.size, self.base_spec.stride, 0)  # type: ignore[attr-defined]
 
 
 _AsStrided.__name__ = _AsStrided.__qualname__ = "AsStridedBackward0"
