@@ -20,26 +20,32 @@ def compute(node: Node, in_place: bool = False) -> None:
     values = arguments(node, in_place)
     if call.op is PICK:
         node.value = values[0][call.attributes["index"]]
-        node.sources = ()
-        return
-    owners = set() if call.op.overwrites else {id(_owner(v)) for v in values if type(v) is np.ndarray}
-    value = call.run(*values)
-    if type(call.out) is Spec:
-        node.value = _stored(value, call.out, owners)
+    elif type(call.out) is Spec:
+        node.value = _stored(call.run(*values), call.out, values, call.op.overwrites)
     else:
-        node.value = tuple([_stored(v, out, owners) for v, out in zip(value, call.out, strict=True)])
+        results = zip(call.run(*values), call.out, strict=True)
+        node.value = tuple([_stored(value, out, values, call.op.overwrites) for value, out in results])
     node.sources = ()
 
 
-def _stored(value: Any, out: Spec, owners: set[int]) -> np.ndarray:
+def _stored(value: Any, out: Spec, sources: list, overwrites: bool) -> np.ndarray:
     """The result as memory of its own: row-major in the memory order of `out`, of its dtype, aliasing no source."""
-    value = np.asarray(value, out.dtype.np)
+    if type(value) is not np.ndarray or value.dtype != out.dtype.np:
+        value = np.asarray(value, out.dtype.np)
     assert value.shape == out.size, f"kernel gave {value.shape} for {out}"
     if not out.contiguous:
         value = value.transpose(out.order())
     if not value.flags.c_contiguous:
         return np.ascontiguousarray(value)
-    return value.copy() if id(_owner(value)) in owners else value
+    return value if overwrites or not _is_shared(value, sources) else value.copy()
+
+
+def _is_shared(value: np.ndarray, sources: list) -> bool:
+    """Whether an array looks at the memory of a source."""
+    if value.base is None:
+        return any([value is source for source in sources])
+    owner = _owner(value)
+    return any([type(source) is np.ndarray and _owner(source) is owner for source in sources])
 
 
 def _owner(array: np.ndarray) -> Any:

@@ -12,18 +12,22 @@ from .node import Failure, Node
 
 def arguments(node: Node, in_place: bool = False) -> list:
     """The arrays and numbers that a node's kernel takes."""
-    found = []
-    offsets = node.offsets
-    for i, (source, spec) in enumerate(zip(node.sources, node.call.specs, strict=True)):
+    found: list = []
+    call, offsets = node.call, node.offsets
+    for i, source in enumerate(node.sources):
         if type(source) is not Node:
             found.append(source)
-        elif type(source.value) is Failure:
-            raise source.value.error
-        elif type(source.value) is tuple:  # pick: all the results
-            found.append(source.value)
+            continue
+        value, spec = source.value, call.specs[i]
+        if spec is source.call.out and type(value) is np.ndarray and spec.contiguous:  # as `read`, without the call
+            found.append(value)
+        elif type(value) is Failure:
+            raise value.error
+        elif type(value) is tuple:  # pick: all the results
+            found.append(value)
         else:
             found.append(read(source, spec, offsets[i] if offsets else 0))
-    if node.call.op.overwrites:
+    if call.op.overwrites:
         source = node.sources[0]
         # held by node.sources, our local name, and getrefcount's argument: nobody else will read the old value
         alone = in_place or sys.getrefcount(source) <= 3 and not _is_shared(source.value)
