@@ -294,7 +294,7 @@ def _batched(name: str, args: tuple, in_dims: Any) -> tuple[list, list, Any]:
             f"{where}: in_dims is not compatible with the structure of `inputs`. in_dims has structure "
             f"{tree_flatten(in_dims)[1]} but inputs has structure {structure}."
         )
-    found = []
+    found: list[int | None] = []
     for leaf, dim in zip(leaves, dims):
         if dim is None:
             found.append(None)
@@ -322,7 +322,7 @@ def _stacked(name: str, results: list, out_dims: Any) -> Any:
             f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
             f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {structure[0]}."
         )
-    found = []
+    found: list = []
     for parts, dim in zip(zip(*columns), dims):
         if dim is None:
             found.append(parts[0])

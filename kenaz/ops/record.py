@@ -339,7 +339,7 @@ def _rewire(x: Tensor, value: Tensor) -> None:
     """After an in-place write: x's history is that of the value, and a base's history contains the write."""
     base = x._base
     changed = x if base is None else base
-    views = _live_views(changed) if changed._grad_fn is None else ()
+    views = _live_views(changed, x) if changed._grad_fn is None else ()
     if base is None:
         _move_retained(x, value._grad_fn, value._output_nr)
         x._grad_fn = value._grad_fn
@@ -368,12 +368,12 @@ def _move_retained(x: Tensor, fn: Any, number: int) -> None:
         fn.__dict__.setdefault("retained", {})[number] = weakref.ref(x)
 
 
-def _live_views(base: Tensor) -> list[Tensor]:
+def _live_views(base: Tensor, written: Tensor) -> list[Tensor]:
     """The views of a base that had no history until now. Views know their base and not the other way round, so that
     making one stays cheap; here, where a plain buffer becomes part of the graph, they are searched for if there can
     be any."""
-    # 3: the base, the storage's reference in the view that was written through, and getrefcount's argument
-    if sys.getrefcount(base._storage) <= 3:
+    # the storage is known to the base, to the view that was written through, and to getrefcount as its argument
+    if sys.getrefcount(base._storage) <= (2 if written is base else 3):
         return []
     import gc
 

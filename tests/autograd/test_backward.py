@@ -214,3 +214,21 @@ def test_inference_mode() -> None:
     with pytest.raises(RuntimeError, match="Setting requires_grad=True on inference tensor outside InferenceMode"):
         x.requires_grad_()
     assert (x + leaf()).requires_grad
+
+
+def test_write_to_a_plain_base_reaches_its_views() -> None:
+    x, base = leaf(), torch.zeros(2)
+    view = base.view(2, 1)
+    base.add_(x)
+    assert view.requires_grad
+    (view * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_renewed_view_of_another_order_of_memory() -> None:
+    x = torch.arange(6.0).view(2, 3).requires_grad_()
+    y = x.t() + 1.0
+    row, wide = y[0], y[:, 0][:, None].expand(3, 4)
+    y.mul_(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    (row.sum() + wide.sum()).backward()
+    assert x.grad.tolist() == [[5, 12, 20], [2, 0, 0]]
