@@ -16,7 +16,7 @@ from .core.dtype import dtype
 from .core.shape import Size
 from .core.spec import Spec, spec
 from .graph.node import Node
-from .graph.storage import Storage, make_storage
+from .graph.storage import Storage
 
 
 class Tensor:
@@ -262,4 +262,7 @@ def make_tensor(storage: Storage, spec: Spec, offset: int = 0) -> Tensor:
 
 def wrap(node: Node) -> Tensor:
     """The tensor over a fresh node's result."""
-    return make_tensor(make_storage(node), node.call.out, 0)
+    self, storage = new_tensor(Tensor), Storage()  # as make_tensor and make_storage, without the calls
+    storage.node, storage.version, storage.exposed = node, 0, False
+    self._storage, self._spec, self._offset, self._grad_fn = storage, node.call.out, 0, None
+    return self

@@ -58,19 +58,25 @@ def eager(on: bool = True) -> Iterator[None]:
 def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -> Node:
     """A pending node; it runs later, or at once in eager mode."""
     node = make_node(call, sources, offsets)
-    late = call.op.late_errors
-    if late:
-        node.line = users_line()
-        if late is not True:
-            late(call, *interpret.known(node))
-    if type(call.out) is Spec and call.out.device.type == "meta":
-        return node
+    if not call.plain:
+        _look_for_errors(node)
+        if type(call.out) is Spec and call.out.device.type == "meta":
+            return node
     pending.append(node)
     if mode.eager:
         run_now(node)
     elif len(pending) > config.PENDING:
         flush()
     return node
+
+
+def _look_for_errors(node: Node) -> None:
+    """Note the user's line where an operator may find a mistake later; raise what can be found already."""
+    late = node.call.op.late_errors
+    if late:
+        node.line = users_line()
+        if late is not True:
+            late(node.call, *interpret.known(node))
 
 
 def users_line() -> tuple[str, int] | None:

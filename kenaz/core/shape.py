@@ -131,6 +131,8 @@ def axis(dim: int, ndim: int) -> int:
 
 def axes(dim: Any, ndim: int) -> tuple[int, ...]:
     """Several axes, or all of them for None or (); each may appear once."""
+    if type(dim) is int:
+        return (axis(dim, ndim),)
     if dim is None or dim == () or dim == []:
         return tuple(range(ndim))
     found = tuple(axis(operator.index(d), ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))

@@ -64,12 +64,14 @@ class Call:
     one `pick` node per result follows.
     """
 
-    __slots__ = ("attributes", "compute", "op", "out", "prepared", "shifted", "specs")
+    __slots__ = ("attributes", "compute", "op", "out", "plain", "prepared", "shifted", "specs")
 
     def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
         self.compute = compute
         self.op, self.specs, self.attributes, self.out = op, specs, attributes, out
         self.shifted = any(type(s) is Spec and s.shifted for s in specs)
+        is_meta = type(out) is Spec and out.device.type == "meta"
+        self.plain = not is_meta and not op.late_errors  # recording it is nothing but a node
         self.prepared: Callable | None = None
 
     def run(self, *arrays: Any) -> Any:
