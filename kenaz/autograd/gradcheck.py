@@ -98,7 +98,7 @@ def _numerical(
     func: Callable, inputs: tuple, x: Tensor, number: int, eps: float, every: bool = False, size: int = 0
 ) -> np.ndarray:
     """The Jacobian of one output with respect to `x` by central differences: a row per element of x."""
-    array = x.detach()._array()  # type: ignore[attr-defined]
+    array = np.asarray(x.detach()._array())  # type: ignore[attr-defined]
     rows = []
     for index in np.ndindex(*array.shape):
         found = []
