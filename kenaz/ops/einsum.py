@@ -1,6 +1,6 @@
 """einsum: sums of products, planned once per equation and sizes, and carried out as batched matrix products.
 
-Two operands meet in one `bmm`: the subscripts of both fall into four groups (kept in both: batch; kept left; kept right;
+Two operands meet in one `bmm`: the subscripts of both fall into four groups (in both and kept: batch; left; right;
 summed), and permute + reshape bring the operands to (batch, left, summed) and (batch, summed, right).
 """
 

@@ -221,7 +221,7 @@ def _eigh_grad(g: tuple, y: tuple) -> Tensor:
     if gv is not None:
         gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
         inner = (v.mH @ gv) / (gaps + _diag(values * 0 + float("inf")))
-    return v @ add(inner, None if gl is None else _diag(gl)) @ v.mH
+    return v @ add(inner, None if gl is None else _diag(gl).to(v.dtype)) @ v.mH
 
 
 @opaque(
