@@ -1,4 +1,4 @@
-"""Machines that Kenaz does not drive (`torch.xpu`, `torch.mps`, `torch.mtia`): questions about them have the answer "none here"."""
+"""Machines that Kenaz does not drive (`torch.xpu`, `torch.mps`, `torch.mtia`): none are here, say the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions and normalizations that leave masked elements out (`torch.masked`): where `mask` is False, an element counts for nothing.
+"""Reductions and normalizations in which an element counts for nothing where `mask` is False (`torch.masked`).
 
 >>> import kenaz as torch
 >>> torch.masked.mean(torch.tensor([1.0, 2.0, 9.0]), mask=torch.tensor([True, True, False]))
@@ -34,11 +34,11 @@ def _axes(input: Tensor, dim: Any) -> tuple[int, ...]:
 
 
 def _lowest(d: Any) -> Any:
-    return -INF if d.is_floating_point else torch.iinfo(d).min
+    return -INF if d.is_floating_point or d.is_complex else torch.iinfo(d).min
 
 
 def _highest(d: Any) -> Any:
-    return INF if d.is_floating_point else torch.iinfo(d).max
+    return INF if d.is_floating_point or d.is_complex else torch.iinfo(d).max
 
 
 def _visible(input: Tensor, mask: Tensor) -> Tensor:
@@ -67,7 +67,9 @@ def _converted(input: Tensor, dtype: Any, widen: bool = False) -> Tensor:
 
 # ---------------------------------------------------------------------------------------------------------------- reductions
 def _folding(name: str, identity: Any, fold: Callable, widen: bool = False) -> Callable:
-    def function(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    def function(
+        input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+    ) -> Tensor:
         x = _covered(name, _converted(input, dtype, widen), mask, identity)
         return fold(x, _axes(x, dim), bool(keepdim)).to(x.dtype)
 
@@ -90,12 +92,16 @@ logsumexp = _folding("logsumexp", _lowest, lambda x, dims, keepdim: torch.logsum
 
 
 def _place(name: str, identity: Callable) -> Callable:
-    def function(input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+    def function(
+        input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+    ) -> Tensor:
         x = _covered(name, _converted(input, dtype), mask, identity)
         return getattr(torch, name)(x, dim, bool(keepdim)).to(x.dtype)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`torch.{name}` among the elements that the mask shows, in the dtype of the input as PyTorch gives it."
+    function.__doc__ = (
+        f"`torch.{name}` among the elements that the mask shows, in the dtype of the input as PyTorch gives it."
+    )
     return function
 
 
@@ -108,7 +114,9 @@ def _count(input: Tensor, dims: tuple, mask: Tensor | None, keepdim: bool = True
     return shown.sum(dims, keepdim) if input.ndim else shown
 
 
-def mean(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def mean(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The mean of the elements that the mask shows; nan where it shows none."""
     x = _converted(input, dtype)
     if not (x.is_floating_point() or x.is_complex()):
@@ -122,7 +130,9 @@ def mean(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = 
     return sum(x, dim, keepdim=keepdim, mask=mask) / _count(x, dims, mask, bool(keepdim))
 
 
-def median(input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
+def median(
+    input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+) -> Tensor:
     """The lower median of the elements that the mask shows; nan where it shows none."""
     x = _converted(input, dtype)
     if mask is None:
@@ -167,7 +177,8 @@ def var(
     dtype: Any = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance of the elements that the mask shows."""
-    return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
+    found = _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
+    return found.to(input.dtype) if input.is_complex() else found
 
 
 def std(
@@ -176,7 +187,7 @@ def std(
 ) -> Tensor:  # fmt: skip
     """The standard deviation of the elements that the mask shows."""
     found = _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()
-    return found if dtype is None else found.to(dtype)
+    return found.to(dtype or input.dtype) if dtype is not None or input.is_complex() else found
 
 
 # ------------------------------------------------------------------------------------------------------------ along one axis
@@ -210,4 +221,6 @@ def logaddexp(
 ) -> Tensor:  # fmt: skip
     """log(exp(input) + exp(other)), in which masked elements count for nothing."""
     left, right = _converted(input, dtype), _converted(other, dtype)
-    return torch.logaddexp(_covered("logaddexp", left, input_mask, -INF), _covered("logaddexp", right, other_mask, -INF))
+    return torch.logaddexp(
+        _covered("logaddexp", left, input_mask, -INF), _covered("logaddexp", right, other_mask, -INF)
+    )

@@ -16,7 +16,11 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-CLASSES = {"Tensor": "Tensor", "Module": "nn.Module", "Optimizer": "optim.Optimizer"}  # rows that name a member of a class
+CLASSES = {
+    "Tensor": "Tensor",
+    "Module": "nn.Module",
+    "Optimizer": "optim.Optimizer",
+}  # rows that name a member of a class
 PACKAGES = {"torch": "kenaz", "torchvision": "kenaz.vision"}
 
 

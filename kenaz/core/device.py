@@ -23,6 +23,8 @@ class device:
     def __new__(cls, type: str | int | device, index: int | None = None) -> device:
         if isinstance(type, device):
             return type
+        if (type if isinstance(type, int) else index or 0) < 0:
+            raise RuntimeError("Device index must not be negative")
         if isinstance(type, int) and not isinstance(type, bool):
             key = _parse("cuda", type)
         else:

@@ -23,8 +23,8 @@ _NN = {"torch": False, "tensor": False}
     grad=(lambda g, y, _g, x, threshold: threshold_backward(g, x, threshold), lambda g, y, _g, _x, threshold: None),
 )  # fmt: skip
 def threshold_backward(xp: Any, g: Any, x: Any, threshold: float = 0) -> Any:
-    """g where x exceeds the threshold, zero elsewhere."""
-    return xp.where(x > threshold, g, xp.zeros((), g.dtype))
+    """g where x exceeds the threshold (or is nan), zero elsewhere."""
+    return xp.where(x <= threshold, xp.zeros((), g.dtype), g)
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
@@ -68,7 +68,7 @@ def gelu(xp: Any, x: Any, approximate: str = "none") -> Any:
 
 
 @pointwise(FLOATING, **_NN, grad=lambda g, y, x, alpha, scale, input_scale: g * where(
-    x > 0, x.new_full((), scale), (x * input_scale).exp() * (alpha * scale * input_scale)))  # fmt: skip
+    x <= 0, (x * input_scale).exp() * (alpha * scale * input_scale), x.new_full((), scale)))  # fmt: skip
 def elu(xp: Any, x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
     """scale x where x > 0, scale alpha (exp(input_scale x) - 1) elsewhere (Clevert et al. 2015)."""
     return xp.where(x > 0, x * scale, alpha * scale * xp.expm1(xp.minimum(x, 0) * input_scale))
@@ -114,7 +114,7 @@ def softplus(xp: Any, x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any
     return xp.where(scaled > threshold, x, xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / beta)
 
 
-@pointwise(SAME, **_NN, grad=lambda g, y, x, min_val, max_val: g * ((x > min_val) & (x < max_val)))
+@pointwise(SAME, **_NN, grad=lambda g, y, x, min_val, max_val: g.masked_fill((x <= min_val) | (x >= max_val), 0))
 def hardtanh(xp: Any, x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """x clamped to [min_val, max_val]."""
     return xp.clip(x, min_val, max_val)
@@ -144,13 +144,13 @@ def hardswish(xp: Any, x: Any) -> Any:
     return x * xp.clip(x + 3, 0, 6) / 6
 
 
-@pointwise(SAME, tensor=True, inplace=False, grad=lambda g, y, x, lambd: g * ((x > lambd) | (x < -lambd)))
+@pointwise(SAME, tensor=True, inplace=False, grad=lambda g, y, x, lambd: g.masked_fill((x >= -lambd) & (x <= lambd), 0))
 def hardshrink(xp: Any, x: Any, lambd: float = 0.5) -> Any:
     """x outside [-lambd, lambd], zero inside."""
     return xp.where((x >= -lambd) & (x <= lambd), xp.zeros((), x.dtype), x)
 
 
-@pointwise(SAME, **_NN, inplace=False, grad=lambda g, y, x, lambd: g * ((x > lambd) | (x < -lambd)))
+@pointwise(SAME, **_NN, inplace=False, grad=lambda g, y, x, lambd: g.masked_fill((x >= -lambd) & (x <= lambd), 0))
 def softshrink(xp: Any, x: Any, lambd: float = 0.5) -> Any:
     """x moved towards zero by lambd."""
     if lambd < 0:

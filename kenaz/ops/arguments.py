@@ -59,7 +59,8 @@ def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method:
             return f"{name}() got multiple values for argument '{k}'"
     if len(args) > len(names) and not has_args:
         most, given = len(names) - is_method, len(args) - is_method
-        return f"{name}() takes {most} positional argument{'s' * (most != 1)} but {given} {'were' if given != 1 else 'was'} given"
+        plural, verb = "s" * (most != 1), "were" if given != 1 else "was"
+        return f"{name}() takes {most} positional argument{plural} but {given} {verb} given"
     required = names[: len(names) - len(function.__defaults__ or ())]
     missing = [n for n in required[len(args) :] if n not in kwargs]
     if missing:
@@ -78,13 +79,18 @@ def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method:
 def _not_each(name: str, argument: str, args: tuple) -> str | None:
     """What is wrong with the tensors, or the sizes, of a function that takes any number of them."""
     if argument == "sizes":
+        args = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
         wrong = [i for i, v in enumerate(args) if isinstance(v, (str, float, dict))]
         if wrong == [0]:
             return f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(args[0]).__name__}"
-        return wrong and (
-            f"{name}(): argument 'size' failed to unpack the object at pos {wrong[0] + 1} with error \"type must be tuple of ints,but got "
-            f'{type(args[wrong[0]]).__name__}"'
-        ) or None
+        return (
+            wrong
+            and (
+                f"{name}(): argument 'size' failed to unpack the object at pos {wrong[0] + 1} with error \"type must be tuple of ints,but got "
+                f'{type(args[wrong[0]]).__name__}"'
+            )
+            or None
+        )
     values = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     for i, value in enumerate(values):
         if not isinstance(value, Tensor):

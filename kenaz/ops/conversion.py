@@ -13,6 +13,7 @@ from ..core.dtype import dtype
 from ..core.shape import broadcast
 from ..core.spec import fresh
 from .creation import _full
+from .declare import SAME, pointwise, rename_node
 from .record import COPY, NUMBERS, _rewire, apply, assign, check_writable, composite, method, number, public, put
 from .views import in_format, is_contiguous
 
@@ -91,12 +92,18 @@ def zero_(self: Tensor) -> Tensor:
     return overwrite(self, _full(0, out=fresh(self._spec.size, self._spec.dtype)), "ZeroBackward0")
 
 
+# A value that was made in the size of x and does not change with it; x has a gradient, which is zero.
+unmoved = pointwise(SAME, name="unmoved", torch=False, tensor=False, grad_name="BernoulliBackward0", grad=(
+    lambda g, y, _value, _x: g, lambda g, y, _value, _x: g * 0))(lambda xp, value, x: value)  # fmt: skip
+
+
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor of the same size filled with a number or a 0-d tensor's."""
     value = number(value)
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+    result = fill_(input.detach().clone(), value)  # type: ignore[attr-defined]
+    return rename_node(unmoved(result, input), f"FillBackward{int(isinstance(value, Tensor))}")
 
 
 public(fill)

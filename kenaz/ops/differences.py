@@ -45,7 +45,9 @@ def _steps(input: Tensor, spacing: Any, dims: list[int], dim: Any) -> list:
     if type(spacing) in NUMBERS or isinstance(spacing, Tensor) and not spacing.ndim:
         return [spacing] * len(dims)
     if isinstance(spacing, Tensor):
-        raise TypeError("gradient() received an invalid combination of arguments - got (Tensor, spacing=Tensor), but expected one of:")
+        raise TypeError(
+            "gradient() received an invalid combination of arguments - got (Tensor, spacing=Tensor), but expected one of:"
+        )
     if len(spacing) != len(dims):
         what = f"'self.dim() = {input.ndim}', since dim argument was not given" if dim is None else f"'dim'={len(dims)}"
         raise RuntimeError(
@@ -73,12 +75,19 @@ def _derivative(x: Tensor, d: int, h: Any, edge_order: int) -> Tensor:
         return cat([(at(1) - at(0)) / step(0)] * 2, d)
     if uneven:
         a, b = h.narrow(d, 0, n - 2), h.narrow(d, 1, n - 2)
-        inside = at(0, n - 2) * (-b / (a * (a + b))) + at(1, n - 2) * ((b - a) / (a * b)) + at(2, n - 2) * (a / (b * (a + b)))
+        inside = (
+            at(0, n - 2) * (-b / (a * (a + b)))
+            + at(1, n - 2) * ((b - a) / (a * b))
+            + at(2, n - 2) * (a / (b * (a + b)))
+        )
     else:
         inside = (at(2, n - 2) - at(0, n - 2)) / (h * 2)
     if edge_order == 1:
         return cat([(at(1) - at(0)) / step(0), inside, (at(n - 1) - at(n - 2)) / step(n - 2)], d)
-    first, last = _edge(at(0), at(1), at(2), step(0), step(1)), _edge(at(n - 1), at(n - 2), at(n - 3), step(n - 2), step(n - 3))
+    first, last = (
+        _edge(at(0), at(1), at(2), step(0), step(1)),
+        _edge(at(n - 1), at(n - 2), at(n - 3), step(n - 2), step(n - 3)),
+    )
     return cat([first, inside, -last], d)
 
 

@@ -1,6 +1,6 @@
 """Functions over lists of tensors (`torch._foreach_add_` and its like): the same operator on each, recorded together.
 
-Kenaz fuses what is recorded, so these need nothing of their own; optimizers and libraries that call them find them here.
+Kenaz fuses what is recorded, so these need nothing of their own; they are here for the programs that call them.
 """
 
 from __future__ import annotations

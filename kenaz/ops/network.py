@@ -273,7 +273,7 @@ public(embedding)
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Integers as vectors with a one at their place."""
     if tensor.dtype is not dtypes.int64:
-        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, but got: {tensor.dtype}")
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     values = tensor._array()
     if num_classes == -1:
         if not values.size:

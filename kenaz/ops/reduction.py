@@ -506,7 +506,18 @@ def _logcumsumexp(xp: Any, x: Any, dim: int) -> Any:
 
 
 def _logcumsumexp_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
-    return x.exp() * reversed_cumsum(g * (-y).exp(), dim) if x.ndim else g
+    """sum over j >= i of g_j exp(x_i - y_j), through logarithms of the positive and the negative part of g."""
+    if not x.ndim:
+        return g
+    if x.dtype.is_complex:
+        return conj(x.exp()) * reversed_cumsum(g * conj((-y).exp()), dim)
+    least = dtypes.finfo(x.dtype).min
+    parts = []
+    for sign in (1, -1):
+        shown = g * sign > 0
+        logs = (g * sign).masked_fill(~shown, 1).log().masked_fill(~shown, least)
+        parts.append((x + _logcumsumexp((logs - y).flip(dim), dim=dim).flip(dim)).exp())
+    return parts[0] - parts[1]
 
 
 @composite()

@@ -17,7 +17,8 @@ from ..core.spec import Spec
 from ..runtime import random as engines
 from ..runtime import samplers
 from .creation import _size, finish
-from .declare import SAME, pointwise, rename_node
+from .conversion import unmoved
+from .declare import rename_node
 from .record import method, public, write_out
 
 
@@ -184,12 +185,10 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
     spec = input._spec.like(input.dtype)
     probabilities = input.contiguous()._array() if spec.contiguous else _memory(input, spec)  # type: ignore[attr-defined]
     result = in_memory_order(samplers.bernoulli_each(of(generator), probabilities.reshape(-1), input.dtype.np), spec)
-    result = _drawn(result, input) if input._grad_fn is not None else result
+    result = unmoved(result, input) if input._grad_fn is not None else result
     return result if out is None else write_out(result, out, "bernoulli")
 
 
-_drawn = pointwise(SAME, name="drawn", torch=False, tensor=False, grad_name="BernoulliBackward0", grad=(
-    None, lambda g, y, _value, _x: g * 0))(lambda xp, value, x: value)  # fmt: skip
 
 
 def _memory(x: Tensor, spec: Spec) -> np.ndarray:
@@ -228,7 +227,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     for t in tensors:
         if t._grad_fn is not None:  # what was drawn does not change with it
             which = 3 if len(tensors) == 2 else 1 if t is mean else 2
-            result = rename_node(_drawn(result, t), f"NormalBackward{which}")
+            result = rename_node(unmoved(result, t), f"NormalBackward{which}")
     return result if out is None else write_out(result, out, "normal")
 
 

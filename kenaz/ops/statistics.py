@@ -20,9 +20,13 @@ def _weights(name: str, w: Tensor | None, n: int, wanted: str) -> None:
     if w is None:
         return
     if w.ndim > 1:
-        raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions"
+        )
     if (w.dtype.kind == INT) != (wanted == "integral") or w.dtype.kind > FLOAT:
-        raise RuntimeError(f"cov(): expected {name} to have {wanted} dtype but got {name} with {scalar_name(w.dtype)} dtype")
+        raise RuntimeError(
+            f"cov(): expected {name} to have {wanted} dtype but got {name} with {scalar_name(w.dtype)} dtype"
+        )
     if w.numel() != n:
         raise RuntimeError(
             f"cov(): expected {name} to have the same numel as there are observations in the input but got {w.numel()} != {n}"
@@ -32,7 +36,9 @@ def _weights(name: str, w: Tensor | None, n: int, wanted: str) -> None:
 
 
 @composite()
-def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+) -> Tensor:
     """The covariance matrix of the rows, whose columns are observations.
 
     >>> from .creation import tensor
@@ -41,7 +47,9 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             [-1.,  1.]])
     """
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     if input.dtype is dtypes.bool_:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = input if input.ndim == 2 else input.reshape(1, -1)  # type: ignore[attr-defined]
@@ -50,7 +58,11 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     _weights("aweights", aweights, n, "floating point")
     w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     total: Any = n if w is None else w.sum()
-    mean = x.to(x.dtype if x.dtype.kind >= FLOAT else dtypes.get_default_dtype()).sum(1, True) / total if w is None else (x * w).sum(1, True) / total
+    mean = (
+        x.to(x.dtype if x.dtype.kind >= FLOAT else dtypes.get_default_dtype()).sum(1, True) / total
+        if w is None
+        else (x * w).sum(1, True) / total
+    )
     if w is not None and aweights is not None and correction:
         norm: Any = total - correction * (w * aweights).sum() / total
     else:

@@ -116,13 +116,13 @@ def honest_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every kernel that runs be compared with what its rule promised: size (asserted by the interpreter) and kind of dtype."""
     stored = interpret._stored
 
-    def checked(value: Any, out: Any, owners: set[int]) -> np.ndarray:
+    def checked(value: Any, out: Any, *more: Any) -> np.ndarray:
         kind = np.asarray(value).dtype.kind
         order = "biufc"
         assert kind == "V" or out.dtype.np.kind == "V" or order.index(kind.replace("u", "i")) <= order.index(
             out.dtype.np.kind.replace("u", "i")
         ), f"a kernel gave {np.asarray(value).dtype} for {out}"
-        return stored(value, out, owners)
+        return stored(value, out, *more)
 
     monkeypatch.setattr(interpret, "_stored", checked)
 
