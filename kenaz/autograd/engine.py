@@ -184,10 +184,12 @@ def _call(fn: BackwardNode, grads: list) -> list:
     if fn.pre_hooks:
         for hook in list(fn.pre_hooks.values()):
             grads = _all_same_kind(hook, grads, hook(tuple(grads)))
-    if all(g is None for g in grads) and not getattr(fn, "takes_none", False):
-        found: list = [None] * len(fn.edges)
+    for g in grads:
+        if g is not None:
+            found = _apply(fn, grads)
+            break
     else:
-        found = _apply(fn, grads)
+        found = _apply(fn, grads) if getattr(fn, "takes_none", False) else [None] * len(fn.edges)
     if fn.post_hooks:
         for hook in list(fn.post_hooks.values()):
             found = _all_same_kind(hook, found, hook(tuple(found), tuple(grads)))
@@ -202,7 +204,7 @@ def _apply(fn: BackwardNode, grads: list) -> list:
     if type(results) is not tuple:
         results = (results,)
     found = [
-        None if edge is None or g is None else fit(g, spec)
+        None if edge is None or g is None else g if g._spec is spec else fit(g, spec)
         for g, edge, spec in zip(results, fn.edges, fn.specs, strict=False)
     ]
     if len(found) < len(fn.edges):

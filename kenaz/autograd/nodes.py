@@ -137,8 +137,9 @@ class OpBackward(BackwardNode):
         several = type(self.outputs) is list
         g = tuple(grads) if several else grads[0]  # of several results, those without a gradient are None
         y = self.saved_output() if saves.y else None
-        attributes = {k: self.attributes[k] for k in saves.attributes} if saves.attributes else {}
+        attributes = {k: self.attributes[k] for k in saves.attributes} if saves.attributes else _NONE
         if saves.needs:
+            attributes = dict(attributes)
             attributes["needs"] = tuple(e is not None for e in self.edges)
         rule = self.op.grad
         if type(rule) is tuple:
@@ -215,6 +216,7 @@ class OpBackward(BackwardNode):
 
 
 _NUMBERS = frozenset((float, int, complex, bool))
+_NONE: dict[str, Any] = {}
 
 
 def _modified(spec: Spec, number: int, fn: Any, version: int, expected: int) -> str:
