@@ -42,6 +42,7 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(RUN) -m bench $(ARGS)
+	$(RUN) bench/record.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(RUN) -m pytest -q --doctest-glob='*.md' README.md docs

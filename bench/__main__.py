@@ -5,7 +5,7 @@
     python -m bench --only record              the tasks whose name contains a word
 
 Each implementation has a process of its own with the same number of threads. They take turns, so that a drifting
-machine is fair. Figures are medians over the rounds.
+machine is fair. Figures are medians over the rounds; a ratio above 1 says that Kenaz is faster.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def main() -> None:
     for task in [t for t in ("import", *TASKS) if args.only in t]:
         rounds = [[worker.seconds(task) for worker in workers.values()] for _ in range(args.rounds)]
         medians = [statistics.median(column) for column in zip(*rounds)]
-        ratio = f"{medians[0] / medians[-1]:12.2f}" if args.torch else ""
+        ratio = f"{medians[-1] / medians[0]:12.2f}" if args.torch else ""
         print(f"{task:32s}" + "".join(f"{readable(m):>12s}" for m in medians) + ratio, flush=True)
     for worker in workers.values():
         worker.close()
