@@ -5,7 +5,16 @@
 0.5
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .ops.special import SPECIAL
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # the names below, which no type checker sees
+
 
 globals().update(SPECIAL)
 __all__ = list(SPECIAL)
