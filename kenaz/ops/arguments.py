@@ -83,19 +83,15 @@ def _not_each(name: str, argument: str, args: tuple) -> str | None:
         wrong = [i for i, v in enumerate(args) if isinstance(v, (str, float, dict))]
         if wrong == [0]:
             return f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(args[0]).__name__}"
-        return (
-            wrong
-            and (
-                f"{name}(): argument 'size' failed to unpack the object at pos {wrong[0] + 1} with error \"type must be tuple of ints,but got "
-                f'{type(args[wrong[0]]).__name__}"'
-            )
-            or None
-        )
+        return wrong and _UNPACK.format(name, wrong[0] + 1, type(args[wrong[0]]).__name__) or None
     values = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     for i, value in enumerate(values):
         if not isinstance(value, Tensor):
             return f"{name}(): argument '{argument}' (position {i + 1}) must be Tensor, not {type(value).__name__}"
     return None
+
+
+_UNPACK = "{}(): argument 'size' failed to unpack the object at pos {} with error \"type must be tuple of ints,but got {}\""
 
 
 def _mismatch(annotation: Any, value: Any) -> str | None:

@@ -1,0 +1,64 @@
+"""Wrong calls: PyTorch's words for wrong arguments, and values that are found wrong at the line that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import kenaz as torch
+
+F = torch.nn.functional
+x = torch.ones(2, 3)
+ARGUMENTS: list[tuple[Callable, str]] = [
+    (lambda: torch.exp(), 'exp() missing 1 required positional arguments: "input"'),
+    (lambda: torch.exp("a"), "exp(): argument 'input' (position 1) must be Tensor, not str"),
+    (lambda: torch.maximum(x, 2), "maximum(): argument 'other' (position 2) must be Tensor, not int"),
+    (lambda: torch.add(x, "a"), "add(): argument 'other' (position 2) must be Tensor, not str"),
+    (lambda: torch.eq(1, x), "eq() received an invalid combination of arguments - got (int, Tensor)"),
+    (lambda: x.cumsum("a"), "cumsum(): argument 'dim' (position 1) must be int, not str"),
+    (lambda: torch.softmax(1, 1), "softmax(): argument 'input' (position 1) must be Tensor, not int"),
+    (lambda: torch.cumsum(x, 1, axes=1), "cumsum() got an unexpected keyword argument 'axes'"),
+    (lambda: torch.zeros("a"), "zeros(): argument 'size' (position 1) must be tuple of ints, not str"),
+    (lambda: torch.block_diag(x, 1), "block_diag(): argument 'tensors' (position 2) must be Tensor, not int"),
+    (lambda: ~x, "~ (operator.invert) is only implemented on integer and Boolean-type tensors"),
+]
+VALUES: list[tuple[Callable, type[Exception], str]] = [
+    (lambda: torch.tensor([5]) // 0, RuntimeError, "ZeroDivisionError"),
+    (lambda: torch.tensor([5]) % torch.tensor([0]), RuntimeError, "ZeroDivisionError"),
+    (lambda: torch.fmod(torch.tensor([5]), 0), RuntimeError, "ZeroDivisionError"),
+    (lambda: F.embedding(torch.tensor([3]), torch.ones(3, 2)), IndexError, "index out of range in self"),
+    (lambda: F.nll_loss(x, torch.tensor([0, 3])), IndexError, "Target 3 is out of bounds."),
+]
+
+
+@pytest.mark.parametrize("call,message", ARGUMENTS, ids=[m for _, m in ARGUMENTS])
+def test_arguments(call: Callable, message: str) -> None:
+    with pytest.raises(TypeError) as error:
+        call()
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("call,kind,message", VALUES, ids=range(len(VALUES)))
+def test_values_at_the_line(call: Callable, kind: type[Exception], message: str) -> None:
+    """The mistake is raised by the call, though nothing asked for the result."""
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_pending_values_are_found_later() -> None:
+    divisor = torch.tensor([1]) - 1
+    result = torch.tensor([5]) // divisor
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        result.tolist()
+
+
+def test_names_of_backward_nodes() -> None:
+    a = torch.ones(2, 3, requires_grad=True)
+    found = [
+        y.grad_fn.name() for y in (a.sum(), a.sum(0), a.mean(1), a.prod(), a**2, a**a, 2**a, a.clamp(0), a.clamp(a), a % 2, 2 / a)
+    ]
+    assert found == [
+        "SumBackward0", "SumBackward1", "MeanBackward1", "ProdBackward0", "PowBackward0", "PowBackward1", "PowBackward2",
+        "ClampBackward1", "ClampBackward0", "RemainderBackward0", "MulBackward0",
+    ]  # fmt: skip
