@@ -64,12 +64,17 @@ def rename_classes() -> None:
 
     Only under the alias: pickle looks an object up where it says that it is.
     """
-    ours = [name for name in sys.modules if name.partition(".")[0] == "kenaz" and name not in RENAMED]
-    RENAMED.update(ours)
-    for name in ours:
-        for value in vars(sys.modules[name]).values():
-            if isinstance(value, type | FunctionType) and getattr(value, "__module__", None) == name:
-                value.__module__ = public_name(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kenaz" and name not in RENAMED]:
+        if not getattr(sys.modules[name].__spec__, "_initializing", False):  # else its turn comes when it is complete
+            rename_module(name)
+
+
+def rename_module(name: str) -> None:
+    """Gives the classes and functions of one module their public address."""
+    RENAMED.add(name)
+    for value in vars(sys.modules[name]).values():
+        if isinstance(value, type | FunctionType) and getattr(value, "__module__", None) == name:
+            value.__module__ = public_name(name)
 
 
 class Renaming(SourceFileLoader):
@@ -77,7 +82,7 @@ class Renaming(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        rename_classes()
+        rename_module(module.__name__)
 
 
 def renaming(spec: ModuleSpec | None) -> ModuleSpec | None:

@@ -1,0 +1,63 @@
+"""The positive half of the Cauchy distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import _api as torch
+from . import constraints
+from .cauchy import Cauchy
+from .transformed_distribution import TransformedDistribution
+from .transforms import AbsTransform
+
+__all__ = ["HalfCauchy"]
+
+
+class HalfCauchy(TransformedDistribution):
+    """|x| of a Cauchy variable x around 0."""
+
+    arg_constraints = {"scale": constraints.positive}
+    support = constraints.nonnegative
+    has_rsample = True
+    base_dist: Cauchy
+
+    def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
+        super().__init__(Cauchy(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        return super().expand(batch_shape, _instance=self._get_checked_instance(HalfCauchy, _instance))
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """The scale of x."""
+        return self.base_dist.scale
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return torch.full(self._extended_shape(), torch.inf, dtype=self.scale.dtype)
+
+    @property
+    def mode(self) -> torch.Tensor:
+        return torch.zeros_like(self.scale)
+
+    @property
+    def variance(self) -> torch.Tensor:
+        return self.base_dist.variance
+
+    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        log_prob = self.base_dist.log_prob(value) + math.log(2)
+        return torch.where(value >= 0, log_prob, -torch.inf)
+
+    def cdf(self, value: torch.Tensor) -> torch.Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        return 2 * self.base_dist.cdf(value) - 1
+
+    def icdf(self, prob: torch.Tensor) -> torch.Tensor:
+        return self.base_dist.icdf((prob + 1) / 2)
+
+    def entropy(self) -> torch.Tensor:
+        return self.base_dist.entropy() - math.log(2)

@@ -1,0 +1,274 @@
+"""Kullback-Leibler divergences, by pairs of classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import _api as torch
+from ..nn import functional as F
+from .bernoulli import Bernoulli
+from .beta import Beta
+from .binomial import Binomial
+from .categorical import Categorical
+from .cauchy import Cauchy
+from .dirichlet import Dirichlet
+from .distribution import Distribution
+from .exponential import Exponential
+from .gamma import Gamma
+from .geometric import Geometric
+from .gumbel import EULER, Gumbel
+from .half_normal import HalfNormal
+from .independent import Independent
+from .laplace import Laplace
+from .multivariate_normal import MultivariateNormal
+from .normal import Normal
+from .one_hot_categorical import OneHotCategorical
+from .pareto import Pareto
+from .poisson import Poisson
+from .transformed_distribution import TransformedDistribution
+from .uniform import Uniform
+from .utils import sum_rightmost
+
+__all__ = ["kl_divergence", "register_kl"]
+
+_rules: dict[tuple[type, type], Callable] = {}
+
+
+def register_kl(type_p: type, type_q: type) -> Callable[[Callable], Callable]:
+    """Decorate a function of (p, q) that gives their divergence, for these classes and those derived from them."""
+    if not isinstance(type_p, type) or not issubclass(type_p, Distribution):
+        raise TypeError(f"Expected type_p to be a Distribution subclass but got {type_p}")
+    if not isinstance(type_q, type) or not issubclass(type_q, Distribution):
+        raise TypeError(f"Expected type_q to be a Distribution subclass but got {type_q}")
+
+    def enter(function: Callable) -> Callable:
+        _rules[type_p, type_q] = function
+        return function
+
+    return enter
+
+
+def _rule(p: type, q: type) -> Callable | None:
+    """The rule for the nearest classes, p's first."""
+    for a in p.__mro__:
+        for b in q.__mro__:
+            if (a, b) in _rules:
+                return _rules[a, b]
+    return None
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> torch.Tensor:
+    """The mean of log p(x) - log q(x) under p.
+
+    >>> kl_divergence(Normal(1.0, 1.0), Normal(0.0, 1.0))
+    tensor(0.5000)
+    """
+    rule = _rule(type(p), type(q))
+    if rule is None:
+        raise NotImplementedError(
+            f"No KL(p || q) is implemented for p type {type(p).__name__} and q type {type(q).__name__}"
+        )
+    return rule(p, q)
+
+
+def _infinite(like: torch.Tensor) -> torch.Tensor:
+    return torch.full_like(like, torch.inf)
+
+
+@register_kl(Bernoulli, Bernoulli)
+def _(p: Any, q: Any) -> torch.Tensor:
+    t1 = p.probs * (F.softplus(-q.logits) - F.softplus(-p.logits))
+    t1 = t1.masked_fill(q.probs == 0, torch.inf).masked_fill(p.probs == 0, 0)
+    t2 = (1 - p.probs) * (F.softplus(q.logits) - F.softplus(p.logits))
+    return t1 + t2.masked_fill(q.probs == 1, torch.inf).masked_fill(p.probs == 1, 0)
+
+
+@register_kl(Bernoulli, Poisson)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return -p.entropy() - (p.probs * q.rate.log() - q.rate)
+
+
+@register_kl(Beta, Beta)
+def _(p: Any, q: Any) -> torch.Tensor:
+    sum_p, sum_q = p.concentration1 + p.concentration0, q.concentration1 + q.concentration0
+    t1 = q.concentration1.lgamma() + q.concentration0.lgamma() + sum_p.lgamma()
+    t2 = p.concentration1.lgamma() + p.concentration0.lgamma() + sum_q.lgamma()
+    t3 = (p.concentration1 - q.concentration1) * torch.digamma(p.concentration1)
+    t4 = (p.concentration0 - q.concentration0) * torch.digamma(p.concentration0)
+    return t1 - t2 + t3 + t4 + (sum_q - sum_p) * torch.digamma(sum_p)
+
+
+@register_kl(Binomial, Binomial)
+def _(p: Any, q: Any) -> torch.Tensor:
+    if bool((p.total_count < q.total_count).any()):
+        raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
+    kl = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())
+    return kl.masked_fill(p.total_count > q.total_count, torch.inf)
+
+
+@register_kl(Categorical, Categorical)
+def _(p: Any, q: Any) -> torch.Tensor:
+    t = p.probs * (p.logits - q.logits)
+    t = t.masked_fill((q.probs == 0).expand_as(t), torch.inf)
+    return t.masked_fill((p.probs == 0).expand_as(t), 0).sum(-1)
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return kl_divergence(p._categorical, q._categorical)
+
+
+@register_kl(Cauchy, Cauchy)
+def _(p: Any, q: Any) -> torch.Tensor:
+    apart = ((p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)).log()
+    return apart - (4 * p.scale * q.scale).log()
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _(p: Any, q: Any) -> torch.Tensor:
+    sum_p, sum_q = p.concentration.sum(-1), q.concentration.sum(-1)
+    t1 = sum_p.lgamma() - sum_q.lgamma()
+    t2 = (p.concentration.lgamma() - q.concentration.lgamma()).sum(-1)
+    t3 = p.concentration - q.concentration
+    return t1 - t2 + (t3 * (p.concentration.digamma() - sum_p.digamma().unsqueeze(-1))).sum(-1)
+
+
+@register_kl(Exponential, Exponential)
+def _(p: Any, q: Any) -> torch.Tensor:
+    ratio = q.rate / p.rate
+    return -ratio.log() + ratio - 1
+
+
+@register_kl(Gamma, Gamma)
+def _(p: Any, q: Any) -> torch.Tensor:
+    t1 = q.concentration * (p.rate / q.rate).log()
+    t2 = torch.lgamma(q.concentration) - torch.lgamma(p.concentration)
+    t3 = (p.concentration - q.concentration) * torch.digamma(p.concentration)
+    return t1 + t2 + t3 + (q.rate - p.rate) * (p.concentration / p.rate)
+
+
+@register_kl(Exponential, Gamma)
+def _(p: Any, q: Any) -> torch.Tensor:
+    ratio = q.rate / p.rate
+    t1 = -q.concentration * torch.log(ratio)
+    return t1 + ratio + q.concentration.lgamma() + q.concentration * EULER - (1 + EULER)
+
+
+@register_kl(Gamma, Exponential)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return -p.entropy() - q.rate.log() + q.rate * p.concentration / p.rate
+
+
+@register_kl(Geometric, Geometric)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return -p.entropy() - torch.log1p(-q.probs) / p.probs - q.logits
+
+
+@register_kl(Gumbel, Gumbel)
+def _(p: Any, q: Any) -> torch.Tensor:
+    t1 = p.scale / q.scale
+    t2, t3 = q.loc / q.scale, p.loc / q.scale
+    return -t1.log() - t2 + t3 + t1 * EULER + torch.exp(t2 + (1 + t1).lgamma() - t3) - (1 + EULER)
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return kl_divergence(p.base_dist, q.base_dist)
+
+
+@register_kl(Laplace, Laplace)
+def _(p: Any, q: Any) -> torch.Tensor:
+    ratio, apart = p.scale / q.scale, (p.loc - q.loc).abs()
+    return -ratio.log() + apart / q.scale + ratio * torch.exp(-apart / p.scale) - 1
+
+
+@register_kl(Laplace, Normal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    mean_square = (p.loc - q.loc).pow(2) + 2 * p.scale.pow(2)
+    return -p.entropy() + 0.5 * (mean_square / q.scale.pow(2) + math.log(2 * math.pi)) + q.scale.log()
+
+
+@register_kl(Normal, Normal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    ratio = (p.scale / q.scale).pow(2)
+    return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).pow(2) - 1 - ratio.log())
+
+
+@register_kl(Normal, Gumbel)
+def _(p: Any, q: Any) -> torch.Tensor:
+    mean, var = p.loc / q.scale, (p.scale / q.scale).pow(2)
+    at = q.loc / q.scale
+    return -p.entropy() + mean - at + torch.exp(-mean + 0.5 * var + at) + q.scale.log()
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be computed"
+        )
+    n = p.event_shape[0]
+    batch = torch.broadcast_shapes(p.batch_shape, q.batch_shape)
+    lower_q, lower_p = (d._unbroadcasted_scale_tril.expand((*batch, n, n)) for d in (q, p))
+    spread = torch.linalg.solve_triangular(lower_q, lower_p, upper=False).pow(2).sum((-2, -1))
+    apart = torch.linalg.solve_triangular(lower_q, (q.loc - p.loc).expand((*batch, n)).unsqueeze(-1), upper=False)
+    return q._half_log_det() - p._half_log_det() + 0.5 * (spread + apart.pow(2).sum((-2, -1)) - n)
+
+
+@register_kl(Pareto, Pareto)
+def _(p: Any, q: Any) -> torch.Tensor:
+    ratio = q.alpha / p.alpha
+    result = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
+    return result.masked_fill(p.support.lower_bound < q.support.lower_bound, torch.inf)
+
+
+@register_kl(Poisson, Poisson)
+def _(p: Any, q: Any) -> torch.Tensor:
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(Uniform, Uniform)
+def _(p: Any, q: Any) -> torch.Tensor:
+    result = ((q.high - q.low) / (p.high - p.low)).log()
+    return result.masked_fill((q.low > p.low) | (q.high < p.high), torch.inf)
+
+
+@register_kl(Uniform, Normal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    width = p.high - p.low
+    centre = ((p.high + p.low - 2 * q.loc) / 2).pow(2)
+    return 0.5 * (width.pow(2) / 12 + centre) / q.scale.pow(2) + (math.sqrt(2 * math.pi) * q.scale / width).log()
+
+
+@register_kl(Uniform, Exponential)
+def _(p: Any, q: Any) -> torch.Tensor:
+    result = q.rate * (p.high + p.low) / 2 - ((p.high - p.low) * q.rate).log()
+    return result.masked_fill(p.low < 0, torch.inf)
+
+
+@register_kl(Independent, Independent)
+def _(p: Any, q: Any) -> torch.Tensor:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise NotImplementedError
+    return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _(p: Any, q: Any) -> torch.Tensor:
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError
+    return kl_divergence(p.base_dist, q.base_dist)
+
+
+# where p lies, q does not: the divergence is infinite
+_ELSEWHERE: list[tuple[type, type, str]] = [
+    (Exponential, Beta, "rate"), (Exponential, Pareto, "rate"), (Exponential, Uniform, "rate"), (Gamma, Beta, "concentration"),
+    (Gamma, Pareto, "concentration"), (Gamma, Uniform, "concentration"), (Laplace, Beta, "loc"), (Laplace, Exponential, "loc"),
+    (Laplace, Gamma, "loc"), (Laplace, Pareto, "loc"), (Laplace, Uniform, "loc"), (Normal, Beta, "loc"), (Normal, Exponential, "loc"),
+    (Normal, Gamma, "loc"), (Normal, Pareto, "loc"), (Normal, Uniform, "loc"), (Poisson, Bernoulli, "rate"),
+    (Poisson, Binomial, "rate"), (Pareto, Beta, "scale"), (Pareto, Uniform, "scale"), (Beta, Pareto, "concentration1"),
+]  # fmt: skip
+for _p, _q, _name in _ELSEWHERE:
+    register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))
