@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -127,6 +128,19 @@ class Generator:
             part += words[1::2]
             part *= 2.0**-53
         return numbers
+
+    def below(self, n: int, p: float) -> np.ndarray:
+        """Whether each of the next `n` doubles is below `p`: the upper word decides, but where it ties."""
+        high, low = divmod(math.ceil(p * 2.0**53), 1 << 32)
+        found = np.empty(n, bool)
+        for start in range(0, n, SLICE):
+            part = found[start : start + SLICE]
+            words = self.words(2 * part.size)
+            upper = words[0::2] & np.uint32(0x1FFFFF)
+            np.less(upper, np.uint32(high), out=part)
+            for tie in np.flatnonzero(upper == high):
+                part[tie] = words[2 * tie + 1] < low
+        return found
 
     def double(self) -> float:
         """The next number of 53 bits in [0, 1)."""

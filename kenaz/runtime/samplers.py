@@ -326,7 +326,7 @@ def bernoulli(generator: Generator, n: int, p: float, dtype: type | np.dtype = n
     array([False, False,  True, False])
     """
     _require(0 <= p <= 1, f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-    return (generator.doubles(n) < p).astype(dtype, copy=False)
+    return generator.below(n, p).astype(dtype, copy=False)
 
 
 def bernoulli_each(generator: Generator, p: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
