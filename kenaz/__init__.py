@@ -16,7 +16,7 @@ from .serialization import load, save
 from .storage import *
 
 # loaded when first named: modules, and names that are in one of them
-_LAZY = ("_C", "_dynamo", "accelerator", "amp", "compiler", "cpu", "distributed", "distributions", "func", "fx", "jit", "masked", "multiprocessing", "overrides", "profiler", "return_types", "signal", "vision")
+_LAZY = ("_C", "_dynamo", "accelerator", "amp", "compiler", "cpu", "distributed", "distributions", "func", "fx", "jit", "masked", "multiprocessing", "overrides", "profiler", "return_types", "signal", "testing", "vision")
 _FROM = {"PyTorchFileReader": "_C", "ScriptModule": "jit", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
 
 
