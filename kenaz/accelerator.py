@@ -72,7 +72,8 @@ class device_index:
     """Another current device inside a block; None changes nothing."""
 
     def __init__(self, device: int | None, /):
-        self.index, self.before = device, None
+        self.index = device
+        self.before: int | None = None
 
     def __enter__(self) -> None:
         if self.index is not None:

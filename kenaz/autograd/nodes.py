@@ -428,7 +428,8 @@ def _keep(fn: OpBackward, inputs: tuple) -> None:
     keep = fn.saves.inputs
     if len(keep) < len(inputs):
         keep = keep + (fn.saves.variadic,) * (len(inputs) - len(keep))
-    saved, versions = list(fn.specs), [None] * len(inputs)
+    saved: list[Any] = list(fn.specs)
+    versions: list[int | None] = [None] * len(inputs)
     for i, x in enumerate(inputs):
         if keep[i] and isinstance(x, Tensor):
             saved[i] = x

@@ -47,7 +47,9 @@ class Loop:
                     wiring[p].append(("member", where[source]))
                     continue
                 spec = nodes[p].call.specs[j]
-                key = (id(source), spec, nodes[p].offsets[j] if nodes[p].offsets else 0) if type(source) is Node else (p, j)
+                # views of one node with offsets are different inputs: offsets differ from run to run
+                same = type(source) is Node and not (type(spec) is Spec and spec.shifted)
+                key = (id(source), spec) if same else (p, j)
                 if key not in slots:
                     slots[key] = len(kinds)
                     self.inputs.append((p, j, spec))
@@ -217,7 +219,7 @@ class Update:
         a = call.attributes
         self.place, self.places = place, (place,)
         self.width, self.count, self.names, self.written = a["width"], a["count"], a["names"], a["written"]
-        numbers = [s for s in call.specs[self.width * self.count :]]
+        numbers = list(call.specs[self.width * self.count :])
         if any(type(s) is Spec for s in numbers):
             raise Unsupported("a tensor among the scalars")
         self.kernels = [self._kernel(call, i, numbers) for i in range(self.count)]
@@ -259,7 +261,7 @@ def make_plan(nodes: list[Node], alive: list[bool]) -> list[Any]:
     """The steps of a graph; what cannot be compiled is interpreted."""
     steps: list[Any] = []
     for unit in cut(nodes):
-        if type(unit) is Region:
+        if isinstance(unit, Region):
             steps += _region_steps(unit, nodes, alive)
         elif nodes[unit].call.op.family == "update":
             steps.append(_or_lone(lambda u=unit: Update(u, nodes), unit))

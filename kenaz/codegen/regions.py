@@ -72,7 +72,7 @@ def cut(nodes: list[Node]) -> list[Region | int]:
     for i, node in enumerate(nodes):
         sources = [(j, place[s]) for j, s in enumerate(node.sources) if type(s) is Node and s in place]
         needs = {unit[k] for _, k in sources}
-        region = _joined(nodes, node, sources, unit, before)
+        region: Any = _joined(nodes, node, sources, unit, before)
         if region is None:
             region = Region(_loop_size(node)) if is_pointwise(node) or reduction_kind(node) else i
             before[region] = set()
@@ -111,7 +111,7 @@ def _joined(nodes: list[Node], node: Node, sources: list, unit: list, before: di
 
 def _spread(before: dict, changed: Any) -> None:
     """What now comes before a region also comes before everything that needs it."""
-    for unit, needs in before.items():
+    for needs in before.values():
         if changed in needs:
             needs |= before[changed]
 

@@ -91,8 +91,8 @@ class _Nowhere:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, *_: object) -> bool:
-        return False
+    def __exit__(self, *_: object) -> None:
+        return None
 
 
 device = device_of = stream = _Nowhere

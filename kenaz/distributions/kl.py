@@ -13,6 +13,7 @@ from .beta import Beta
 from .binomial import Binomial
 from .categorical import Categorical
 from .cauchy import Cauchy
+from .continuous_bernoulli import ContinuousBernoulli
 from .dirichlet import Dirichlet
 from .distribution import Distribution
 from .exponential import Exponential
@@ -22,6 +23,7 @@ from .gumbel import EULER, Gumbel
 from .half_normal import HalfNormal
 from .independent import Independent
 from .laplace import Laplace
+from .lowrank_multivariate_normal import LowRankMultivariateNormal
 from .multivariate_normal import MultivariateNormal
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
@@ -215,6 +217,21 @@ def _(p: Any, q: Any) -> torch.Tensor:
     spread = torch.linalg.solve_triangular(lower_q, lower_p, upper=False).pow(2).sum((-2, -1))
     apart = torch.linalg.solve_triangular(lower_q, (q.loc - p.loc).expand((*batch, n)).unsqueeze(-1), upper=False)
     return q._half_log_det() - p._half_log_det() + 0.5 * (spread + apart.pow(2).sum((-2, -1)) - n)
+
+
+@register_kl(ContinuousBernoulli, ContinuousBernoulli)
+def _(p: Any, q: Any) -> torch.Tensor:
+    t1 = p.mean * (p.logits - q.logits)
+    t2 = p._log_norm() + torch.log1p(-p.probs)
+    return t1 + t2 - q._log_norm() - torch.log1p(-q.probs)
+
+
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+def _(p: Any, q: Any) -> torch.Tensor:
+    full = [MultivariateNormal(d.loc, scale_tril=d.scale_tril, validate_args=False) for d in (p, q)]
+    return kl_divergence(*full)
 
 
 @register_kl(Pareto, Pareto)

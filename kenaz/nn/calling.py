@@ -383,7 +383,9 @@ class Called:
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Accept what torch.compile accepts; Kenaz compiles what runs often by itself."""
-        self._compiled_call_impl = torch.compile(self._call_impl, *args, **kwargs)
+        from ..compiler import compile
+
+        self._compiled_call_impl = compile(self._call_impl, *args, **kwargs)
 
 
 _WrappedHook.__module__ = Called.__module__ = "torch.nn.modules.module"

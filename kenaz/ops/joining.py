@@ -99,7 +99,8 @@ def tensor_list(name: str, tensors: Any, what: str = "tensors") -> tuple:
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | None = None) -> Tensor:
     """The tensors one after another along an axis.
 
-    >>> cat([from_list([1, 2]), from_list([3])]).tolist()
+    >>> from .creation import tensor
+    >>> cat([tensor([1, 2]), tensor([3])]).tolist()
     [1, 2, 3]
     """
     tensors = tensor_list("cat", tensors)

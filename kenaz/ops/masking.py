@@ -50,6 +50,7 @@ WHERE = register(
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """`input` where the condition holds, `other` elsewhere; with a condition alone, the places where it holds.
 
+    >>> from .creation import tensor
     >>> where(tensor([True, False]), 1, 2).tolist()
     [1, 2]
     """

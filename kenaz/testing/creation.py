@@ -12,6 +12,7 @@ __all__ = ["make_tensor"]
 def _bounds(kind: torch.dtype, low: Any, high: Any) -> tuple[Any, Any]:
     """The range to draw from: as asked for, inside what the dtype holds."""
     least: Any
+    most: Any
     if kind is torch.bool:
         least, most, usual = 0, 2, (0, 2)
     elif kind.is_floating_point or kind.is_complex:

@@ -66,7 +66,7 @@ class FlopCounterMode:
                 self.flop_counts["Global"][call.op.name] += formula(call.specs, call.out)
             return record(call, *args)
 
-        execute.record = counting
+        execute.record = counting  # type: ignore[assignment]
         return self
 
     def __exit__(self, *_: object) -> None:
