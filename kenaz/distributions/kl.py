@@ -158,11 +158,6 @@ def _(p: Any, q: Any) -> torch.Tensor:
     return t1 + ratio + q.concentration.lgamma() + q.concentration * EULER - (1 + EULER)
 
 
-@register_kl(Gamma, Exponential)
-def _(p: Any, q: Any) -> torch.Tensor:
-    return -p.entropy() - q.rate.log() + q.rate * p.concentration / p.rate
-
-
 @register_kl(Geometric, Geometric)
 def _(p: Any, q: Any) -> torch.Tensor:
     return -p.entropy() - torch.log1p(-q.probs) / p.probs - q.logits
@@ -184,12 +179,6 @@ def _(p: Any, q: Any) -> torch.Tensor:
 def _(p: Any, q: Any) -> torch.Tensor:
     ratio, apart = p.scale / q.scale, (p.loc - q.loc).abs()
     return -ratio.log() + apart / q.scale + ratio * torch.exp(-apart / p.scale) - 1
-
-
-@register_kl(Laplace, Normal)
-def _(p: Any, q: Any) -> torch.Tensor:
-    mean_square = (p.loc - q.loc).pow(2) + 2 * p.scale.pow(2)
-    return -p.entropy() + 0.5 * (mean_square / q.scale.pow(2) + math.log(2 * math.pi)) + q.scale.log()
 
 
 @register_kl(Normal, Normal)
@@ -252,19 +241,6 @@ def _(p: Any, q: Any) -> torch.Tensor:
     return result.masked_fill((q.low > p.low) | (q.high < p.high), torch.inf)
 
 
-@register_kl(Uniform, Normal)
-def _(p: Any, q: Any) -> torch.Tensor:
-    width = p.high - p.low
-    centre = ((p.high + p.low - 2 * q.loc) / 2).pow(2)
-    return 0.5 * (width.pow(2) / 12 + centre) / q.scale.pow(2) + (math.sqrt(2 * math.pi) * q.scale / width).log()
-
-
-@register_kl(Uniform, Exponential)
-def _(p: Any, q: Any) -> torch.Tensor:
-    result = q.rate * (p.high + p.low) / 2 - ((p.high - p.low) * q.rate).log()
-    return result.masked_fill(p.low < 0, torch.inf)
-
-
 @register_kl(Independent, Independent)
 def _(p: Any, q: Any) -> torch.Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
@@ -279,6 +255,44 @@ def _(p: Any, q: Any) -> torch.Tensor:
     return kl_divergence(p.base_dist, q.base_dist)
 
 
+def _to_normal(p: Any, q: Any) -> torch.Tensor:
+    """Needs no more of p than its entropy, mean and variance."""
+    square = p.variance + (p.mean - q.loc).pow(2)
+    return -p.entropy() + 0.5 * (square / q.scale.pow(2) + math.log(2 * math.pi)) + q.scale.log()
+
+
+def _to_exponential(p: Any, q: Any) -> torch.Tensor:
+    result = -p.entropy() - q.rate.log() + q.rate * p.mean
+    return result.masked_fill(p.low < 0, torch.inf) if isinstance(p, Uniform) else result
+
+
+def _to_uniform(p: Any, q: Any) -> torch.Tensor:
+    """For p over [0, 1]."""
+    return (-p.entropy() + (q.high - q.low).log()).masked_fill((q.low > 0) | (q.high < 1), torch.inf)
+
+
+for _p in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Uniform):
+    register_kl(_p, Normal)(_to_normal)
+for _p in (Beta, ContinuousBernoulli, Gamma, Pareto, Uniform):
+    register_kl(_p, Exponential)(_to_exponential)
+for _p in (Beta, ContinuousBernoulli):
+    register_kl(_p, Uniform)(_to_uniform)
+
+
+@register_kl(Normal, Laplace)
+def _(p: Any, q: Any) -> torch.Tensor:
+    z = (p.loc - q.loc) / p.scale
+    apart = p.scale * (math.sqrt(2 / math.pi) * torch.exp(-0.5 * z.pow(2)) + z * torch.erf(z / math.sqrt(2)))
+    return -p.entropy() + (2 * q.scale).log() + apart / q.scale
+
+
+@register_kl(Beta, Gamma)
+def _(p: Any, q: Any) -> torch.Tensor:
+    mean_log = p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
+    log_norm = q.concentration.lgamma() - q.concentration * q.rate.log()
+    return -p.entropy() + log_norm - (q.concentration - 1) * mean_log + q.rate * p.mean
+
+
 # where p lies, q does not: the divergence is infinite
 _ELSEWHERE: list[tuple[type, type, str]] = [
     (Exponential, Beta, "rate"), (Exponential, Pareto, "rate"), (Exponential, Uniform, "rate"), (Gamma, Beta, "concentration"),
@@ -286,6 +300,8 @@ _ELSEWHERE: list[tuple[type, type, str]] = [
     (Laplace, Gamma, "loc"), (Laplace, Pareto, "loc"), (Laplace, Uniform, "loc"), (Normal, Beta, "loc"), (Normal, Exponential, "loc"),
     (Normal, Gamma, "loc"), (Normal, Pareto, "loc"), (Normal, Uniform, "loc"), (Poisson, Bernoulli, "rate"),
     (Poisson, Binomial, "rate"), (Pareto, Beta, "scale"), (Pareto, Uniform, "scale"), (Beta, Pareto, "concentration1"),
+    (Exponential, ContinuousBernoulli, "rate"), (Gamma, ContinuousBernoulli, "concentration"), (Laplace, ContinuousBernoulli, "loc"),
+    (Normal, ContinuousBernoulli, "loc"), (Pareto, ContinuousBernoulli, "scale"), (ContinuousBernoulli, Pareto, "probs"),
 ]  # fmt: skip
 for _p, _q, _name in _ELSEWHERE:
     register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import _api as torch
 from . import constraints
-
-import math
-
 from .exp_family import ExponentialFamily
 from .utils import are_numbers, broadcast_all, standard_normal
 
