@@ -1,4 +1,5 @@
-"""`torch.compile` and the questions around it. Kenaz compiles by itself what comes back often enough: there is nothing to ask for."""
+"""`torch.compile` and the questions around it. Kenaz compiles by itself what comes back often enough: there is
+nothing to ask for."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ def compile(
     mode: str | None = None, options: dict | None = None, disable: bool = False, recompile_limit: int | None = None,
     isolate_recompiles: bool = False,
 ) -> Any:  # fmt: skip
-    """`model` as it is: what it records is compiled anyway, once it runs repeatedly. Also a decorator, with or without options.
+    """`model` as it is: what it records is compiled anyway, once it runs repeatedly. Also a decorator, with or
+    without options.
 
-    Unlike PyTorch's, a module keeps its class and the keys of its state_dict. What a backend given as a function would do
-    is not done: it is neither called nor needed.
+    Unlike PyTorch's, a module keeps its class and the keys of its state_dict. What a backend given as a function
+    would do is not done: it is neither called nor needed.
 
     >>> compile(abs)(-1)
     1
@@ -43,7 +45,9 @@ def compile(
     if not callable(model):
         raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
     if not callable(backend) and backend not in BACKENDS:
-        raise InvalidBackend(f"Invalid backend: {backend!r}, see `torch._dynamo.list_backends()` for available backends.")
+        raise InvalidBackend(
+            f"Invalid backend: {backend!r}, see `torch._dynamo.list_backends()` for available backends."
+        )
     return model
 
 
@@ -92,7 +96,14 @@ def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
 
 def set_stance(stance: str = "default", **kwargs: Any) -> Any:
     """A context and decorator; how to compile is decided by what runs."""
-    stances = ("default", "eager_then_compile", "aot_eager_then_compile", "force_eager", "eager_on_recompile", "fail_on_recompile")
+    stances = (
+        "default",
+        "eager_then_compile",
+        "aot_eager_then_compile",
+        "force_eager",
+        "eager_on_recompile",
+        "fail_on_recompile",
+    )
     if stance not in stances:
         raise RuntimeError(f"invalid torch.compile stance '{stance}'")
     return contextlib.nullcontext()

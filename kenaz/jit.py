@@ -1,6 +1,8 @@
-"""What programs ask of TorchScript when they do not script: Kenaz records and compiles by itself, and has no script language.
+"""What programs ask of TorchScript when they do not script: Kenaz records and compiles by itself, and has no script
+language.
 
-`script`, `trace` and their relatives say so; decorators that only tell the scripting compiler something give back what they get.
+`script`, `trace` and their relatives say so; decorators that only tell the scripting compiler something give back
+what they get.
 """
 
 from __future__ import annotations
@@ -10,7 +12,17 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function")
 
-__all__ = ["Final", "annotate", "export", "ignore", "is_scripting", "is_tracing", "isinstance", "script_if_tracing", "unused"]
+__all__ = [
+    "Final",
+    "annotate",
+    "export",
+    "ignore",
+    "is_scripting",
+    "is_tracing",
+    "isinstance",
+    "script_if_tracing",
+    "unused",
+]
 
 from typing import Final
 

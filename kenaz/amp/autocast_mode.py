@@ -33,7 +33,8 @@ class autocast:
     """
 
     def __init__(
-        self, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True, cache_enabled: bool | None = None
+        self, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True,
+        cache_enabled: bool | None = None
     ) -> None:  # fmt: skip
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
@@ -149,5 +150,3 @@ def deprecated_for(device_type: str, name: str) -> type:
     OfDevice.__name__ = OfDevice.__qualname__ = "autocast"
     OfDevice.__module__ = f"torch.{device_type}.amp.autocast_mode"
     return OfDevice
-
-

@@ -35,7 +35,8 @@ class GradScaler:
     """
 
     def __init__(
-        self, device: str = "cuda", init_scale: float = 2.0**16, growth_factor: float = 2.0, backoff_factor: float = 0.5,
+        self, device: str = "cuda", init_scale: float = 2.0**16, growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
         growth_interval: int = 2000, enabled: bool = True,
     ) -> None:  # fmt: skip
         self._device = device
@@ -59,7 +60,8 @@ class GradScaler:
     def _known_scale(self, name: str) -> torch.Tensor:
         if self._scale is None:
             raise AssertionError(
-                f"Attempted {name} but _scale is None.  This may indicate your script did not use scaler.scale(loss or outputs) "
+                f"Attempted {name} but _scale is None.  This may indicate your script did not use scaler.scale(loss "
+                f"or outputs) "
                 "earlier in the iteration."
             )
         return self._scale
@@ -133,7 +135,8 @@ class GradScaler:
     def _replace(self, new_scale: Any) -> None:
         if isinstance(new_scale, torch.Tensor) and (new_scale.numel() != 1 or new_scale.requires_grad):
             raise AssertionError(
-                "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with requires_grad=False."
+                "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with "
+                "requires_grad=False."
             )
         self._scale = torch.tensor(float(new_scale), dtype=torch.float32)
 
@@ -219,7 +222,8 @@ def deprecated_for(device_type: str, name: str) -> type:
             growth_interval: int = 2000, enabled: bool = True,
         ) -> None:  # fmt: skip
             warnings.warn(
-                f"`{name}(args...)` is deprecated. Please use `torch.amp.GradScaler('{device_type}', args...)` instead.",
+                f"`{name}(args...)` is deprecated. Please use `torch.amp.GradScaler('{device_type}', args...)` "
+                f"instead.",
                 FutureWarning,
                 stacklevel=2,
             )

@@ -7,10 +7,13 @@ from typing import Any
 from .. import _api as torch
 
 __all__ = [
-    "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than", "greater_than_eq",
+    "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than",
+    "greater_than_eq",
     "half_open_interval", "independent", "integer_interval", "interval", "is_dependent", "less_than", "lower_cholesky",
-    "lower_triangular", "MixtureSameFamilyConstraint", "multinomial", "nonnegative", "nonnegative_integer", "one_hot", "positive",
-    "positive_definite", "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square", "stack",
+    "lower_triangular", "MixtureSameFamilyConstraint", "multinomial", "nonnegative", "nonnegative_integer",
+    "one_hot", "positive",
+    "positive_definite", "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square",
+    "stack",
     "symmetric", "unit_interval",
 ]  # fmt: skip
 
@@ -204,7 +207,7 @@ class _IntegerGreaterThan(_GreaterThan):
         return (value % 1 == 0) & (value >= self.lower_bound)
 
 
-# -------------------------------------------------------------------------------------------------- vectors and matrices
+# ------------------------------------------------------------------------------------------ vectors and matrices
 class _Simplex(Constraint):
     event_dim = 1
 

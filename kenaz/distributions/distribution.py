@@ -15,7 +15,8 @@ __all__ = ["Distribution"]
 class Distribution:
     """A batch of distributions over events.
 
-    A subclass lists its parameters in `arg_constraints`, broadcasts them in `__init__` and calls `super().__init__` with the
+    A subclass lists its parameters in `arg_constraints`,
+    broadcasts them in `__init__` and calls `super().__init__` with the
     sizes of a batch and of an event; it supplies `log_prob` and `sample` or `rsample`.
     """
 
@@ -75,7 +76,8 @@ class Distribution:
     def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
         if _instance is None and type(self).__init__ != cls.__init__:  # type: ignore[misc]
             raise NotImplementedError(
-                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must also define a custom "
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must also "
+                f"define a custom "
                 ".expand() method."
             )
         return type(self).__new__(type(self)) if _instance is None else _instance
@@ -168,7 +170,8 @@ class Distribution:
             support = self.support
         except NotImplementedError:
             warnings.warn(
-                f"{type(self)} does not define `support` to enable sample validation. Please initialize the distribution with "
+                f"{type(self)} does not define `support` to enable sample validation. Please initialize the "
+                f"distribution with "
                 "`validate_args=False` to turn off validation.",
                 stacklevel=3,
             )
@@ -176,7 +179,8 @@ class Distribution:
         assert support is not None
         if not bool(support.check(value).all()):
             raise ValueError(
-                f"Expected value argument ({type(value).__name__} of shape {tuple(size)}) to be within the support ({support!r}) of "
+                f"Expected value argument ({type(value).__name__} of shape {tuple(size)}) to be within the support "
+                f"({support!r}) of "
                 f"the distribution {self!r}, but found invalid values:\n{value}"
             )
 

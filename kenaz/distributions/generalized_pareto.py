@@ -13,7 +13,8 @@ __all__ = ["GeneralizedPareto"]
 
 
 class GeneralizedPareto(Distribution):
-    """How far values go beyond `loc`: 1 - cdf = (1 + concentration z)^(-1 / concentration) for z = (x - loc) / scale."""
+    """How far values go beyond `loc`: 1 - cdf = (1
+    + concentration z)^(-1 / concentration) for z = (x - loc) / scale."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}
     has_rsample = True

@@ -295,13 +295,18 @@ def _(p: Any, q: Any) -> torch.Tensor:
 
 # where p lies, q does not: the divergence is infinite
 _ELSEWHERE: list[tuple[type, type, str]] = [
-    (Exponential, Beta, "rate"), (Exponential, Pareto, "rate"), (Exponential, Uniform, "rate"), (Gamma, Beta, "concentration"),
-    (Gamma, Pareto, "concentration"), (Gamma, Uniform, "concentration"), (Laplace, Beta, "loc"), (Laplace, Exponential, "loc"),
-    (Laplace, Gamma, "loc"), (Laplace, Pareto, "loc"), (Laplace, Uniform, "loc"), (Normal, Beta, "loc"), (Normal, Exponential, "loc"),
+    (Exponential, Beta, "rate"), (Exponential, Pareto, "rate"), (Exponential, Uniform, "rate"), (Gamma, Beta,
+    "concentration"),
+    (Gamma, Pareto, "concentration"), (Gamma, Uniform, "concentration"), (Laplace, Beta, "loc"), (Laplace,
+    Exponential, "loc"),
+    (Laplace, Gamma, "loc"), (Laplace, Pareto, "loc"), (Laplace, Uniform, "loc"), (Normal, Beta, "loc"), (Normal,
+    Exponential, "loc"),
     (Normal, Gamma, "loc"), (Normal, Pareto, "loc"), (Normal, Uniform, "loc"), (Poisson, Bernoulli, "rate"),
     (Poisson, Binomial, "rate"), (Pareto, Beta, "scale"), (Pareto, Uniform, "scale"), (Beta, Pareto, "concentration1"),
-    (Exponential, ContinuousBernoulli, "rate"), (Gamma, ContinuousBernoulli, "concentration"), (Laplace, ContinuousBernoulli, "loc"),
-    (Normal, ContinuousBernoulli, "loc"), (Pareto, ContinuousBernoulli, "scale"), (ContinuousBernoulli, Pareto, "probs"),
+    (Exponential, ContinuousBernoulli, "rate"), (Gamma, ContinuousBernoulli, "concentration"), (Laplace,
+    ContinuousBernoulli, "loc"),
+    (Normal, ContinuousBernoulli, "loc"), (Pareto, ContinuousBernoulli, "scale"), (ContinuousBernoulli, Pareto,
+    "probs"),
 ]  # fmt: skip
 for _p, _q, _name in _ELSEWHERE:
     register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))

@@ -35,7 +35,8 @@ class MixtureSameFamily(Distribution):
         km, kc = mixture_distribution.logits.shape[-1], component_distribution.batch_shape[-1]
         if km != kc:
             raise ValueError(
-                f"`mixture_distribution component` ({km}) does not equal `component_distribution.batch_shape[-1]` ({kc})"
+                f"`mixture_distribution component` ({km}) does not equal `component_distribution.batch_shape[-1]` "
+                f"({kc})"
             )
         self._num_component = km
         event_shape = component_distribution.event_shape

@@ -79,9 +79,7 @@ class NegativeBinomial(Distribution):
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        unnormalized = self.total_count * F.logsigmoid(-self.logits) + value * (
-            F.logsigmoid(self.logits)
-        )
+        unnormalized = self.total_count * F.logsigmoid(-self.logits) + value * (F.logsigmoid(self.logits))
         normalization = (
             -torch.lgamma(self.total_count + value) + torch.lgamma(1.0 + value) + torch.lgamma(self.total_count)
         )

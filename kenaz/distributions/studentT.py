@@ -60,4 +60,5 @@ class StudentT(Distribution):
     def entropy(self) -> torch.Tensor:
         log_beta = torch.lgamma(0.5 * self.df) + math.lgamma(0.5) - torch.lgamma(0.5 * (self.df + 1))
         half = 0.5 * (self.df + 1)
-        return self.scale.log() + half * (torch.digamma(half) - torch.digamma(0.5 * self.df)) + 0.5 * self.df.log() + log_beta
+        return self.scale.log() + half * (torch.digamma(half) - torch.digamma(0.5 * self.df))
+        +0.5 * self.df.log() + log_beta

@@ -29,7 +29,8 @@ class TransformedDistribution(Distribution):
         transform = ComposeTransform(transforms)
         if len(shape) < transform.domain.event_dim:
             raise ValueError(
-                f"base_distribution needs to have shape with size at least {transform.domain.event_dim}, but got {shape}."
+                f"base_distribution needs to have shape with size at least {transform.domain.event_dim}, but got "
+                f"{shape}."
             )
         forward = transform.forward_shape(shape)
         batch = base_distribution.batch_shape
@@ -42,7 +43,8 @@ class TransformedDistribution(Distribution):
             base_distribution = Independent(base_distribution, more)
         self.base_dist = base_distribution
         changed = transform.codomain.event_dim - transform.domain.event_dim
-        event_dim = transform.codomain.event_dim + max(len(base_distribution.event_shape) - transform.domain.event_dim, 0)
+        event_dim = transform.codomain.event_dim
+        +max(len(base_distribution.event_shape) - transform.domain.event_dim, 0)
         assert event_dim == len(base_distribution.event_shape) + changed
         cut = len(forward) - event_dim
         super().__init__(forward[:cut], forward[cut:], validate_args=validate_args)

@@ -13,9 +13,11 @@ from . import constraints
 from .utils import broadcast_all, sum_rightmost
 
 __all__ = [
-    "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform", "CumulativeDistributionTransform",
+    "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform",
+    "CumulativeDistributionTransform",
     "ExpTransform", "IndependentTransform", "LowerCholeskyTransform", "PositiveDefiniteTransform", "PowerTransform",
-    "ReshapeTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform", "StickBreakingTransform",
+    "ReshapeTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform",
+    "StickBreakingTransform",
     "TanhTransform", "Transform", "identity_transform",
 ]  # fmt: skip
 
@@ -25,7 +27,8 @@ Tensor = torch.Tensor
 class Transform:
     """y = transform(x), x = transform.inv(y), and log |dy/dx|.
 
-    A subclass supplies `_call`, `_inverse`, `log_abs_det_jacobian`, `domain`, `codomain`. With `cache_size=1` the inverse of
+    A subclass supplies `_call`, `_inverse`, `log_abs_det_jacobian`, `domain`,
+    `codomain`. With `cache_size=1` the inverse of
     the last result is the very tensor it came from.
     """
 
@@ -354,7 +357,7 @@ class ReshapeTransform(Transform):
         return self._reshaped(shape, self.out_shape, self.in_shape)
 
 
-# ------------------------------------------------------------------------------------------------------------ of numbers
+# ---------------------------------------------------------------------------------------------------- of numbers
 class _Pointwise(Transform):
     """A function of numbers that only depends on its class."""
 
@@ -562,7 +565,7 @@ class CumulativeDistributionTransform(Transform):
         return self.distribution.log_prob(x)
 
 
-# ------------------------------------------------------------------------------------------------ of vectors and matrices
+# ---------------------------------------------------------------------------------------- of vectors and matrices
 class SoftmaxTransform(_Pointwise):
     """y = softmax(x) over the last axis; the inverse is a logarithm, up to a constant."""
 

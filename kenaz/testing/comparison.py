@@ -51,7 +51,9 @@ def assert_close(
     checks = {"device": check_device, "dtype": check_dtype, "layout": check_layout, "stride()": check_stride}
     options = Options(rtol, atol, equal_nan, allow_subclasses, **checks)
     for where, error in _differences(actual, expected, options):
-        failure = str(error) + (f"\n\nThe failure occurred for item {''.join(f'[{key!r}]' for key in where)}" if where else "")
+        failure = str(error) + (
+            f"\n\nThe failure occurred for item {''.join(f'[{key!r}]' for key in where)}" if where else ""
+        )
         if isinstance(error, AssertionError):
             failure = msg(failure) if callable(msg) else failure if msg is None else msg
         raise type(error)(failure)
@@ -141,7 +143,8 @@ def _check_scalars(actual: Any, expected: Any, rtol: float, atol: float, equal_n
 # -------------------------------------------------------------------------------------------------------------- tensors
 def _compare_tensors(actual: torch.Tensor, expected: torch.Tensor, options: Options) -> None:
     read = {
-        "shape": lambda t: t.shape, "layout": lambda t: t.layout, "device": lambda t: t.device, "dtype": lambda t: t.dtype,
+        "shape": lambda t: t.shape, "layout": lambda t: t.layout, "device": lambda t: t.device,
+        "dtype": lambda t: t.dtype,
         "stride()": lambda t: t.stride(),
     }  # fmt: skip
     for name, attribute in read.items():
@@ -168,7 +171,10 @@ def _report(actual: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor, r
     exact = rtol == atol == 0
     apart = (actual - expected).abs()
     count, total = int(wrong.sum()), wrong.numel()
-    lines = [f"Tensor-likes are not {'equal' if exact else 'close'}!\n", f"Mismatched elements: {count} / {total} ({count / total:.1%})"]
+    lines = [
+        f"Tensor-likes are not {'equal' if exact else 'close'}!\n",
+        f"Mismatched elements: {count} / {total} ({count / total:.1%})",
+    ]
     ratio = torch.where(wrong, apart / expected.abs(), 0)
     for name, differences, allowed in (("absolute", torch.where(wrong, apart, 0), atol), ("relative", ratio, rtol)):
         at = int(differences.flatten().argmax())
@@ -181,11 +187,17 @@ def _report(actual: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor, r
 
 
 def assert_allclose(
-    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: str = "",
 ) -> None:
     """The older `assert_close`, which does not look at dtypes."""
     warnings.warn(
-        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. Please use "
+        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. Please "
+        "use "
         "`torch.testing.assert_close()` instead.",
         FutureWarning,
         stacklevel=2,
@@ -195,5 +207,12 @@ def assert_allclose(
         wide = [TOLERANCES.get(str(t.dtype).removeprefix("torch."), (0.0, 0.0)) for t in (actual, expected)]
         rtol, atol = max(r for r, _ in wide), max(a for _, a in wide)
     assert_close(
-        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=True, check_dtype=False, msg=msg or None
+        actual,
+        expected,
+        rtol=rtol,
+        atol=atol,
+        equal_nan=equal_nan,
+        check_device=True,
+        check_dtype=False,
+        msg=msg or None,
     )
