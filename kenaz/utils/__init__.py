@@ -5,7 +5,7 @@ from typing import Any
 from ..ops.interop import swap_tensors
 from . import data, hooks
 
-_LAZY = ("_pytree", "checkpoint", "dlpack", "tensorboard")  # loaded when first named
+_LAZY = ("_pytree", "checkpoint", "dlpack", "flop_counter", "tensorboard")  # loaded when first named
 
 
 def __getattr__(name: str) -> Any:
