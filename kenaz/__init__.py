@@ -1,4 +1,5 @@
-"""Kenaz: PyTorch's API and semantics; recorded, interpreted while cold, compiled once hot. Use: `import kenaz as torch`."""
+"""Kenaz: PyTorch's API and semantics; recorded, interpreted while cold, compiled once hot. Use: `import kenaz as
+torch`."""
 
 from __future__ import annotations
 
@@ -16,8 +17,36 @@ from .serialization import load, save
 from .storage import *
 
 # loaded when first named: modules, and names that are in one of them
-_LAZY = ("_C", "_dynamo", "accelerator", "amp", "compiler", "cpu", "distributed", "distributions", "func", "fx", "jit", "masked", "multiprocessing", "overrides", "profiler", "return_types", "signal", "testing", "vision")
-_FROM = {"PyTorchFileReader": "_C", "ScriptModule": "jit", "autocast": "amp", "GradScaler": "amp", "compile": "compiler", "OutOfMemoryError": "cuda"}
+_LAZY = (
+    "_C",
+    "_dynamo",
+    "accelerator",
+    "amp",
+    "compiler",
+    "cpu",
+    "distributed",
+    "distributions",
+    "func",
+    "fx",
+    "jit",
+    "masked",
+    "multiprocessing",
+    "overrides",
+    "profiler",
+    "return_types",
+    "signal",
+    "testing",
+    "types",
+    "vision",
+)
+_FROM = {
+    "PyTorchFileReader": "_C",
+    "ScriptModule": "jit",
+    "autocast": "amp",
+    "GradScaler": "amp",
+    "compile": "compiler",
+    "OutOfMemoryError": "cuda",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -31,12 +31,15 @@ def _no_mps(function: str) -> None:
 _NONE = {"is_available": False, "device_count": 0, "manual_seed": None, "manual_seed_all": None}
 _MEMORY = dict.fromkeys(("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"), 0)
 xpu = _module(
-    "xpu", _NONE | _MEMORY | {"is_bf16_supported": False, "is_initialized": False, "empty_cache": None, "get_arch_list": []},
-    ("current_device", "synchronize", "set_device", "get_device_name", "get_device_properties", "mem_get_info", "get_rng_state",
+    "xpu", _NONE | _MEMORY | {"is_bf16_supported": False, "is_initialized": False, "empty_cache": None,
+    "get_arch_list": []},
+    ("current_device", "synchronize", "set_device", "get_device_name", "get_device_properties", "mem_get_info",
+    "get_rng_state",
      "get_rng_state_all", "set_rng_state", "set_rng_state_all", "current_stream"), _no_xpu,
 )  # fmt: skip
 mps = _module(
-    "mps", _NONE, ("empty_cache", "synchronize", "current_allocated_memory", "driver_allocated_memory", "recommended_max_memory",
+    "mps", _NONE, ("empty_cache", "synchronize", "current_allocated_memory", "driver_allocated_memory",
+    "recommended_max_memory",
     "get_rng_state", "set_rng_state"), _no_mps,
 )  # fmt: skip
 mtia = _module("mtia", _NONE | {"is_initialized": False}, (), _no_xpu)

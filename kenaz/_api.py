@@ -1,4 +1,5 @@
-"""Every function and type of the `torch` namespace that is not in a submodule. Clients import this and read like user code.
+"""Every function and type of the `torch` namespace that is not in a submodule. Clients import this and read like user
+code.
 
 The functions come from the registry of `ops`: whatever an operator file declares public appears here.
 """
@@ -43,8 +44,8 @@ from .ops import (
     convolution,
     creation,
     differences,
-    foreach,
     einsum,
+    foreach,
     gathering,
     grids,
     indexing,
@@ -63,7 +64,8 @@ from .ops import (
     products,
     recurrent,
     reduction,
-    reproducibility, reparameterized,
+    reparameterized,
+    reproducibility,
     resampling,
     restriding,
     sampling,

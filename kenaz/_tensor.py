@@ -1,7 +1,7 @@
 """Tensor: a strided view of a Storage, plus autograd state.
 
-The class is bare on purpose: whoever declares an operator attaches its method. What is here is what a tensor *is*: its spec,
-its memory, and how a value leaves it.
+The class is bare on purpose: whoever declares an operator attaches its method. What is here is what a tensor *is*:
+its spec, its memory, and how a value leaves it.
 """
 
 from __future__ import annotations

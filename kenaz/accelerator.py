@@ -8,7 +8,8 @@ from . import cuda
 from ._api import device
 
 __all__ = [
-    "current_accelerator", "current_device_idx", "current_device_index", "current_stream", "device_count", "device_index",
+    "current_accelerator", "current_device_idx", "current_device_index", "current_stream", "device_count",
+    "device_index",
     "empty_cache", "is_available", "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved",
     "set_device_idx", "set_device_index", "set_stream", "synchronize",
 ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""The classes of PyTorch's symbolic graphs, for `isinstance` and annotations: Kenaz's own graphs are recorded, not traced."""
+"""The classes of PyTorch's symbolic graphs, for `isinstance` and annotations: Kenaz's own graphs are recorded, not
+traced."""
 
 from .nn.module import Module
 

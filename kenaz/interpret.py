@@ -43,9 +43,9 @@ def _stored(value: Any, out: Spec, sources: list, overwrites: bool) -> np.ndarra
 def _is_shared(value: np.ndarray, sources: list) -> bool:
     """Whether an array looks at the memory of a source."""
     if value.base is None:
-        return any([value is source for source in sources])
+        return any([value is source for source in sources])  # noqa: C419  a generator costs more than the look
     owner = _owner(value)
-    return any([type(source) is np.ndarray and _owner(source) is owner for source in sources])
+    return any([type(source) is np.ndarray and _owner(source) is owner for source in sources])  # noqa: C419  likewise
 
 
 def _owner(array: np.ndarray) -> Any:

@@ -15,7 +15,8 @@ from ._api import Tensor
 from .core.shape import axis
 
 __all__ = [
-    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean", "median", "norm",
+    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean",
+    "median", "norm",
     "normalize", "prod", "softmax", "softmin", "std", "sum", "var",
 ]  # fmt: skip
 INF = float("inf")
@@ -65,7 +66,8 @@ def _converted(input: Tensor, dtype: Any, widen: bool = False) -> Tensor:
     return input if dtype is None else input.to(dtype)
 
 
-# ---------------------------------------------------------------------------------------------------------------- reductions
+# ----------------------------------------------------------------------------------------------------------------
+# reductions
 def _folding(name: str, identity: Any, fold: Callable, widen: bool = False) -> Callable:
     def function(
         input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
@@ -147,7 +149,8 @@ def median(
 
 
 def norm(
-    input: Tensor, ord: float | None = 2.0, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
+    input: Tensor, ord: float | None = 2.0, dim: Any = None, *, keepdim: bool = False, dtype: Any = None,
+    mask: Tensor | None = None
 ) -> Tensor:  # fmt: skip
     """The vector norm of the elements that the mask shows."""
     order = 2.0 if ord is None else float(ord)
@@ -173,7 +176,8 @@ def _variance(
 
 
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None, keepdim: bool = False,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None,
+    keepdim: bool = False,
     dtype: Any = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance of the elements that the mask shows."""
@@ -182,7 +186,8 @@ def var(
 
 
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None, keepdim: bool = False,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None,
+    keepdim: bool = False,
     dtype: Any = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation of the elements that the mask shows."""
@@ -190,7 +195,8 @@ def std(
     return found.to(dtype or input.dtype) if dtype is not None or input.is_complex() else found
 
 
-# ------------------------------------------------------------------------------------------------------------ along one axis
+# ------------------------------------------------------------------------------------------------------------ along
+# one axis
 def _along(name: str, identity: Any, apply: Callable, widen: bool = False) -> Callable:
     def function(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
         return apply(_covered(name, _converted(input, dtype, widen), mask, identity), dim)
@@ -210,14 +216,16 @@ softmin = _along("softmin", _highest, lambda x, dim: torch.softmax(-x, dim))
 def normalize(
     input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:  # fmt: skip
-    """The elements that the mask shows, divided by their norm (at least `eps`) along an axis; the others become zero."""
+    """The elements that the mask shows, divided by their norm (at least `eps`) along an axis; the others become
+    zero."""
     x = _converted(input, dtype)
     size = norm(x, ord, dim, keepdim=True, mask=mask)
     return _covered("normalize", x, mask, 0) / size.clamp(min=eps)
 
 
 def logaddexp(
-    input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Tensor | None = None, other_mask: Tensor | None = None
+    input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Tensor | None = None,
+    other_mask: Tensor | None = None
 ) -> Tensor:  # fmt: skip
     """log(exp(input) + exp(other)), in which masked elements count for nothing."""
     left, right = _converted(input, dtype), _converted(other, dtype)

@@ -1,7 +1,7 @@
 """Bodies over `xp` become LLVM IR: the same functions that NumPy runs, called with `Value`s instead of arrays.
 
-A `Value` is one element inside the loop. Loops are left to LLVM's vectoriser, which needs two things from us: pointers that
-are known not to overlap (`noalias`), and mathematics without calls or branches (`math.py`).
+A `Value` is one element inside the loop. Loops are left to LLVM's vectoriser, which needs two things from us:
+pointers that are known not to overlap (`noalias`), and mathematics without calls or branches (`math.py`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Value:
             value = b.uitofp(self.ir, to) if kind.kind == "f" else b.zext(self.ir, to)
         elif kind.kind == "b":
             zero = ir.Constant(self.ir.type, 0.0 if self.dtype.kind == "f" else 0)
-            value = b.fcmp_unordered("!=", self.ir, zero) if self.dtype.kind == "f" else b.icmp_signed("!=", self.ir, zero)
+            value = (
+                b.fcmp_unordered("!=", self.ir, zero) if self.dtype.kind == "f" else b.icmp_signed("!=", self.ir, zero)
+            )
         elif self.dtype.kind == "f" and kind.kind == "f":
             value = b.fpext(self.ir, to) if kind.itemsize > self.dtype.itemsize else b.fptrunc(self.ir, to)
         elif self.dtype.kind == "f":
@@ -106,7 +108,8 @@ class Value:
     def __rmul__(self, o: Any) -> Value: return self._binary(o, "fmul", "mul", True)
     def __truediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None)
     def __rtruediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None, True)
-    def __neg__(self) -> Value: return Value(self.builder, self.builder.fneg(self.ir), self.dtype) if self.dtype.kind == "f" else self.constant(0) - self
+    def __neg__(self) -> Value: return Value(self.builder, self.builder.fneg(self.ir),
+    self.dtype) if self.dtype.kind == "f" else self.constant(0) - self
     def __pos__(self) -> Value: return self
     def __lt__(self, o: Any) -> Value: return self._compare("<", o)
     def __le__(self, o: Any) -> Value: return self._compare("<=", o)
@@ -130,6 +133,11 @@ class Value:
         for _ in range(exponent):
             result = result * self
         return result
+
+    def _negated(self) -> Value:
+        if self.dtype.kind != "f":
+            return self.constant(0) - self
+        return Value(self.builder, self.builder.fneg(self.ir), self.dtype)
 
     def _compare(self, sign: str, other: Any) -> Value:
         a, b = self._pair(other)
@@ -259,7 +267,9 @@ class Namespace:
         if xs[0].dtype.kind != "f":
             raise Unsupported(f"{name} of {xs[0].dtype}")
         kind = xs[0].ir.type
-        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(xs)))
+        function = self.builder.module.declare_intrinsic(
+            f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(xs))
+        )
         return Value(self.builder, self.builder.call(function, [x.ir for x in xs]), xs[0].dtype)
 
     def __getattr__(self, name: str) -> Any:

@@ -1,7 +1,9 @@
 """A region as a loop: which arrays go in and come out, how each is walked, and the IR of the whole.
 
-The loop runs over rows and columns. An input is walked in full, along columns only ("row": the same for each row), along rows
-only ("column"), or not at all ("scalar"). Lengths and addresses are arguments, so that one kernel serves every batch size.
+The loop runs over rows and columns. An input is walked in full, along columns only ("row": the same for each row),
+along rows
+only ("column"), or not at all ("scalar"). Lengths and addresses are arguments, so that one kernel serves every batch
+size.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ _kernels: dict[str, Kernel] = {}
 def compile_loop(expressions: Any, inputs: list, outputs: list) -> Kernel:
     """The kernel of a loop; equal IR is compiled once.
 
-    inputs: (dtype, walk) of each array, or the type of a Python number. outputs: (dtype, kind), where kind is "store" or a
-    fold ("all", "inner", "outer"). `expressions(builder, values)` gives the values of the outputs.
+    inputs: (dtype, walk) of each array, or the type of a Python number. outputs: (dtype, kind), where kind is "store"
+    or a fold ("all", "inner", "outer"). `expressions(builder, values)` gives the values of the outputs.
     """
     text = _module(expressions, inputs, outputs)
     found = _kernels.get(text)
@@ -89,12 +91,18 @@ class _Loop:
 
     def emit(self) -> None:
         b = self.b
-        fixed = {i: self._load(i, ir.Constant(I64, 0)) for i, x in enumerate(self.inputs) if isinstance(x, type) or x[1] == "scalar"}
+        fixed = {
+            i: self._load(i, ir.Constant(I64, 0))
+            for i, x in enumerate(self.inputs)
+            if isinstance(x, type) or x[1] == "scalar"
+        }
         totals = {o: b.alloca(ir.DoubleType()) for o, (_, kind) in enumerate(self.outputs) if kind == "all"}
         for cell in totals.values():
             b.store(ir.Constant(ir.DoubleType(), 0.0), cell)
         with self._counted(self.first, self.last) as row:
-            at_row = {i: self._load(i, row) for i, x in enumerate(self.inputs) if not isinstance(x, type) and x[1] == "column"}
+            at_row = {
+                i: self._load(i, row) for i, x in enumerate(self.inputs) if not isinstance(x, type) and x[1] == "column"
+            }
             base = b.mul(row, self.columns)
             sums = self._columns(base, fixed | at_row)
             for o, value in sums.items():
@@ -119,7 +127,10 @@ class _Loop:
         b.cbranch(b.icmp_signed("<", column, self.columns), body, after)
         b.position_at_end(body)
         element = b.add(base, column)
-        values = [known[i] if i in known else self._load(i, element if x[1] == "full" else column) for i, x in enumerate(self.inputs)]
+        values = [
+            known[i] if i in known else self._load(i, element if x[1] == "full" else column)
+            for i, x in enumerate(self.inputs)
+        ]
         results = self.expressions(b, values)
         for o, value in enumerate(results):
             kind = self.outputs[o][1]
@@ -226,4 +237,3 @@ def walk(spec: Spec, size: tuple[int, ...], rows: int, columns: int) -> str | No
 
 def _is_tail(size: tuple, padded: tuple, filled: list[int]) -> bool:
     return all(padded[i] == size[i] for i in range(filled[0], len(size)))
-

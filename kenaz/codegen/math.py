@@ -1,8 +1,8 @@
-"""Elementary functions out of arithmetic that vectorises: no calls, no branches. float32 only, to a few units in the last
-place; in float64 LLVM's own `exp` and `log` are called, one element at a time.
+"""Elementary functions out of arithmetic that vectorises: no calls, no branches. float32 only, to a few units in the
+last place; in float64 LLVM's own `exp` and `log` are called, one element at a time.
 
-Reduction and polynomial coefficients are those of the Cephes library's single-precision functions (S. L. Moshier, "Methods
-and Programs for Mathematical Functions", 1989); erf is a rational approximation on [-4, 4].
+Reduction and polynomial coefficients are those of the Cephes library's single-precision functions (S. L. Moshier,
+"Methods and Programs for Mathematical Functions", 1989); erf is a rational approximation on [-4, 4].
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 _LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
         2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
 _TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-_ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04,
+_ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
+-7.34990630326855e-04,
           -2.95459980854025e-03, -1.60960333262415e-02)
-_ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02)
+_ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03,
+-1.42647390514189e-02)
 # fmt: on
 
 

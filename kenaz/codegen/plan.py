@@ -1,5 +1,5 @@
-"""A plan: what runs for a graph that came back, step by step: regions as compiled loops, and the places of nodes that are
-interpreted."""
+"""A plan: what runs for a graph that came back, step by step: regions as compiled loops, and the places of nodes that
+are interpreted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class Loop:
                     self.copies.append(type(spec) is Spec and how is None)
                     kinds.append((spec.dtype, how or "full") if type(spec) is Spec else spec)
                 wiring[p].append(("input", slots[key]))
-        self.outputs = [(p, folds.get(p, "store")) for p in self.places if p in folds or _is_read(p, inside, nodes, alive)]
+        self.outputs = [
+            (p, folds.get(p, "store")) for p in self.places if p in folds or _is_read(p, inside, nodes, alive)
+        ]
         signature = [(nodes[p].call.out.dtype, kind) for p, kind in self.outputs]
         self.kernel: Kernel = compile_loop(self._expressions(nodes, wiring, folds), kinds, signature)
 
@@ -83,7 +85,11 @@ class Loop:
             for spec in nodes[p].call.specs:
                 if type(spec) is Spec and 1 < spec.numel < total and spec.contiguous:
                     padded = (1,) * (len(self.size) - spec.ndim) + tuple(spec.size)
-                    if padded[-1] == self.size[-1] and padded[-1] != 1 and walk(spec, self.size, total // spec.numel, spec.numel):
+                    if (
+                        padded[-1] == self.size[-1]
+                        and padded[-1] != 1
+                        and walk(spec, self.size, total // spec.numel, spec.numel)
+                    ):
                         return {(total // spec.numel, spec.numel)}
                     if padded[-1] == 1 and walk(spec, self.size, spec.numel, total // spec.numel) == "column":
                         return {(spec.numel, total // spec.numel)}
@@ -155,7 +161,9 @@ class Loop:
             done = rows * self.columns
             walks = [a.size == total for a in arrays]
             block = [_address(a) + (done * a.itemsize if w else 0) for a, w in zip(arrays, walks, strict=True)]
-            block += [_address(t) + (rows * 8 if fold else done * t.itemsize) for t, fold in zip(targets, whole, strict=True)]
+            block += [
+                _address(t) + (rows * 8 if fold else done * t.itemsize) for t, fold in zip(targets, whole, strict=True)
+            ]
             _call(self.kernel, block, 0, 1, rest)
 
 
@@ -181,7 +189,9 @@ def _call(kernel: Kernel, block: list[int], first: int, last: int, columns: int)
 _pool: list[ThreadPoolExecutor] = []
 
 
-def _in_parallel(kernel: Kernel, arrays: list, targets: list, rows: int, columns: int, split: Any, whole: Any = ()) -> None:
+def _in_parallel(
+    kernel: Kernel, arrays: list, targets: list, rows: int, columns: int, split: Any, whole: Any = ()
+) -> None:
     """Run rows on as many threads as pay; partial sums of a chunk go to a cell of their own."""
     block = [_address(a) for a in arrays] + [_address(t) for t in targets]
     n = min(threads.get_num_threads(), rows, 8) if split and rows * columns >= PARALLEL else 1
@@ -240,7 +250,9 @@ class Update:
     def run(self, nodes: list[Node]) -> None:
         node = nodes[self.place]
         values = arguments(node)
-        numbers = [np.array(v, np.int64 if type(v) in (int, bool) else np.float64) for v in values[self.width * self.count :]]
+        numbers = [
+            np.array(v, np.int64 if type(v) in (int, bool) else np.float64) for v in values[self.width * self.count :]
+        ]
         results = []
         for i, kernel in enumerate(self.kernels):
             arrays = values[i * self.width : (i + 1) * self.width]

@@ -1,8 +1,9 @@
 """What is fused: the nodes of a graph are cut into regions, each of which becomes one loop.
 
-A region is a set of pointwise nodes over the same elements, plus reductions of what they compute. A node joins the region of a
-producer when no path leaves the region and comes back: then the region can run as a whole. What nobody outside reads is never
-written to memory.
+A region is a set of pointwise nodes over the same elements, plus reductions of what they compute. A node joins the
+region of a
+producer when no path leaves the region and comes back: then the region can run as a whole. What nobody outside reads
+is never written to memory.
 """
 
 from __future__ import annotations
@@ -34,15 +35,22 @@ def is_pointwise(node: Node) -> bool:
         return False
     out = call.out
     return (
-        out.numel >= SMALL and out.contiguous and can_hold(out.dtype) and call.compute is not None and can_hold(call.compute)
+        out.numel >= SMALL and out.contiguous and can_hold(out.dtype) and call.compute is not None
+        and can_hold(call.compute)
         and all(type(s) is not Spec or can_hold(s.dtype) for s in call.specs)
     )  # fmt: skip
 
 
 def reduction_kind(node: Node) -> str | None:
-    """How a reduction folds: "all", "inner" (trailing axes) or "outer" (leading axes); None where no loop does it yet."""
+    """How a reduction folds: "all", "inner" (trailing axes) or "outer" (leading axes); None where no loop does it
+    yet."""
     call = node.call
-    if call.op.family != "reduction" or call.op.name not in ("sum", "mean") or call.compute is None or call.compute.kind != 2:
+    if (
+        call.op.family != "reduction"
+        or call.op.name not in ("sum", "mean")
+        or call.compute is None
+        or call.compute.kind != 2
+    ):
         return None
     x = call.specs[0]
     if type(x) is not Spec or not x.contiguous or x.shifted or x.numel < SMALL or x.dtype is not call.compute:

@@ -22,9 +22,13 @@ class dtype:
     """
 
     __slots__ = ("is_complex", "is_floating_point", "is_signed", "itemsize", "kind", "name", "np")
-    # fmt: off
-    name: str; np: np.dtype; kind: int; itemsize: int; is_floating_point: bool; is_complex: bool; is_signed: bool
-    # fmt: on
+    name: str
+    np: np.dtype
+    kind: int
+    itemsize: int
+    is_floating_point: bool
+    is_complex: bool
+    is_signed: bool
 
     def __init__(self, name: str, numpy_type: Any, kind: int):
         self.name, self.np, self.kind = name, np.dtype(numpy_type), kind
@@ -56,7 +60,8 @@ def _by_name(name: str) -> dtype:
 bool_ = dtype("bool", np.bool_, BOOL)
 uint8, int8 = dtype("uint8", np.uint8, INT), dtype("int8", np.int8, INT)
 int16, int32, int64 = dtype("int16", np.int16, INT), dtype("int32", np.int32, INT), dtype("int64", np.int64, INT)
-uint16, uint32, uint64 = dtype("uint16", np.uint16, INT), dtype("uint32", np.uint32, INT), dtype("uint64", np.uint64, INT)
+uint16, uint32, uint64 = dtype("uint16", np.uint16, INT), dtype("uint32", np.uint32, INT), dtype("uint64",
+np.uint64, INT)
 float16, bfloat16 = dtype("float16", np.float16, FLOAT), dtype("bfloat16", ml_dtypes.bfloat16, FLOAT)
 float32, float64 = dtype("float32", np.float32, FLOAT), dtype("float64", np.float64, FLOAT)
 complex64, complex128 = dtype("complex64", np.complex64, COMPLEX), dtype("complex128", np.complex128, COMPLEX)
@@ -76,7 +81,13 @@ OF_NUMPY: dict[np.dtype, dtype] = {d.np: d for d in ALL}
 PYTHON_TYPES: dict[type, dtype] = {bool: bool_, int: int64, float: float64, complex: complex128}
 HALF = frozenset((float16, bfloat16))
 _REAL_OF = {complex32: float16, complex64: float32, complex128: float64}
-_COMPLEX_OF = {float16: complex32, float64: complex128, float32: complex64, complex64: complex64, complex128: complex128}
+_COMPLEX_OF = {
+    float16: complex32,
+    float64: complex128,
+    float32: complex64,
+    complex64: complex64,
+    complex128: complex128,
+}
 _UNSIGNED = frozenset((uint16, uint32, uint64))
 _defaults = [float32]
 
@@ -139,7 +150,8 @@ def _promote(a: dtype, b: dtype) -> dtype:
 _SCALAR_NAMES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "float16": "Half", "bfloat16": "BFloat16",
-    "float32": "Float", "float64": "Double", "complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "float32": "Float", "float64": "Double", "complex32": "ComplexHalf", "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
 }  # fmt: skip
 _UNSIGNED_ERROR = "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {} and {}"
 
@@ -225,7 +237,9 @@ class finfo:
         if not isinstance(type, dtype):
             raise TypeError(f"finfo(): argument 'type' (position 1) must be torch.dtype, not {_class_name(type)}")
         if type.kind < FLOAT:
-            raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'")
+            raise TypeError(
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
+            )
         real = type.to_real()
         info = ml_dtypes.finfo(real.np) if real is bfloat16 else np.finfo(real.np)
         self.bits, self.dtype = real.itemsize * 8, real.name

@@ -120,7 +120,8 @@ def may_overlap(size: Sequence[int], stride: Sequence[int]) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------------------------------------- axes, broadcast
+# ------------------------------------------------------------------------------------------------------- axes,
+# broadcast
 def axis(dim: int, ndim: int) -> int:
     """`dim` counted from the front; a 0-d tensor has one axis for this purpose."""
     n = ndim or 1
@@ -185,7 +186,8 @@ def infer(size: Sequence[int], count: int) -> tuple[int, ...]:
         raise RuntimeError(f"invalid shape dimension {min(size)}")
     if known == 0 and count == 0:
         raise RuntimeError(
-            f"cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
+            f"cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 "
+            f"can "
             "be any value and is ambiguous"
         )
     if known == 0 or count % known:

@@ -1,7 +1,7 @@
 """Spec: how a tensor looks at memory. Interned, so that equality is identity and a table of calls is a dict lookup.
 
-A Spec has size, stride, dtype and device. The offset is not part of it: `x[i]` in a loop would otherwise make a new Spec
-(and new compiled calls) for each i. `shifted` only says that there is one, and the tensor knows which.
+A Spec has size, stride, dtype and device. The offset is not part of it: `x[i]` in a loop would otherwise make a new
+Spec (and new compiled calls) for each i. `shifted` only says that there is one, and the tensor knows which.
 """
 
 from __future__ import annotations

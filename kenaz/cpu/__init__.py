@@ -8,7 +8,8 @@ from typing import Any
 from . import amp
 
 __all__ = [
-    "amp", "current_device", "current_stream", "device_count", "is_available", "is_initialized", "set_device", "stream", "synchronize",
+    "amp", "current_device", "current_stream", "device_count", "is_available", "is_initialized", "set_device",
+    "stream", "synchronize",
 ]  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """Op, Call and Node: an operator, one way of using it, and one use.
 
-A `Call` is interned by operator, input specs and attributes, so that everything which depends on shapes and dtypes (the result's
-spec, casts, the prepared kernel) is worked out once; a `Node` is little more than a call and its sources, and the structure
+A `Call` is interned by operator, input specs and attributes, so that everything which depends on shapes and dtypes
+(the result's
+spec, casts, the prepared kernel) is worked out once; a `Node` is little more than a call and its sources, and the
+structure
 of a graph is the tuple of its calls. What changes from use to use (Python numbers, storage offsets) is not in the call.
 """
 
@@ -19,10 +21,12 @@ class Op:
 
     rule: `rule(specs, attributes) -> (out, compute)`: the spec(s) of the result, and the dtype to compute in (or None).
     kernel: `kernel(call) -> run`, where `run(*arrays)` computes the value; called once per Call.
-    grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; or a tuple with a rule per
+    grad: `grad(g, y, *inputs, **attributes)` -> gradients of the inputs, in terms of operators; or a tuple with a
+    rule per
         input, so that only what is asked for is saved and recorded; None where there is no gradient.
     grad_name: the name of the backward node, or a function of the inputs that gives it.
-    late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it when the line
+    late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it
+    when the line
         is recorded, where the arrays that decide are there already (None for those that are not).
     """
 
@@ -85,7 +89,8 @@ class Call:
 
 
 class Node:
-    """One use of a call: `sources` are nodes and numbers, `offsets` (or None) says where in each source the view begins.
+    """One use of a call: `sources` are nodes and numbers, `offsets` (or None) says where in each source the view
+    begins.
 
     `value` is None until it has run; then the memory of the result, row-major in memory order. `refs` is for liveness.
     """
@@ -117,7 +122,8 @@ class Failure:
         self.error = error
 
 
-# --------------------------------------------------------------------------- the two operators that the graph itself needs
+# --------------------------------------------------------------------------- the two operators that the graph itself
+# needs
 HELD = Op("held", "source", lambda call: _nothing)  # memory that is simply there
 PICK = Op("pick", "pick", lambda call: operator.itemgetter(call.attributes["index"]))  # one of several results
 

@@ -1,8 +1,8 @@
 """Storage: a flat piece of memory on a device, or the pending node that will fill it.
 
-Tensors that are views of each other share a Storage. An in-place write makes a new node and points the Storage at it, and
-whoever recorded the old value keeps the old node. While NumPy (or a pointer) can see the memory, the Storage is `exposed`:
-its memory must stay where it is, and operators that read or write it run at once.
+Tensors that are views of each other share a Storage. An in-place write makes a new node and points the Storage at it,
+and whoever recorded the old value keeps the old node. While NumPy (or a pointer) can see the memory, the Storage is
+`exposed`: its memory must stay where it is, and operators that read or write it run at once.
 """
 
 from __future__ import annotations

@@ -57,5 +57,6 @@ def read(node: Node, spec: Spec, offset: int) -> np.ndarray:
 
 
 def _is_shared(value: np.ndarray) -> bool:
-    """Whether other arrays look at the memory (3: the node's slot, this argument, getrefcount's argument; 4 with the list)."""
+    """Whether other arrays look at the memory (3: the node's slot, this argument, getrefcount's argument; 4 with the
+    list)."""
     return value.base is not None or sys.getrefcount(value) > 4

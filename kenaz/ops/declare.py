@@ -394,7 +394,7 @@ def bind(name: str, tensors: Sequence[str], defaults: dict, args: tuple, kwargs:
             if k not in names:
                 raise TypeError(f"{name}() got an unexpected keyword argument '{k}'")
         given |= kwargs
-    for position, t in enumerate(tensors):
+    for t in tensors:
         if t not in given:
             raise TypeError(f'{name}() missing 1 required positional arguments: "{t}"')
     return [given[t] for t in tensors], {k: given.get(k, v) for k, v in defaults.items()}

@@ -16,8 +16,8 @@ from ..core.shape import numel
 from ..core.spec import Spec
 from ..runtime import random as engines
 from ..runtime import samplers
-from .creation import _size, finish
 from .conversion import unmoved
+from .creation import _size, finish
 from .declare import rename_node
 from .record import method, public, write_out
 

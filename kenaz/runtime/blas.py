@@ -73,7 +73,8 @@ def use_threads(count: int) -> None:
 
 @functools.cache
 def _threads() -> Any:
-    """What sets and gets the number of threads of the OpenBLAS inside NumPy's wheel; idle functions for another BLAS."""
+    """What sets and gets the number of threads of the OpenBLAS inside NumPy's wheel; idle functions for another
+    BLAS."""
     folder = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "numpy.libs")
     for path in glob.glob(os.path.join(folder, "*openblas*")):
         library = ctypes.CDLL(path)

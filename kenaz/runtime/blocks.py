@@ -18,8 +18,8 @@ LEAST = 1 << 21  # elements from which it pays: smaller arrays come back from th
 def is_one_pass(body: Callable) -> bool:
     """Whether a body over `xp` is a single NumPy loop, which nothing can improve.
 
-    >>> is_one_pass(lambda xp, x: xp.exp(x)), is_one_pass(lambda xp, x: x * xp.exp(x)), is_one_pass(lambda xp, x: xp.erf(x))
-    (True, False, False)
+    >>> is_one_pass(lambda xp, x: xp.exp(x)), is_one_pass(lambda xp, x: x * xp.exp(x)), is_one_pass(lambda xp, x:
+    xp.erf(x)) (True, False, False)
     """
     import dis
 
@@ -29,7 +29,8 @@ def is_one_pass(body: Callable) -> bool:
 
 
 def blockwise(body: Callable, arrays: Sequence[Any], outs: Sequence[np.ndarray]) -> None:
-    """Fill `outs` with what `body(*arrays)` returns; arrays are row-major and of one size, other values are passed on."""
+    """Fill `outs` with what `body(*arrays)` returns; arrays are row-major and of one size, other values are passed
+    on."""
     flat = [a.reshape(-1) if type(a) is np.ndarray and a.ndim else a for a in arrays]
     is_array = [type(a) is np.ndarray and a.ndim > 0 for a in flat]
     into = [o.reshape(-1) for o in outs]

@@ -1,7 +1,8 @@
-"""Compiled kernels on disk, `~/.cache/kenaz` or `KENAZ_CACHE`: one file per kernel, named by a hash of all that made it.
+"""Compiled kernels on disk, `~/.cache/kenaz` or `KENAZ_CACHE`: one file per kernel, named by a hash of all that made
+it.
 
-Safe against concurrent writers (written aside and renamed) and damaged files (a checksum leads each). Where the folder cannot
-be written, kernels live in memory only.
+Safe against concurrent writers (written aside and renamed) and damaged files (a checksum leads each). Where the
+folder cannot be written, kernels live in memory only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How drawn values move with the parameters they were drawn for, at a fixed quantile: -(dF/da) / (dF/dx).
 
-Where F is a power series with positive terms, so is its derivative by the parameter, term by term (Figurnov, Mohamed and
-Mnih 2018): both sums run together. With the smaller tail of F little cancels.
+Where F is a power series with positive terms, so is its derivative by the parameter, term by term (Figurnov, Mohamed
+and Mnih 2018): both sums run together. With the smaller tail of F little cancels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The array namespace `xp` that kernels are written against, for NumPy: NumPy's own functions plus those it lacks.
 
-A body written over `xp` is the cold kernel with this module, the GPU's with CuPy's twin of it, and becomes LLVM IR with the
-emitter's.
+A body written over `xp` is the cold kernel with this module, the GPU's with CuPy's twin of it, and becomes LLVM IR
+with the emitter's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def sigmoid(x: Any) -> Any:
 def where(condition: Any, *values: Any) -> Any:
     """As `numpy.where`; for large float arrays by arithmetic on their bits.
 
-    NumPy jumps at each element, and where the condition is random the CPU guesses half of the jumps wrong: 10 times slower.
+    NumPy jumps at each element, and where the condition is random the CPU guesses half of the jumps wrong: 10 times
+    slower.
 
     >>> where(np.array([True, False]), np.array([1.0, 2.0]), 3.0)
     array([1., 3.])

@@ -10,7 +10,8 @@ __all__ = ["DistributedDataParallel"]
 
 
 class DistributedDataParallel(Module):
-    """For `isinstance` and annotations: making one needs a process group, and raises ValueError as in PyTorch without one."""
+    """For `isinstance` and annotations: making one needs a process group, and raises ValueError as in PyTorch without
+    one."""
 
     module: Module
 
