@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _api as torch
+from ._function_modes import BaseTorchFunctionMode, TorchFunctionMode
 from .ops.subclasses import DisableTorchFunctionSubclass, _is_routed
 
 __all__ = [
-    "DisableTorchFunctionSubclass", "get_default_nowrap_functions", "handle_torch_function", "has_torch_function",
+    "BaseTorchFunctionMode", "DisableTorchFunctionSubclass", "TorchFunctionMode", "get_default_nowrap_functions", "handle_torch_function", "has_torch_function",
     "has_torch_function_unary", "has_torch_function_variadic", "is_tensor_like", "is_tensor_method_or_property",
     "resolve_name", "wrap_torch_function",
 ]  # fmt: skip

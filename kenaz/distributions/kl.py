@@ -271,7 +271,7 @@ def _to_uniform(p: Any, q: Any) -> torch.Tensor:
     return (-p.entropy() + (q.high - q.low).log()).masked_fill((q.low > 0) | (q.high < 1), torch.inf)
 
 
-for _p in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Uniform):
+for _p in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Pareto, Uniform):
     register_kl(_p, Normal)(_to_normal)
 for _p in (Beta, ContinuousBernoulli, Gamma, Pareto, Uniform):
     register_kl(_p, Exponential)(_to_exponential)
@@ -294,19 +294,17 @@ def _(p: Any, q: Any) -> torch.Tensor:
 
 
 # where p lies, q does not: the divergence is infinite
-_ELSEWHERE: list[tuple[type, type, str]] = [
-    (Exponential, Beta, "rate"), (Exponential, Pareto, "rate"), (Exponential, Uniform, "rate"), (Gamma, Beta,
-    "concentration"),
-    (Gamma, Pareto, "concentration"), (Gamma, Uniform, "concentration"), (Laplace, Beta, "loc"), (Laplace,
-    Exponential, "loc"),
-    (Laplace, Gamma, "loc"), (Laplace, Pareto, "loc"), (Laplace, Uniform, "loc"), (Normal, Beta, "loc"), (Normal,
-    Exponential, "loc"),
-    (Normal, Gamma, "loc"), (Normal, Pareto, "loc"), (Normal, Uniform, "loc"), (Poisson, Bernoulli, "rate"),
-    (Poisson, Binomial, "rate"), (Pareto, Beta, "scale"), (Pareto, Uniform, "scale"), (Beta, Pareto, "concentration1"),
-    (Exponential, ContinuousBernoulli, "rate"), (Gamma, ContinuousBernoulli, "concentration"), (Laplace,
-    ContinuousBernoulli, "loc"),
-    (Normal, ContinuousBernoulli, "loc"), (Pareto, ContinuousBernoulli, "scale"), (ContinuousBernoulli, Pareto,
-    "probs"),
-]  # fmt: skip
-for _p, _q, _name in _ELSEWHERE:
-    register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))
+_ELSEWHERE: dict[type, tuple[str, tuple[type, ...]]] = {
+    Beta: ("concentration1", (Pareto,)),
+    ContinuousBernoulli: ("probs", (Pareto,)),
+    Exponential: ("rate", (Beta, ContinuousBernoulli, Pareto, Uniform)),
+    Gamma: ("concentration", (Beta, ContinuousBernoulli, Pareto, Uniform)),
+    Gumbel: ("loc", (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform)),
+    Laplace: ("loc", (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform)),
+    Normal: ("loc", (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform)),
+    Pareto: ("scale", (Beta, ContinuousBernoulli, Uniform)),
+    Poisson: ("rate", (Bernoulli, Binomial)),
+}
+for _p, (_name, _qs) in _ELSEWHERE.items():
+    for _q in _qs:
+        register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))
