@@ -1,7 +1,7 @@
 """Contexts that see every function of tensors that a program calls: `TorchFunctionMode`.
 
-Functions do not ask for modes, so that calls cost nothing: the outermost mode puts a router in the place of every public
-function and method, and takes it away again. A function that a program imported by its name before is not seen.
+Functions do not ask for modes, so that calls cost nothing: the outermost mode puts a router in the place of every
+public function and method, and takes it away again. A function that a program imported by its name before is not seen.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from ._function_modes import BaseTorchFunctionMode, TorchFunctionMode
 from .ops.subclasses import DisableTorchFunctionSubclass, _is_routed
 
 __all__ = [
-    "BaseTorchFunctionMode", "DisableTorchFunctionSubclass", "TorchFunctionMode", "get_default_nowrap_functions", "handle_torch_function", "has_torch_function",
+    "BaseTorchFunctionMode", "DisableTorchFunctionSubclass", "TorchFunctionMode",
+    "get_default_nowrap_functions", "handle_torch_function", "has_torch_function",
     "has_torch_function_unary", "has_torch_function_variadic", "is_tensor_like", "is_tensor_method_or_property",
     "resolve_name", "wrap_torch_function",
 ]  # fmt: skip
