@@ -18,8 +18,8 @@ LEAST = 1 << 21  # elements from which it pays: smaller arrays come back from th
 def is_one_pass(body: Callable) -> bool:
     """Whether a body over `xp` is a single NumPy loop, which nothing can improve.
 
-    >>> is_one_pass(lambda xp, x: xp.exp(x)), is_one_pass(lambda xp, x: x * xp.exp(x)), is_one_pass(lambda xp, x:
-    xp.erf(x)) (True, False, False)
+    >>> is_one_pass(lambda xp, x: xp.exp(x)), is_one_pass(lambda xp, x: x * xp.exp(x))
+    (True, False)
     """
     import dis
 
