@@ -144,6 +144,8 @@ HOT_AFTER = 1 if config.HOT == "always" else 3
 
 def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
     """The plan of a graph that came back often enough, else None."""
+    if not any([node.call.is_loop for node in nodes]):  # noqa: C419  a generator costs more than the look
+        return None
     key = _structure(nodes, seen)
     plan = _plans.get(key)
     if plan is None:
@@ -153,6 +155,8 @@ def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
             if len(_times) > MANY:  # a program whose graphs never come back
                 _times.clear()
             return None
+        if len(_plans) > MANY // 10:
+            _plans.clear()  # their kernels stay
         plan = _plans[key] = _compiled(nodes, seen)
     return plan or None
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.spec import Spec
-from ..graph.node import Node
+from ..graph.node import SMALL, Node
 from .emit import can_hold
-
-SMALL = 64  # regions over fewer elements are not worth a call of their own
 
 
 class Region:

@@ -61,6 +61,9 @@ def grad_fn_name(name: str) -> str:
     return "".join(w[:1].upper() + w[1:] for w in name.strip("_").split("_")) + "Backward0"
 
 
+SMALL = 64  # loops over fewer elements are not worth compiling
+
+
 class Call:
     """An operator with the specs of its inputs (a type for a number), its attributes, and the spec of its result.
 
@@ -68,7 +71,7 @@ class Call:
     one `pick` node per result follows.
     """
 
-    __slots__ = ("attributes", "compute", "op", "out", "plain", "prepared", "shifted", "specs")
+    __slots__ = ("attributes", "compute", "is_loop", "op", "out", "plain", "prepared", "shifted", "specs")
 
     def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
         self.compute = compute
@@ -77,6 +80,11 @@ class Call:
         is_meta = type(out) is Spec and out.device.type == "meta"
         self.plain = not is_meta and not op.late_errors  # recording it is nothing but a node
         self.prepared: Callable | None = None
+        # whether compiling it could pay: a loop over enough elements, or a whole optimizer's step
+        sizes = [s.numel for s in (*specs, out) if type(s) is Spec]
+        self.is_loop = op.family == "update" or (
+            op.family in ("pointwise", "reduction") and max(sizes, default=0) >= SMALL
+        )
 
     def run(self, *arrays: Any) -> Any:
         """The value on these arrays; the kernel is prepared at the first use."""
