@@ -56,7 +56,9 @@ def llvm() -> str:
 
 
 def cache() -> str:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kenaz"
+    from .runtime import cache as kernels
+
+    folder = Path(kernels.folder())
     files = [file for file in folder.rglob("*") if file.is_file()] if folder.is_dir() else []
     return f"{folder}: {len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 

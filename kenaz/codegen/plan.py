@@ -112,16 +112,13 @@ class Loop:
         if self.flat:
             self._run_flat(arrays, targets)
         else:
-            rows = self.rows
-            alone = any(kind == "outer" for _, kind in self.outputs)  # threads would add to the same cells
-            _in_parallel(self.kernel, arrays, targets, rows, self.columns, None if alone else self._per_row(arrays))
+            kinds = [kind for _, kind in self.outputs]
+            split = "outer" not in kinds  # threads would add to the same cells
+            _in_parallel(self.kernel, arrays, targets, self.rows, self.columns, split, [k == "all" for k in kinds])
         for (p, kind), target in zip(self.outputs, targets, strict=True):
             nodes[p].value = self._finished(nodes[p], kind, target)
         for p in self.places:
             nodes[p].sources = ()
-
-    def _per_row(self, arrays: list) -> bool:
-        return True
 
     def _operand(self, nodes: list[Node], i: int) -> Any:
         p, j, spec = self.inputs[i]

@@ -11,7 +11,7 @@ from typing import Any
 from .._tensor import Tensor
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
-from .declare import opaque
+from .declare import opaque, rename_node
 from .record import public
 
 
@@ -61,21 +61,6 @@ def _per_channel(p: Tensor, ndim: int) -> Tensor:
     return p.reshape([1, -1] + [1] * (ndim - 2))
 
 
-def _renamed(y: Tensor, x: Tensor, grad_name: str) -> Tensor:
-    """The result under the backward name that PyTorch prints."""
-    fn = y._grad_fn
-    if fn is not None and type(fn).__name__ != grad_name:
-        base = type(fn)
-        key = (base, grad_name)
-        if key not in _names:
-            _names[key] = type(grad_name, (base,), {"__slots__": (), "__module__": "builtins"})
-        fn.__class__ = _names[key]
-    return y
-
-
-_names: dict = {}
-
-
 def _scaled(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     if weight is not None:
         y = y * weight
@@ -105,7 +90,7 @@ def batch_norm(
         rstd = 1 / (running_var + eps).sqrt()
         y = (input - _per_channel(running_mean, ndim)) * _per_channel(rstd, ndim)
     y = _scaled(y, None if weight is None else _per_channel(weight, ndim), None if bias is None else _per_channel(bias, ndim))
-    return _renamed(y, input, "NativeBatchNormBackward0")
+    return rename_node(y, "NativeBatchNormBackward0")
 
 
 public(lambda input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=False: batch_norm(
@@ -136,7 +121,7 @@ def layer_norm(
             f"Given normalized_shape={list(shape)}, expected input with shape [*{stars}], but got input of size{list(input.shape)}"
         )
     y = _over_tail(input, dims=tuple(range(input.ndim - len(shape), input.ndim)), eps=eps)[0]
-    return _renamed(_scaled(y, weight, bias), input, "NativeLayerNormBackward0")
+    return rename_node(_scaled(y, weight, bias), "NativeLayerNormBackward0")
 
 
 def _check_tail(name: str, p: Tensor | None, shape: tuple) -> None:
@@ -178,7 +163,7 @@ def group_norm(
         )
     y = _over_group(input.reshape(n, num_groups, -1), dims=(2,), eps=eps)[0].reshape(input.shape)
     y = _scaled(y, *(None if p is None else _per_channel(p, input.ndim) for p in (weight, bias)))
-    return _renamed(y, input, "NativeGroupNormBackward0")
+    return rename_node(y, "NativeGroupNormBackward0")
 
 
 def instance_norm(

@@ -106,6 +106,12 @@ def test_one_kernel_serves_every_length(hot: None) -> None:
     assert len(loops._kernels) == kernels
 
 
+def test_a_sum_over_everything_with_a_broadcast_row_counts_every_thread(hot: None) -> None:
+    row = torch.arange(512).float()
+    for _ in range(3):
+        assert (torch.ones(512, 512) + row).sum().item() == 512 * 512 + 512 * 511 * 256
+
+
 def test_an_optimizer_step_is_one_recorded_node_and_is_compiled(hot: None) -> None:
     def train() -> list[float]:
         torch.manual_seed(0)
