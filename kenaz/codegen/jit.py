@@ -1,7 +1,9 @@
-"""LLVM: IR text in, the address of machine code out; compiled code is kept on disk."""
+"""LLVM: IR text in, the addresses of machine code out; compiled code is kept on disk."""
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterable
 from typing import Any
 
 import llvmlite
@@ -19,10 +21,10 @@ def _machine() -> dict[str, Any]:
         llvm.initialize_native_asmprinter()
         _state["target"] = llvm.Target.from_default_triple()
         _state["cpu"] = llvm.get_host_cpu_name()
-        _state["features"] = llvm.get_host_cpu_features().flatten()
+        features = llvm.get_host_cpu_features()
+        _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
+        _state["features"] = features.flatten()
         _state["machine"] = _new_machine()
-        _state["engine"] = _new_engine()
-        _state["loaded"] = []
     return _state
 
 
@@ -32,31 +34,45 @@ def _new_machine() -> Any:
     )
 
 
-def _new_engine() -> Any:
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+def vector_bytes() -> int:
+    """How many bytes a vector register of this host holds: 64 with AVX-512, 32 with AVX2, else 16."""
+    avx512, avx2 = _machine()["wide"]
+    return 64 if avx512 else 32 if avx2 else 16
+
+
+def vector_registers() -> int:
+    """How many vector registers this host has: 32 with AVX-512 and on ARM, else 16."""
+    return 32 if vector_bytes() == 64 or platform.machine() in ("aarch64", "arm64") else 16
 
 
 def compile_ir(text: str, entry: str) -> int:
-    """The address of function `entry` of a module of IR."""
+    """The address of function `entry` of a module of IR, whose loops LLVM vectorises."""
+    return compile_module(text, [entry], vectorize=True)[entry]
+
+
+def compile_module(text: str, entries: Iterable[str], vectorize: bool = False) -> dict[str, int]:
+    """The addresses of the functions `entries` of a module of IR; `vectorize` leaves vectors and unrolling to LLVM."""
     state = _machine()
-    key = cache.key(text, state["cpu"], state["features"], llvmlite.__version__, llvm.llvm_version_info)
+    key = cache.key(text, vectorize, state["cpu"], state["features"], llvmlite.__version__, llvm.llvm_version_info)
     code = cache.load(key)
     if code is None:
-        code = _optimized(text)
+        code = _optimized(text, vectorize)
         cache.store(key, code)
-    engine = _new_engine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    state["loaded"].append(engine)  # the engine owns the code
-    return engine.get_function_address(entry)
+    addresses = {name: engine.get_function_address(name) for name in entries}
+    engine.detach()  # never freed: threads may run the code for as long as the process lives
+    return addresses
 
 
-def _optimized(text: str) -> bytes:
+def _optimized(text: str, vectorize: bool) -> bytes:
     module = llvm.parse_assembly(text)
     module.verify()
     module.triple = _state["target"].triple
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.loop_unrolling = True, True
+    options = llvm.create_pipeline_tuning_options(speed_level=3 if vectorize else 2)
+    options.loop_vectorization = options.loop_unrolling = vectorize
+    options.slp_vectorization = False
     passes = llvm.create_pass_builder(_state["machine"], options)
     passes.getModulePassManager().run(module, passes)
     return _state["machine"].emit_object(module)
