@@ -1,7 +1,6 @@
 """Bodies over `xp` become LLVM IR: the same functions that NumPy runs, called with `Value`s instead of arrays.
 
-A `Value` is one element inside the loop. Loops are left to LLVM's vectoriser, which needs two things from us:
-pointers that are known not to overlap (`noalias`), and mathematics without calls or branches (`math.py`).
+A `Value` is one element inside a loop, or a vector of neighbouring elements: the arithmetic is written the same way.
 """
 
 from __future__ import annotations
@@ -51,29 +50,45 @@ class Value:
                 raise Unsupported("a float joins integers")
             if kind.kind == "b" and not isinstance(other, bool):
                 kind = np.dtype(np.int64)
-            return self.cast(kind), Value(self.builder, ir.Constant(register(kind), other), kind)
+            return self.cast(kind), self._of(other, kind)
         kind = np.result_type(self.dtype, other.dtype)
         return self.cast(kind), other.cast(kind)
 
     def _wider(self, other: Any) -> Value:
         raise Unsupported("a NumPy number of another kind")
 
+    @property
+    def lanes(self) -> int:
+        """How many elements this is; 0 for a single one that is not a vector."""
+        return self.ir.type.count if isinstance(self.ir.type, ir.VectorType) else 0
+
     def constant(self, number: Any) -> Value:
         """A number in this value's dtype."""
-        if self.dtype.kind == "f":
+        return self._of(number, self.dtype)
+
+    def _of(self, number: Any, kind: np.dtype) -> Value:
+        if kind.kind == "f":
             number = float(number)
-        return Value(self.builder, ir.Constant(self.ir.type, number), self.dtype)
+        return Value(self.builder, same(register(kind), number, self.lanes), kind)
+
+    def as_int(self, bits: int) -> Any:
+        """The type of as many integers of some bits."""
+        return wide(ir.IntType(bits), self.lanes)
+
+    def integers(self, number: int, bits: int) -> Any:
+        """As many times an integer, as an LLVM value."""
+        return same(ir.IntType(bits), number, self.lanes)
 
     def cast(self, kind: Any) -> Value:
         """The value in another dtype."""
         kind = np.dtype(kind)
         if kind == self.dtype:
             return self
-        b, to = self.builder, register(kind)
+        b, to = self.builder, wide(register(kind), self.lanes)
         if self.dtype.kind == "b":
             value = b.uitofp(self.ir, to) if kind.kind == "f" else b.zext(self.ir, to)
         elif kind.kind == "b":
-            zero = ir.Constant(self.ir.type, 0.0 if self.dtype.kind == "f" else 0)
+            zero = self.constant(0).ir
             value = (
                 b.fcmp_unordered("!=", self.ir, zero) if self.dtype.kind == "f" else b.icmp_signed("!=", self.ir, zero)
             )
@@ -161,6 +176,16 @@ class Value:
         return Value(self.builder, self.builder.select(self.ir, a.ir, b.ir), a.dtype)
 
 
+def wide(kind: Any, lanes: int) -> Any:
+    """The type of `lanes` elements; of one where there are 0."""
+    return ir.VectorType(kind, lanes) if lanes else kind
+
+
+def same(kind: Any, number: Any, lanes: int) -> ir.Constant:
+    """A constant in each of `lanes` elements."""
+    return ir.Constant(ir.VectorType(kind, lanes), [number] * lanes) if lanes else ir.Constant(kind, number)
+
+
 def register(kind: np.dtype) -> Any:
     """The register type of a NumPy dtype."""
     found = TYPES.get(np.dtype(kind).name)
@@ -172,8 +197,8 @@ def register(kind: np.dtype) -> Any:
 class Namespace:
     """`xp` for bodies: what they may call on values. Functions of `math.py` are found by name."""
 
-    def __init__(self, builder: ir.IRBuilder):
-        self.builder = builder
+    def __init__(self, builder: ir.IRBuilder, lanes: int = 0):
+        self.builder, self.lanes = builder, lanes
 
     def lift(self, x: Any, like: Value | None = None) -> Value:
         """A value for a value or a number."""
@@ -183,7 +208,7 @@ class Namespace:
             return like._pair(x)[1]
         array = np.asarray(x)
         kind = array.dtype
-        return Value(self.builder, ir.Constant(register(kind), array.item()), kind)
+        return Value(self.builder, same(register(kind), array.item(), self.lanes), kind)
 
     def where(self, condition: Value, a: Any, b: Any) -> Value:
         if not isinstance(a, Value) and isinstance(b, Value):
@@ -267,9 +292,10 @@ class Namespace:
         if xs[0].dtype.kind != "f":
             raise Unsupported(f"{name} of {xs[0].dtype}")
         kind = xs[0].ir.type
-        function = self.builder.module.declare_intrinsic(
-            f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(xs))
-        )
+        short = "f64" if xs[0].dtype.itemsize == 8 else "f32"
+        full = f"llvm.{name}.v{xs[0].lanes}{short}" if xs[0].lanes else f"llvm.{name}.{short}"
+        known = self.builder.module.globals.get(full)
+        function = known or ir.Function(self.builder.module, ir.FunctionType(kind, [kind] * len(xs)), full)
         return Value(self.builder, self.builder.call(function, [x.ir for x in xs]), xs[0].dtype)
 
     def __getattr__(self, name: str) -> Any:

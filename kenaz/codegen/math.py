@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-from .emit import I32, Value
+from .emit import Value
 
 # fmt: off
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
@@ -56,7 +55,7 @@ def exp(xp: Any, x: Value) -> Value:
 
 def _power_of_two(n: Value) -> Value:
     b = n.builder
-    bits = b.shl(b.add(b.fptosi(n.ir, I32), ir.Constant(I32, 127)), ir.Constant(I32, 23))
+    bits = b.shl(b.add(b.fptosi(n.ir, n.as_int(32)), n.integers(127, 32)), n.integers(23, 32))
     return Value(b, b.bitcast(bits, n.ir.type), n.dtype)
 
 
@@ -67,9 +66,9 @@ def log(xp: Any, x: Value) -> Value:
     b = x.builder
     tiny = x < 1.17549435e-38
     scaled = tiny.select(x * 8388608.0, x)
-    bits = b.bitcast(scaled.ir, I32)
-    exponent = b.sub(b.lshr(bits, ir.Constant(I32, 23)), ir.Constant(I32, 126))
-    mantissa = b.or_(b.and_(bits, ir.Constant(I32, 0x007FFFFF)), ir.Constant(I32, 0x3F000000))
+    bits = b.bitcast(scaled.ir, x.as_int(32))
+    exponent = b.sub(b.lshr(bits, x.integers(23, 32)), x.integers(126, 32))
+    mantissa = b.or_(b.and_(bits, x.integers(0x007FFFFF, 32)), x.integers(0x3F000000, 32))
     m = Value(b, b.bitcast(mantissa, x.ir.type), x.dtype)
     e = Value(b, b.sitofp(exponent, x.ir.type), x.dtype) - tiny.select(x.constant(23.0), x.constant(0.0))
     low = m < 0.707106781186547524
