@@ -32,7 +32,7 @@ from ..graph.storage import Storage
 from ..runtime import xp
 from ..runtime.blocks import LEAST, blockwise, is_one_pass
 from .arguments import explained
-from .record import NUMBERS, apply, apply_call, assign, method, new_call, number, public, register, write_out
+from .record import NUMBERS, apply, apply_call, assign, layouts, method, new_call, number, public, register, write_out
 
 # ---------------------------------------------------------------------------------------------------------------- kinds
 # A kind says, from the promoted dtype of the inputs, which dtype is computed in and which one comes out.
@@ -590,6 +590,8 @@ def view(grad: Callable | None, *, grad_name: str | None = None, torch: bool = T
                 seen = key = None
             if seen is not None:
                 return look(input, op, seen, input._offset, dict(zip(parameters, args, strict=True)))
+            if type(s) is layouts.spec:
+                return layouts.apply(op, (input,), dict(zip(parameters, args, strict=True)))
             v = rule(View(s.size, s.stride, 0, s.dtype), *args)
             out = make_view(input, op, v, dict(zip(parameters, args, strict=True)))
             # what moves the offset differs from index to index: remembering it would grow without bound

@@ -83,6 +83,19 @@ routing = Routing()
 routing.active = routing.disabled = False
 
 
+class Layouts:
+    """Tensors whose spec is no view of memory: what their specs are, and who applies operators to them."""
+
+    __slots__ = ("apply", "rows", "spec")
+    spec: type | None
+    apply: Callable  # (op, inputs, attributes) -> result
+    rows: Callable  # (indices, values, size) -> a tensor that has only these rows
+
+
+layouts = Layouts()
+layouts.spec = None
+
+
 # --------------------------------------------------------------------------------------------------------------- apply
 def apply(op: Op, inputs: tuple, attributes: dict[str, Any] | None = None) -> Any:
     """Record an operator over tensors and Python numbers; the result is a tensor or a tuple of tensors."""
@@ -90,6 +103,8 @@ def apply(op: Op, inputs: tuple, attributes: dict[str, Any] | None = None) -> An
     key = specs + tuple(attributes.values()) if attributes else specs
     call = op.calls.get(key)
     if call is None:
+        if layouts.spec in map(type, specs):
+            return layouts.apply(op, inputs, attributes or {})
         call = op.calls[key] = new_call(op, specs, attributes or {})
     return apply_call(call, inputs)
 
