@@ -132,7 +132,7 @@ def retain_grad(self: Tensor) -> None:
     if type(fn) is AccumulateGrad or self._retains_grad:
         return
     self._retains_grad = True
-    fn.__dict__.setdefault("retained", {})[self._output_nr] = weakref.ref(self)
+    fn.marks().setdefault("retained", {})[self._output_nr] = weakref.ref(self)
 
 
 def _history(self: Tensor) -> BackwardNode | None:
@@ -144,7 +144,7 @@ def register_hook(self: Tensor, hook: Callable) -> RemovableHandle:
     fn = _history(self)
     if fn is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    return add_hook(fn.__dict__.setdefault("tensor_hooks", {}), self._output_nr, hook)
+    return add_hook(fn.marks().setdefault("tensor_hooks", {}), self._output_nr, hook)
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> RemovableHandle:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor, make_tensor
-from ..core.dtype import scalar_name
+from ..core.dtype import dtype, scalar_name
 from ..core.handles import RemovableHandle
 from ..core.spec import Spec
-from ..graph.node import Op
+from ..graph.node import Call, Op
 from .modes import state
 
 _sequence = itertools.count()
@@ -36,9 +36,10 @@ FREED = (
 class BackwardNode:
     """The base of everything that `grad_fn` can be: edges to earlier nodes, and hooks."""
 
-    __slots__ = ("__dict__", "__weakref__", "edges", "sequence")
+    __slots__ = ("__dict__", "__weakref__", "edges", "marked", "sequence")
     edges: tuple  # per input: (backward node, output number) or None
     sequence: int
+    marked: bool  # of nodes of operators: whether there are hooks or anything else of what follows
     specs: Any
 
     # hooks are kept in OrderedDicts, which handles can refer to weakly
@@ -47,6 +48,11 @@ class BackwardNode:
     tensor_hooks: dict | None = None  # output number -> hooks on that output's gradient
     retained: dict | None = None  # output number -> weak reference to the tensor that keeps its gradient
     packed: dict | None = None  # input number (or "y") -> what saved-tensor hooks made of a tensor that was to be kept
+
+    def marks(self) -> dict:
+        """Where hooks and the like are entered, by the names above; whoever does marks the node."""
+        self.marked = True
+        return self.__dict__
 
     def name(self) -> str:
         return type(self).__name__
@@ -57,18 +63,18 @@ class BackwardNode:
 
     @property
     def metadata(self) -> dict:
-        return self.__dict__.setdefault("_metadata", {})
+        return self.marks().setdefault("_metadata", {})
 
     def _sequence_nr(self) -> int:
         return self.sequence
 
     def register_hook(self, hook: Callable) -> Any:
         """Call `hook(grad_inputs, grad_outputs)` after the node has run."""
-        return add_hook(self.__dict__, "post_hooks", hook)
+        return add_hook(self.marks(), "post_hooks", hook)
 
     def register_prehook(self, hook: Callable) -> Any:
         """Call `hook(grad_outputs)` before the node runs."""
-        return add_hook(self.__dict__, "pre_hooks", hook)
+        return add_hook(self.marks(), "pre_hooks", hook)
 
     @property
     def requires_grad(self) -> bool:
@@ -101,7 +107,7 @@ class AccumulateGrad(BackwardNode):
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: Tensor):
-        self.tensor, self.edges, self.sequence = weakref.ref(tensor), (), 1 << 62
+        self.tensor, self.edges, self.sequence, self.marked = weakref.ref(tensor), (), 1 << 62, False
 
     @property
     def variable(self) -> Tensor | None:
@@ -114,34 +120,30 @@ AccumulateGrad.__module__ = "builtins"  # so that it prints as PyTorch's
 class OpBackward(BackwardNode):
     """The backward node of an operator; each operator has a subclass that only carries its name."""
 
-    __slots__ = ("attributes", "inputs", "outputs", "saves", "specs", "versions")
-    op: Op
-    saves: Saves
+    __slots__ = ("derivative", "inputs", "outputs", "versions")
+    derivative: Derivative
     inputs: tuple | None  # per input: the tensor, its Spec where the rule looks no further, a number, or None
-    attributes: dict
-    versions: list | None
-    outputs: Any  # what the rule needs of the results: (storage, spec, version), or their Specs
+    versions: list | None  # of the tensors that are kept
+    outputs: Any  # what the rule needs of the results: (storage, spec, offset, version), or their Specs
+
+    @property
+    def specs(self) -> tuple:
+        return self.derivative.specs
 
     def number_of_outputs(self) -> int:
         return len(self.outputs) if type(self.outputs) is list else 1
 
     def apply(self, grads: list) -> Any:
-        saves = self.saves
-        inputs = self.inputs
+        derivative, inputs = self.derivative, self.inputs
         if inputs is None:
             raise RuntimeError(FREED)
         if self.versions:
             self.check_versions()
         if self.packed:
             inputs = tuple([self._unpacked(i) if i in self.packed else x for i, x in enumerate(inputs)])
-        several = type(self.outputs) is list
-        g = tuple(grads) if several else grads[0]  # of several results, those without a gradient are None
-        y = self.saved_output() if saves.y else None
-        attributes = {k: self.attributes[k] for k in saves.attributes} if saves.attributes else _NONE
-        if saves.needs:
-            attributes = dict(attributes)
-            attributes["needs"] = tuple(e is not None for e in self.edges)
-        rule = self.op.grad
+        g = tuple(grads) if type(self.outputs) is list else grads[0]  # of several results, some have no gradient: None
+        y = self.saved_output() if derivative.y else None
+        rule, attributes = derivative.op.grad, derivative.attributes
         if type(rule) is tuple:
             return tuple([
                 None if edge is None or one is None else one(g, y, *inputs, **attributes)
@@ -180,21 +182,20 @@ class OpBackward(BackwardNode):
         return tensor
 
     def check_versions(self) -> None:
-        for tensor, version in zip(self.inputs or (), self.versions or (), strict=True):
-            if version is not None and tensor._storage.version != version:
+        assert self.inputs is not None
+        for i, version in zip(self.derivative.kept, self.versions or (), strict=True):
+            tensor = self.inputs[i]
+            if tensor._storage.version != version:
                 fn = tensor._grad_fn
                 raise RuntimeError(_modified(tensor._spec, tensor._output_nr, fn, tensor._storage.version, version))
 
     def release(self) -> None:
-        saves = self.saves
-        if self.versions or saves.y or self.packed or saves.numbers and self._keeps_number():
-            self.inputs = self.versions = self.packed = None
-            if saves.y and type(self.outputs) is not list:
+        if self.derivative.forgets:
+            self.inputs = self.versions = None
+            if self.derivative.y and type(self.outputs) is not list:
                 self.outputs = None
-
-    def _keeps_number(self) -> bool:
-        """PyTorch keeps the number of `x * 2` as a tensor, and lets go of it like any other."""
-        return any(keep and type(x) in _NUMBERS for keep, x in zip(self.saves.inputs, self.inputs or (), strict=False))
+            if self.packed:
+                self.packed = None
 
     def __getattr__(self, name: str) -> Any:
         """`_saved_self`, `_saved_result` ...: what the node keeps, under PyTorch's names for the usual operators."""
@@ -205,10 +206,11 @@ class OpBackward(BackwardNode):
     def _saved(self, name: str) -> Any:
         if self.inputs is None:
             raise RuntimeError(FREED)
-        if name == "result" and self.saves.y:
+        if name == "result" and self.derivative.y:
             return self.saved_output()
-        if name in self.attributes:
-            return self.attributes[name]
+        attributes = self.derivative.call.attributes
+        if name in attributes:
+            return attributes[name]
         number = {"self": 0, "input": 0, "other": 1, "mat1": 0, "mat2": 1}.get(name)
         if number is None or number >= len(self.inputs) or type(self.inputs[number]) is Spec:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '_saved_{name}'")
@@ -216,7 +218,6 @@ class OpBackward(BackwardNode):
 
 
 _NUMBERS = frozenset((float, int, complex, bool))
-_NONE: dict[str, Any] = {}
 
 
 def _modified(spec: Spec, number: int, fn: Any, version: int, expected: int) -> str:
@@ -270,17 +271,17 @@ def unpack(packed: tuple) -> Tensor:
 def _pack_all(fn: OpBackward, out: Any) -> None:
     packed: dict = {}
     inputs = list(fn.inputs or ())
-    for i, version in enumerate(fn.versions or ()):
-        if version is not None:
-            packed[i] = pack(inputs[i])
-            inputs[i] = inputs[i]._spec
+    for i in fn.derivative.kept:
+        packed[i] = pack(inputs[i])
+        inputs[i] = inputs[i]._spec
     fn.inputs, fn.versions = tuple(inputs), None
-    if fn.saves.y:
+    if fn.derivative.y:
         several = type(out) is tuple
         for i, o in enumerate(out if several else (out,)):
             packed["y", i] = pack(o)
         fn.outputs = [o._spec for o in out] if several else out._spec
-    fn.packed = packed or None
+    if packed:
+        fn.marks()["packed"] = packed
 
 
 def _watch(fn: OpBackward, out: Any) -> None:
@@ -363,31 +364,50 @@ def _loaded(code: Any) -> set[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- attach
-def backward_class(op: Op, inputs: tuple) -> type:
-    """The class of an operator's backward nodes, made at its first use; operators with several names have several."""
-    if op.saves is None:
-        op.saves = {}
-    if callable(op.grad_name):
-        name = op.grad_name(*inputs)
-        key = op, name
-        if key not in _named:
-            _named[key] = _new_class(op, name)
-        return _named[key]
-    op.backward_class = _new_class(op, op.grad_name)
-    return op.backward_class
+class Derivative:
+    """What is known of an operator's backward node from its call and from which inputs require gradients: made once."""
+
+    __slots__ = (
+        "attributes", "backward_class", "call", "forgets", "kept", "numbers", "op", "replaced", "specs", "y",
+    )  # fmt: skip
+    attributes: dict  # what the rule takes beside tensors
+    kept: tuple[int, ...]  # the inputs whose values the rule reads
+    replaced: tuple[int, ...]  # the inputs of which it only reads the Spec
+    numbers: tuple[int, ...]  # the inputs that are no tensors
+    forgets: bool  # whether anything is let go after the node has run
+    y: bool  # whether the rule reads the result
+
+    def __init__(self, call: Call, inputs: tuple, needed: tuple[bool, ...]):
+        op = call.op
+        saves = op.saves.get(needed)
+        if saves is None:
+            saves = op.saves[needed] = reads(op.grad, call.attributes, needed)
+        name = op.grad_name(*inputs) if callable(op.grad_name) else op.grad_name
+        if name not in op.backward_classes:
+            op.backward_classes[name] = type(name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
+        self.backward_class = op.backward_classes[name]
+        self.call, self.op, self.y = call, op, saves.y
+        self.specs = tuple([x._spec if isinstance(x, Tensor) else None for x in inputs])
+        self.attributes = {k: call.attributes[k] for k in saves.attributes}
+        if saves.needs:
+            self.attributes["needs"] = needed
+        self._divide(inputs, saves)
+
+    def _divide(self, inputs: tuple, saves: Saves) -> None:
+        """Which inputs are kept, replaced by their Specs, and numbers."""
+        reads = saves.inputs + (saves.variadic,) * (len(inputs) - len(saves.inputs))
+        tensors = [isinstance(x, Tensor) for x in inputs]
+        self.kept = tuple([i for i, t in enumerate(tensors) if t and reads[i]])
+        self.replaced = tuple([i for i, t in enumerate(tensors) if t and not reads[i]])
+        self.numbers = tuple([i for i, t in enumerate(tensors) if not t])
+        # PyTorch keeps the number of `x * 2` as a tensor, and lets go of it like any other
+        held = any(reads[i] and type(inputs[i]) in _NUMBERS for i in self.numbers)
+        self.forgets = bool(self.kept or self.y or held)
 
 
-_named: dict[tuple, type] = {}
-
-
-def _new_class(op: Op, name: str) -> type:
-    return type(name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
-
-
-def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
+def attach(call: Call, out: Any, inputs: tuple) -> None:
     """Make `out` (a tensor or a tuple of them) remember how it was made; some input requires gradients."""
-    fn = (op.backward_class or backward_class(op, inputs))()
-    edges, specs, mask, bit = [], [], 0, 1
+    edges, mask, bit = [], 0, 1
     for x in inputs:
         edge = None
         if isinstance(x, Tensor):
@@ -395,47 +415,84 @@ def attach(op: Op, out: Any, inputs: tuple, attributes: dict) -> None:
             if source is not None:
                 edge = (source if x._base is None else refreshed(x)), x._output_nr
                 mask |= bit
-            specs.append(x._spec)
-        else:
-            specs.append(x)
         edges.append(edge)
         bit += bit
-    saves = op.saves.get(mask)
-    if saves is None:
-        saves = op.saves[mask] = reads(op.grad, attributes, tuple([e is not None for e in edges]))
-    fn.attributes, fn.edges, fn.saves = attributes, tuple(edges), saves
-    fn.specs = fn.inputs = tuple(specs)
-    fn.versions = None
-    if saves.keeps:
-        _keep(fn, inputs)
-    fn.sequence = next(_sequence)
+    derivative = call.derivatives.get(mask)
+    if derivative is None:
+        needed = tuple([e is not None for e in edges])
+        derivative = call.derivatives[mask] = Derivative(call, inputs, needed)
+    fn = derivative.backward_class()
+    fn.derivative, fn.edges, fn.sequence, fn.marked = derivative, tuple(edges), next(_sequence), False
+    if derivative.kept:
+        fn.versions = [inputs[i]._storage.version for i in derivative.kept]
+        if derivative.replaced:
+            saved = list(inputs)
+            for i in derivative.replaced:
+                saved[i] = derivative.specs[i]
+            fn.inputs = tuple(saved)
+        else:
+            fn.inputs = inputs
+    else:
+        fn.versions = None
+        specs = derivative.specs
+        fn.inputs = tuple([s or x for s, x in zip(specs, inputs, strict=True)]) if derivative.numbers else specs
     if type(out) is tuple:
-        fn.outputs = [_remember(o, saves.y) for o in out]
+        fn.outputs = [_remember(o, derivative.y) for o in out]
         for i, o in enumerate(out):
             if o._spec.dtype.kind >= 2:
                 o._grad_fn = fn
                 if i:
                     o._output_nr = i
     else:
-        fn.outputs = _remember(out, saves.y)
+        fn.outputs = (out._storage, out._spec, out._offset, out._storage.version) if derivative.y else out._spec
         out._grad_fn = fn
     if state.watched:
         _watch(fn, out)
 
 
-def _keep(fn: OpBackward, inputs: tuple) -> None:
-    """Save the inputs that the derivative rule reads, with their versions."""
-    keep = fn.saves.inputs
-    if len(keep) < len(inputs):
-        keep = keep + (fn.saves.variadic,) * (len(inputs) - len(keep))
-    saved: list[Any] = list(fn.specs)
-    versions: list[int | None] = [None] * len(inputs)
-    for i, x in enumerate(inputs):
-        if keep[i] and isinstance(x, Tensor):
-            saved[i] = x
-            versions[i] = x._storage.version
-            fn.versions = versions
-    fn.inputs = tuple(saved)
+MANY = 4096
+
+
+def call_of(op: Op, out: Any, inputs: tuple, attributes: dict) -> Call:
+    """The call of an operator that records no node: a view, or a composition of others.
+
+    What is the same whenever it is equal is looked up again. The table is bounded: `x[i]` has a call for each i.
+    """
+    found = out._spec if isinstance(out, Tensor) else tuple([o._spec for o in out])
+    specs = tuple([x._spec if isinstance(x, Tensor) else type(x) for x in inputs])
+    key = frozen((specs, found, *attributes.values()))
+    call = op.calls.get(key) if key is not None else None
+    if call is None:
+        call = Call(op, specs, attributes, found)
+        if len(op.calls) >= MANY:
+            op.calls.clear()
+        if key is not None:
+            op.calls[key] = call
+    return call
+
+
+_PLAIN = frozenset((int, float, bool, str, type(None), Spec, type, dtype))
+
+
+def frozen(values: tuple) -> tuple | None:
+    """A tuple that can be looked up, with slices as tuples; None where something in it may change or be a tensor."""
+    found: list[Any] = []
+    for v in values:
+        kind = type(v)
+        if kind in _PLAIN:
+            found.append(v)
+        elif kind is slice:
+            found.append((slice, v.start, v.stop, v.step))
+        elif isinstance(v, (tuple, list)):
+            part = frozen(tuple(v))
+            if part is None:
+                return None
+            found.append((kind, part))
+        elif v is Ellipsis:
+            found.append(v)
+        else:
+            return None
+    return tuple(found)
 
 
 def grad_edge(x: Tensor) -> tuple | None:

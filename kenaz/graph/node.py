@@ -32,7 +32,7 @@ class Op:
     """
 
     __slots__ = (
-        "backward_class", "body", "calls", "family", "grad", "grad_name", "kernel", "late_errors", "name", "native",
+        "backward_classes", "body", "calls", "family", "grad", "grad_name", "kernel", "late_errors", "name", "native",
         "overwrites", "rule", "saves",
     )  # fmt: skip
 
@@ -45,8 +45,8 @@ class Op:
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
         self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns
         self.late_errors = extra.pop("late_errors", False)
-        self.saves: Any = None
-        self.backward_class: Any = None  # autograd fills these at first use
+        self.saves: dict[int, Any] = {}
+        self.backward_classes: dict[str, type] = {}  # autograd fills these at first use
         self.calls: dict[Any, Call] = {}
         assert not extra, f"{name}: unknown fields {list(extra)}"
 
@@ -73,7 +73,10 @@ class Call:
     one `pick` node per result follows.
     """
 
-    __slots__ = ("attributes", "compute", "is_loop", "op", "out", "plain", "prepared", "shifted", "specs")
+    __slots__ = (
+        "attributes", "compute", "derivatives", "is_loop", "op", "out", "plain", "prepared", "shifted", "simple",
+        "specs",
+    )  # fmt: skip
 
     def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
         self.compute = compute
@@ -81,7 +84,9 @@ class Call:
         self.shifted = any(type(s) is Spec and s.shifted for s in specs)
         is_meta = type(out) is Spec and out.device.type == "meta"
         self.plain = not is_meta and not op.late_errors  # recording it is nothing but a node
+        self.simple = self.plain and not self.shifted and type(out) is Spec  # ... of one result, without offsets
         self.prepared: Callable | None = None
+        self.derivatives: dict[int, Any] = {}  # autograd's: what is known of the backward node, by who needs gradients
         # whether compiling it could pay: a loop over enough elements, or a whole optimizer's step
         sizes = [s.numel for s in (*specs, out) if type(s) is Spec]
         self.is_loop = op.family == "update" or (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd.modes import no_grad, state
-from ..autograd.nodes import attach
+from ..autograd.nodes import attach, call_of
 from ..graph.node import Op
 from .record import requires_grad
 
@@ -30,7 +30,8 @@ def composed(grad: Callable, grad_name: str | None = None, keeps: bool = False) 
             kept = ()
             if keeps:
                 value, kept = value
-            attach(op, value, (*tensors, *kept), attributes)
+            inputs = (*tensors, *kept)
+            attach(call_of(op, value, inputs, attributes), value, inputs)
             return value
 
         function.__name__ = function.__qualname__ = body.__name__

@@ -21,7 +21,7 @@ import numpy as np
 from .. import execute
 from .._tensor import Tensor, make_tensor
 from ..autograd.modes import state
-from ..autograd.nodes import attach
+from ..autograd.nodes import attach, call_of
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import COMPLEX, FLOAT, HALF, INT, dtype, result_dtype
@@ -333,7 +333,7 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
         if len(pending) > limit:
             execute.flush()
         if tracked and state.enabled and op.grad is not None and call.out.dtype.kind >= FLOAT:
-            attach(op, out, (other, self) if reverse else (self, other), call.attributes)
+            attach(call, out, (other, self) if reverse else (self, other))
         return out
 
     chosen = general if op.late_errors else fast
@@ -646,7 +646,7 @@ def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any])
         if x._inference:
             out._inference = True
     elif x._grad_fn is not None and op.grad is not None:
-        attach(op, out, (x,), attributes)
+        attach(call_of(op, out, (x,), attributes), out, (x,))
     version = base.__dict__.get("_grad_version", 0)
     if version:
         out._view_version = version

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._tensor import Tensor, make_tensor
 from ..autograd.modes import state
-from ..autograd.nodes import attach
+from ..autograd.nodes import attach, call_of
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
@@ -184,7 +184,7 @@ def _pieces(x: Tensor, op: Op, specs: list, offsets: list, attributes: dict) -> 
         out.append(piece)
     pieces = tuple(out)
     if pieces and state.enabled and requires_grad((x,)):
-        attach(op, pieces, (x,), attributes)
+        attach(call_of(op, pieces, (x,), attributes), pieces, (x,))
     return pieces
 
 

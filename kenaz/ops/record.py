@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import execute
-from .._tensor import Tensor, make_tensor, wrap
+from .._tensor import Tensor, make_tensor, new_tensor, wrap
 from ..autograd import function as function_module
 from ..autograd import nodes as backward_module
 from ..autograd.modes import state
@@ -24,14 +24,15 @@ from ..autograd.nodes import AccumulateGrad, attach, refreshed
 from ..core.dtype import can_cast, dtype, scalar_name
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
-from ..execute import mode
+from ..execute import mode, pending
 from ..graph.node import Call, Node, Op, held, make_node, pick_call
-from ..graph.storage import make_storage
+from ..graph.storage import Storage, make_storage
 from .arguments import explained
 
 REGISTRY: dict[str, Op] = {}
 PUBLIC: dict[str, Callable] = {}  # the functions of the `torch` namespace
 NUMBERS = frozenset((float, int, bool, complex))
+PENDING = execute.config.PENDING
 
 
 def register(op: Op) -> Op:
@@ -118,20 +119,40 @@ def new_call(op: Op, specs: tuple, attributes: dict[str, Any]) -> Call:
 
 def apply_call(call: Call, inputs: tuple) -> Any:
     """Record a known call over its inputs."""
-    sources = tuple([x._storage.node if isinstance(x, Tensor) else x for x in inputs])
+    sources, tracked = [], False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            sources.append(x._storage.node)
+            tracked = tracked or x._grad_fn is not None
+        else:
+            sources.append(x)
+    if call.simple and not mode.slow:  # what almost all calls are: `_recorded`, written out
+        node, storage, out = Node(), Storage(), new_tensor(Tensor)
+        node.call, node.sources, node.offsets, node.value = call, tuple(sources), None, None
+        storage.node, storage.version, storage.exposed = node, 0, False
+        out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
+        pending.append(node)
+        if len(pending) > PENDING:
+            execute.flush()
+    else:
+        out = _recorded(call, tuple(sources), inputs)
+    if not state.enabled:
+        if state.inference:
+            _mark_inference(out)
+    elif tracked and call.op.grad is not None and _differentiable(out):
+        attach(call, out, inputs)
+    if routing.active and not routing.disabled:
+        return routing.rewrap(out, inputs)
+    return out
+
+
+def _recorded(call: Call, sources: tuple, inputs: tuple) -> Any:
+    """The results of a call that has offsets, several results or errors to look for; or that is to run at once."""
     offsets = tuple([x._offset if isinstance(x, Tensor) else 0 for x in inputs]) if call.shifted else None
     node = execute.record(call, sources, offsets)
     if mode.slow:
         execute.watch(node, tuple([x._storage for x in inputs if isinstance(x, Tensor)]))
-    out = wrap(node) if type(call.out) is Spec else _wrap_all(call, node)
-    if not state.enabled:
-        if state.inference:
-            _mark_inference(out)
-    elif call.op.grad is not None and requires_grad(inputs) and _differentiable(out):
-        attach(call.op, out, inputs, call.attributes)
-    if routing.active and not routing.disabled:
-        return routing.rewrap(out, inputs)
-    return out
+    return wrap(node) if type(call.out) is Spec else _wrap_all(call, node)
 
 
 def _mark_inference(out: Any) -> None:
@@ -307,7 +328,10 @@ def _keep_old_value(x: Tensor, fn: Any) -> None:
     old = x.clone() if x._storage.exposed else make_tensor(make_storage(x._storage.node), x._spec, x._offset)  # type: ignore[attr-defined]
     old._grad_fn, old._output_nr = x._grad_fn, x._output_nr
     fn.inputs = tuple([old if saved is x else saved for saved in fn.inputs])
-    fn.versions = [old._storage.version if fn.inputs[i] is old else version for i, version in enumerate(versions)]
+    fn.versions = [
+        old._storage.version if fn.inputs[i] is old else version
+        for i, version in zip(fn.derivative.kept, versions, strict=True)
+    ]
 
 
 def put(x: Tensor, value: Tensor) -> None:
@@ -380,7 +404,7 @@ def _move_retained(x: Tensor, fn: Any, number: int) -> None:
     """A tensor that keeps its gradient keeps that of what it is now; its hooks stay with what it was."""
     if x._retains_grad:
         (x._grad_fn.retained or {}).pop(x._output_nr, None)
-        fn.__dict__.setdefault("retained", {})[number] = weakref.ref(x)
+        fn.marks().setdefault("retained", {})[number] = weakref.ref(x)
 
 
 def _live_views(base: Tensor, written: Tensor) -> list[Tensor]:
