@@ -129,7 +129,8 @@ def _add(buffers: dict, fn: BackwardNode, number: int, grad: Tensor) -> None:
     arrived = buffers.get(fn)
     if arrived is None:
         arrived = buffers[fn] = [None] * fn.number_of_outputs()
-    arrived[number] = grad if arrived[number] is None else arrived[number] + grad
+    before = arrived[number]
+    arrived[number] = grad if before is None else grad + before if before.is_sparse else before + grad
 
 
 def _tensor_hooks(fn: BackwardNode, grads: list) -> None:
@@ -264,8 +265,8 @@ def _accumulate(fn: AccumulateGrad, arrived: list, create_graph: bool) -> None:
     grad = fit(grad, tensor._spec)
     if tensor._grad is None:
         tensor._grad = grad if create_graph else own(grad)
-    elif create_graph or tensor._grad._grad_fn is not None:
-        tensor._grad = tensor._grad + grad
+    elif create_graph or tensor._grad._grad_fn is not None or tensor._grad.is_sparse and not grad.is_sparse:
+        tensor._grad = grad + tensor._grad if tensor._grad.is_sparse else tensor._grad + grad
     else:
         tensor._grad.add_(grad)
     for hook in list(tensor.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
