@@ -355,11 +355,44 @@ def _max_grad(g: Any, y: Any, _x: Spec, window: Window) -> Any:
     return _scatter(g[0], y[1], size=window.size)
 
 
+# compiled code for planes: imported when it is wanted, because LLVM is slow to load
+def _native_max(call: Any) -> Any:
+    from ..codegen import pools
+
+    return pools.max_pool(call, call.attributes["window"])
+
+
+def _native_average(call: Any, back: bool = False) -> Any:
+    from ..codegen import pools
+
+    return pools.avg_pool(call, **call.attributes, back=back)
+
+
+def _native_even_max(call: Any) -> Any:
+    from ..codegen import pools
+
+    window = _even_window(call.attributes["size"], call.attributes["out"])
+    return pools.max_pool(call, window) if window else None
+
+
+def _native_even_average(call: Any, back: bool = False) -> Any:
+    from ..codegen import pools
+
+    window = _even_window(call.attributes["size"], call.attributes["out"])
+    return pools.avg_pool(call, window, True, None, back) if window else None
+
+
+def _native_scatter(call: Any) -> Any:
+    from ..codegen import pools
+
+    return pools.scatter_planes(call)
+
+
 # a plane is scattered to and gathered from by the indices of its places; each is the other's derivative
 _scatter: Any = opaque(
     lambda g, indices, size: _resized(g, len(size), size),
     lambda g, y, _x, indices, size: (_gather(g, indices, size=size), None),
-    name="scatter_planes",
+    name="scatter_planes", native=_native_scatter,
 )(scatter_indices)
 _gather: Any = opaque(
     lambda x, indices, size: (indices.size, x.dtype),
@@ -367,11 +400,11 @@ _gather: Any = opaque(
     name="gather_planes",
 )(gather_indices)
 
-_max_pool = opaque(_pool_rule, name="max_pool")(max_values)
+_max_pool = opaque(_pool_rule, name="max_pool", native=_native_max)(max_values)
 _max_pool_with_indices = {
     axes: opaque(
         _pool_rule_with_indices, _max_grad, name=f"max_pool{axes}d_with_indices",
-        grad_name=f"MaxPool{axes}DWithIndicesBackward0",
+        grad_name=f"MaxPool{axes}DWithIndicesBackward0", native=_native_max,
     )(max_indices)
     for axes in (2, 3)
 }  # fmt: skip
@@ -384,12 +417,14 @@ def _average_operators(axes: int) -> Any:
         lambda g, y, _x, **of: back(g, **of),
         name=f"avg_pool{axes}d",
         grad_name=f"AvgPool{axes}DBackward0",
+        native=_native_average,
     )(average)
     back = opaque(
         lambda g, window, count_pad, divisor: _resized(g, axes, window.size),
         lambda g, y, _x, **of: forward(g, **of),
         name=f"avg_pool{axes}d_backward",
         grad_name=f"AvgPool{axes}DBackwardBackward0",
+        native=functools.partial(_native_average, back=True),
     )(average_back)
     return forward
 
@@ -400,18 +435,21 @@ def _adaptive_operators(axes: int) -> tuple:
         lambda g, y, _x, **of: back(g, **of),
         name=f"adaptive_avg_pool{axes}d",
         grad_name=f"AdaptiveAvgPool{axes}DBackward0",
+        native=_native_even_average,
     )(adaptive_average)
     back = opaque(
         lambda g, size, out: _resized(g, axes, size),
         lambda g, y, _x, **of: average_op(g, **of),
         name=f"adaptive_avg_pool{axes}d_backward",
         grad_name=f"AdaptiveAvgPool{axes}DBackwardBackward0",
+        native=functools.partial(_native_even_average, back=True),
     )(adaptive_average_back)
     largest = opaque(
         lambda x, size, out: [_resized(x, axes, out), (_resized(x, axes, out)[0], int64)],
         lambda g, y, _x, size, out: _scatter(g[0], y[1], size=size),
         name=f"adaptive_max_pool{axes}d",
         grad_name=f"AdaptiveMaxPool{axes}DBackward0",
+        native=_native_even_max,
     )(adaptive_max)
     return average_op, largest
 
