@@ -87,10 +87,12 @@ routing.active = routing.disabled = False
 class Layouts:
     """Tensors whose spec is no view of memory: what their specs are, and who applies operators to them."""
 
-    __slots__ = ("apply", "rows", "spec")
+    __slots__ = ("apply", "rows", "sparse_mask", "spec", "to_sparse")
     spec: type | None
     apply: Callable  # (op, inputs, attributes) -> result
     rows: Callable  # (indices, values, size) -> a tensor that has only these rows
+    sparse_mask: Callable
+    to_sparse: Callable
 
 
 layouts = Layouts()
