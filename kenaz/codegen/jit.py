@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite
@@ -50,6 +51,29 @@ def compile_ir(text: str, entry: str) -> int:
     return compile_module(text, [entry], vectorize=True)[entry]
 
 
+def load(signature: Any, entries: Iterable[str], build: Callable[[], str], vectorize: bool = False) -> dict[str, int]:
+    """As `compile_module`, for a module that `signature` tells apart: it is built only where the disk does not have it.
+
+    The sources of Kenaz are part of the key, so that an edited emitter does not find its old code.
+    """
+    state = _machine()
+    key = cache.key(signature, _fingerprint(), vectorize, state["cpu"], state["features"], llvmlite.__version__)
+    code = cache.load(key)
+    if code is None:
+        code = _optimized(build(), vectorize)
+        cache.store(key, code)
+    return _loaded(code, entries)
+
+
+def _fingerprint() -> str:
+    """Sizes and times of the files that decide what is generated."""
+    if "sources" not in _state:
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        files = [e for part in ("codegen", "ops") for e in os.scandir(os.path.join(root, part)) if e.name.endswith(".py")]
+        _state["sources"] = cache.key(sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files))
+    return _state["sources"]
+
+
 def compile_module(text: str, entries: Iterable[str], vectorize: bool = False) -> dict[str, int]:
     """The addresses of the functions `entries` of a module of IR; `vectorize` leaves vectors and unrolling to LLVM."""
     state = _machine()
@@ -58,6 +82,10 @@ def compile_module(text: str, entries: Iterable[str], vectorize: bool = False) -
     if code is None:
         code = _optimized(text, vectorize)
         cache.store(key, code)
+    return _loaded(code, entries)
+
+
+def _loaded(code: bytes, entries: Iterable[str]) -> dict[str, int]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
