@@ -31,7 +31,7 @@ def can_hold(d: dtype) -> bool:
 
 
 class Value:
-    """One element: an LLVM value and its dtype, with Python's arithmetic."""
+    """One element or a vector of them: an LLVM value and its dtype, with Python's arithmetic."""
 
     __slots__ = ("builder", "dtype", "ir")
     __array_priority__ = 1000  # NumPy scalars in a body leave arithmetic to us
@@ -123,8 +123,7 @@ class Value:
     def __rmul__(self, o: Any) -> Value: return self._binary(o, "fmul", "mul", True)
     def __truediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None)
     def __rtruediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None, True)
-    def __neg__(self) -> Value: return Value(self.builder, self.builder.fneg(self.ir),
-    self.dtype) if self.dtype.kind == "f" else self.constant(0) - self
+    def __neg__(self) -> Value: return self._negated()
     def __pos__(self) -> Value: return self
     def __lt__(self, o: Any) -> Value: return self._compare("<", o)
     def __le__(self, o: Any) -> Value: return self._compare("<=", o)
