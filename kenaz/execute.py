@@ -162,14 +162,13 @@ def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
 
 
 def _compiled(nodes: list[Node], seen: list[bool]) -> Any:
-    """A plan, or an empty list where this machine has no compiler or nothing can be fused."""
+    """A plan, or False where this machine has no compiler or nothing can be compiled."""
     try:
         from .codegen.plan import make_plan
     except (ImportError, OSError, RuntimeError):
         config.HOT = "never"
-        return []
-    plan = make_plan(nodes, seen)
-    return [] if all(type(step) is int for step in plan) else plan
+        return False
+    return make_plan(nodes, seen) or False
 
 
 def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
@@ -186,23 +185,17 @@ def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
     return tuple(key)
 
 
-def _run_plan(plan: list, nodes: list[Node]) -> None:
-    """Run the steps of a plan, compiled loops and places of nodes; after an error what has not run stays pending."""
-    done = 0
+def _run_plan(plan: Any, nodes: list[Node]) -> None:
+    """Run a plan; after an error what has not run stays pending."""
     try:
         with np.errstate(all="ignore"):
-            for step in plan:
-                if type(step) is int:
-                    _compute(nodes[step])
-                else:
-                    step.run(nodes)
-                done += 1
+            plan.run(nodes, _compute)
     except BaseException as error:
-        if isinstance(error, Exception) and type(plan[done]) is not int:
-            for p in plan[done].places:
-                _fail(nodes[p], error)
-        places = sorted(p for step in plan[done:] for p in ((step,) if type(step) is int else step.places))
-        pending[:0] = [nodes[p] for p in places if nodes[p].value is None]
+        left = [node for node in nodes if node.value is None]
+        if type(error).__name__ == "Unplanned":
+            _run(left)
+            return
+        pending[:0] = left
         raise
 
 
@@ -357,8 +350,6 @@ def watch(node: Node, storages: tuple) -> None:
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
-    if "kenaz.codegen.plan" in sys.modules:
-        sys.modules["kenaz.codegen.plan"].forget_threads()
 
 
 os.register_at_fork(after_in_child=_after_fork)

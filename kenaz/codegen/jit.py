@@ -69,7 +69,9 @@ def _fingerprint() -> str:
     """Sizes and times of the files that decide what is generated."""
     if "sources" not in _state:
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        files = [e for part in ("codegen", "ops") for e in os.scandir(os.path.join(root, part)) if e.name.endswith(".py")]
+        files = [
+            e for part in ("codegen", "ops") for e in os.scandir(os.path.join(root, part)) if e.name.endswith(".py")
+        ]
         _state["sources"] = cache.key(sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files))
     return _state["sources"]
 

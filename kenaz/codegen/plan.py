@@ -1,293 +1,393 @@
-"""A plan: what runs for a graph that came back, step by step: regions as compiled loops, and the places of nodes that
-are interpreted."""
+"""A plan: how a graph that came back runs. Native steps are one list of jobs for the pool; between such lists, nodes that
+have no compiled code are interpreted.
+
+Every native step has a block of words (`routine.py`); all blocks of a plan are one array. Words that never change are
+written once: constants and places in the arena. Before a list of jobs runs, the words that change are written in one
+assignment: the addresses of memory from outside and of new memory for values that somebody outside can see.
+"""
 
 from __future__ import annotations
 
-import math
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..core.dtype import HALF
 from ..core.spec import Spec
-from ..graph.node import Failure, Node
-from ..graph.values import arguments, read
-from ..runtime import threads
-from .emit import Namespace, Unsupported, Value, can_hold
-from .loops import Kernel, apply_body, compile_loop, walk
-from .regions import Region, cut, reduction_kind
+from ..graph.node import PICK, Node
+from . import pool
+from .memory import Layout, arena
+from .routine import Routine, address
+from .steps import Step, make_steps
 
-CHUNK = 4096  # elements of a flat loop that make a row; a partial sum is kept for each
-PARALLEL = 1 << 17  # elements of work from which a second thread pays for being woken
+LARGE = 1 << 15  # bytes from which looking for memory to take over pays
 
 
-class Loop:
-    """A region as a compiled loop over rows x columns."""
+class Unplanned(Exception):
+    """The graph cannot run as planned this time: it has to be interpreted."""
 
-    __slots__ = ("columns", "copies", "flat", "inputs", "kernel", "outputs", "places", "rows", "size")
 
-    def __init__(self, region: Region, nodes: list[Node], alive: list[bool]):
-        self.places, self.size = tuple(region.members), region.size
-        total = math.prod(self.size)
-        folds = {p: k for p in self.places if (k := reduction_kind(nodes[p]))}
-        self.flat = True
-        self.rows, self.columns = self._split(nodes, folds, total)
-        inside = set(self.places)
-        where = {nodes[p]: p for p in self.places}
-        self.inputs: list[tuple[int, int, Any]] = []  # (place, source, its spec or the type of a number)
-        self.copies: list[bool] = []
-        kinds: list[Any] = []
-        slots: dict[Any, int] = {}
-        wiring: dict[int, list[Any]] = {}
-        for p in self.places:
-            wiring[p] = []
-            for j, source in enumerate(nodes[p].sources):
-                if type(source) is Node and where.get(source) in inside:
-                    wiring[p].append(("member", where[source]))
-                    continue
-                spec = nodes[p].call.specs[j]
-                # views of one node with offsets are different inputs: offsets differ from run to run
-                same = type(source) is Node and not (type(spec) is Spec and spec.shifted)
-                key = (id(source), spec) if same else (p, j)
-                if key not in slots:
-                    slots[key] = len(kinds)
-                    self.inputs.append((p, j, spec))
-                    how = walk(spec, self.size, self.rows, self.columns) if type(spec) is Spec else None
-                    self.copies.append(type(spec) is Spec and how is None)
-                    kinds.append((spec.dtype, how or "full") if type(spec) is Spec else spec)
-                wiring[p].append(("input", slots[key]))
-        self.outputs = [
-            (p, folds.get(p, "store")) for p in self.places if p in folds or _is_read(p, inside, nodes, alive)
-        ]
-        signature = [(nodes[p].call.out.dtype, kind) for p, kind in self.outputs]
-        self.kernel: Kernel = compile_loop(self._expressions(nodes, wiring, folds), kinds, signature)
+class Value:
+    """A value that a native step makes: result `k` of the node at `place`, and where it lives."""
 
-    def _split(self, nodes: list[Node], folds: dict[int, str], total: int) -> tuple[int, int]:
-        """Rows and columns: given by what folds, else by what is broadcast, else chunks of a flat loop."""
-        found: set[tuple[int, int]] = set()
-        for p, kind in folds.items():
-            if kind == "inner":
-                found.add((nodes[p].call.out.numel, total // nodes[p].call.out.numel))
-            elif kind == "outer":
-                found.add((total // nodes[p].call.out.numel, nodes[p].call.out.numel))
-        if not found:
-            found |= self._broadcasts(nodes, total)
-        if len(found) > 1:
-            raise Unsupported("two ways to fold")
-        if found:
-            self.flat = False
-            return found.pop()
-        return max(total // CHUNK, 1), min(total, CHUNK)
+    __slots__ = ("first", "home", "k", "last", "memory", "nbytes", "place", "shape", "takers")
 
-    def _broadcasts(self, nodes: list[Node], total: int) -> set[tuple[int, int]]:
-        for p in self.places:
-            for spec in nodes[p].call.specs:
-                if type(spec) is Spec and 1 < spec.numel < total and spec.contiguous:
-                    padded = (1,) * (len(self.size) - spec.ndim) + tuple(spec.size)
-                    if (
-                        padded[-1] == self.size[-1]
-                        and padded[-1] != 1
-                        and walk(spec, self.size, total // spec.numel, spec.numel)
-                    ):
-                        return {(total // spec.numel, spec.numel)}
-                    if padded[-1] == 1 and walk(spec, self.size, spec.numel, total // spec.numel) == "column":
-                        return {(spec.numel, total // spec.numel)}
-        return set()
+    def __init__(self, place: int, k: int, spec: Spec, first: int):
+        self.place, self.k, self.first, self.last = place, k, first, first
+        self.nbytes = spec.numel * spec.dtype.itemsize
+        self.shape = spec.size if spec.contiguous else tuple(spec.size[d] for d in spec.order() or ())
+        self.memory = spec.dtype.np
+        self.takers: list[int] = []  # places of nodes that get it as an array: it lives in memory of its own
+        self.home = -1  # its place in the arena, where nobody outside sees it
 
-    def _expressions(self, nodes: list[Node], wiring: dict, folds: dict[int, str]) -> Any:
-        def build(b: Any, values: list[Value]) -> list[Value]:
-            made: dict[int, Value] = {}
-            for p in self.places:
-                given = [made[k] if kind == "member" else values[k] for kind, k in wiring[p]]
-                made[p] = given[0].cast(nodes[p].call.compute.np) if p in folds else apply_body(nodes[p], b, given)
-            return [made[p] for p, _ in self.outputs]
 
-        return build
+class Batch:
+    """Native steps that run without a pause, and what has to be written before.
 
-    # ------------------------------------------------------------------------------------------------------- running
-    def run(self, nodes: list[Node]) -> None:
-        arrays = [self._operand(nodes, i) for i in range(len(self.inputs))]
-        targets = [self._target(nodes[p], kind) for p, kind in self.outputs]
-        if self.flat:
-            self._run_flat(arrays, targets)
+    entries: addresses to find at run time, each a tuple that begins with what it is:
+        ("outside", p, j)             source j of node p
+        ("new", value)                fresh memory, perhaps taken over
+        ("shift", entry or None, home, p, j, itemsize)   offset j of node p added to another entry, or to a home
+    """
+
+    def __init__(self, first: int):
+        self.first, self.count = first, 0
+        self.entries: list[tuple] = []
+        self.index: dict[Any, int] = {}
+        self.where: list[int] = []
+        self.which: list[int] = []
+        self.floats: list[tuple[int, int, int]] = []  # (cell, p, j)
+        self.ints: list[tuple[int, int, int]] = []
+        self.values: list[tuple[int, Value]] = []  # (entry, value) of new memory
+        self.donors: dict[
+            int, tuple[int, int, int, int]
+        ] = {}  # entry -> (entry of the donor, p, j, expected references)
+
+    def entry(self, key: Any, make: tuple) -> int:
+        """The number of an entry, made once."""
+        found = self.index.get(key)
+        if found is None:
+            found = self.index[key] = len(self.entries)
+            self.entries.append(make)
+        return found
+
+    def freeze(self) -> None:
+        self.positions, self.order = np.array(self.where, np.intp), np.array(self.which, np.intp)
+
+
+class Plan:
+    """The steps of a graph, ready to run on any nodes of the same structure."""
+
+    def __init__(self, nodes: list[Node], seen: list[bool]):
+        self.units = make_steps(nodes, seen)
+        self.native = sum(type(u) is Step for u in self.units)
+        if self.native:
+            _Builder(self, nodes, seen)
+
+    words: np.ndarray
+    jobs: np.ndarray
+    floats: np.ndarray
+    ints: np.ndarray
+    arena_bytes: int
+    homes: np.ndarray  # positions of words that are addresses in the arena
+    sequence: list[Any]  # batches and places of interpreted nodes, in order
+
+    def run(self, nodes: list[Node], interpret: Callable[[Node], None]) -> None:
+        """Give the nodes their values; raises Unplanned where something from outside is no array."""
+        self._bind()
+        for part in self.sequence:
+            if type(part) is int:
+                interpret(nodes[part])
+            else:
+                self._run_batch(part, nodes)
+        for node in nodes:
+            node.sources = ()
+
+    def _bind(self) -> None:
+        base = arena.reserve(self.arena_bytes)
+        if base != self.bound:
+            self.words[self.homes] += base - self.bound
+            self.bound = base
+
+    def _run_batch(self, batch: Batch, nodes: list[Node]) -> None:
+        made: list[Any] = []
+        found = self._addresses(batch, nodes, made)
+        self.words[batch.positions] = np.array(found, np.int64)[batch.order]
+        for cell, p, j in batch.floats:
+            self.floats[cell] = nodes[p].sources[j]
+        for cell, p, j in batch.ints:
+            self.ints[cell] = nodes[p].sources[j]
+        pool.native().run(self.jobs_at + 24 * batch.first, batch.count)
+        for (_, value), array in zip(batch.values, made, strict=True):
+            for taker in value.takers:
+                nodes[taker].value = array
+
+    def _addresses(self, batch: Batch, nodes: list[Node], made: list) -> list[int]:
+        found: list[int] = []
+        for e in batch.entries:
+            what = e[0]
+            if what == "outside":
+                array = nodes[e[1]].sources[e[2]].value
+                if type(array) is not np.ndarray:
+                    raise Unplanned
+                found.append(array.__array_interface__["data"][0])
+            elif what == "new":
+                value = e[1]
+                array = _taken_over(batch.donors[len(found)], nodes) if len(found) in batch.donors else None
+                if array is None:
+                    array = np.empty(value.shape, value.memory)
+                made.append(array)
+                found.append(array.__array_interface__["data"][0])
+            else:
+                _, base, home, p, j, itemsize = e
+                offsets = nodes[p].offsets
+                start = found[base] if base is not None else home + self.bound
+                found.append(start + (offsets[j] * itemsize if offsets else 0))
+        return found
+
+
+def _taken_over(donor: tuple[int, int, int], nodes: list[Node]) -> np.ndarray | None:
+    """The memory of a source, where nobody will read it any more: only the graph's own nodes hold it."""
+    p, j, expected = donor
+    source = nodes[p].sources[j]
+    # 2: the local name and getrefcount's argument; the array is held by the node's slot and as the argument
+    if sys.getrefcount(source) == expected + 2 and sys.getrefcount(source.value) == 2 and source.value.base is None:
+        return source.value
+    return None
+
+
+class _Builder:
+    """Lays out a plan: which values live where, and which words say so."""
+
+    def __init__(self, plan: Plan, nodes: list[Node], seen: list[bool]):
+        self.plan, self.nodes, self.seen = plan, nodes, seen
+        self.steps = [u for u in plan.units if type(u) is Step]
+        self.values: dict[tuple[int, int], Value] = {}
+        self.place = {node: i for i, node in enumerate(nodes)}
+        self._make_values()
+        self._note_readers()
+        self._lay_out()
+        self._write()
+
+    # ---------------------------------------------------------------------------------------------------------- values
+    def _make_values(self) -> None:
+        number = 0
+        for unit in self.plan.units:
+            if type(unit) is Step:
+                for p, k, spec in unit.outputs:
+                    self.values[p, k] = Value(p, k, spec, number)
+                number += 1
+
+    def value_of(self, source: Any) -> Value | None:
+        """The native value that a source is: a node's own, or one of several that it picks."""
+        p = self.place.get(source)
+        if p is None:
+            return None
+        if self.nodes[p].call.op is PICK and type(self.nodes[p].sources[0]) is Node:
+            producer = self.place.get(self.nodes[p].sources[0])
+            if producer is not None:
+                return self.values.get((producer, self.nodes[p].call.attributes["index"]))
+        return self.values.get((p, 0)) if type(self.nodes[p].call.out) is Spec else None
+
+    def _note_readers(self) -> None:
+        number = 0
+        for unit in self.plan.units:
+            if type(unit) is Step:
+                for p, j in unit.inputs:
+                    value = self.value_of(self.nodes[p].sources[j])
+                    if value is not None:
+                        value.last = max(value.last, number)
+                number += 1
+            else:
+                for source in self.nodes[unit].sources:
+                    if type(source) is Node and self.value_of(source) is not None:
+                        self._take(source)
+        for p, node in enumerate(self.nodes):
+            if self.seen[p] and self.value_of(node) is not None:
+                self._take(node)
+
+    def _take(self, node: Node) -> None:
+        value, p = self.value_of(node), self.place[node]
+        assert value is not None
+        if p not in value.takers:
+            value.takers.append(p)
+
+    # ---------------------------------------------------------------------------------------------------------- arena
+    def _lay_out(self) -> None:
+        layout = Layout()
+        ends: dict[int, list[Value]] = {}
+        self.scratch: list[int] = []
+        for number, step in enumerate(self.steps):
+            made = [self.values[p, k] for p, k, _ in step.outputs]
+            for o, value in enumerate(made):
+                if not value.takers:
+                    value.home = self._inherited(step, o, value, number)
+                    if value.home < 0:
+                        value.home = layout.take(value.nbytes)
+                    ends.setdefault(value.last, []).append(value)
+            room = step.routine.scratch
+            self.scratch.append(layout.take(room) if room else 0)
+            if room:
+                layout.give(self.scratch[-1], room)
+            for value in ends.pop(number, ()):
+                if value.home >= 0 and value.nbytes >= 0:
+                    layout.give(value.home, value.nbytes)
+        self.plan.arena_bytes = layout.size
+
+    def _inherited(self, step: Step, o: int, value: Value, number: int) -> int:
+        """The home of an input that dies here and whose place the output may take."""
+        for i in step.routine.in_place.get(o, ()):
+            p, j = step.inputs[i]
+            old = self.value_of(self.nodes[p].sources[j])
+            if old is not None and old.home >= 0 and old.last == number and old.nbytes == value.nbytes:
+                home, old.nbytes = old.home, -1  # it is not given back: it goes on as another value
+                return home
+        return -1
+
+    # ---------------------------------------------------------------------------------------------------------- words
+    def _write(self) -> None:
+        plan = self.plan
+        self.words: list[int] = []
+        self.homes: list[int] = []
+        self.jobs: list[tuple[int, int, int]] = []  # function, first word of the block, chunks
+        self.cells: dict[str, int] = {"float": 0, "int": 0}
+        self.cell_words: list[tuple[int, str, int]] = []
+        self.taken: set[tuple[int, int]] = set()
+        self._count_references()
+        plan.sequence, batch, number = [], None, 0
+        for unit in plan.units:
+            if type(unit) is int:
+                plan.sequence.append(unit)
+                batch = None
+                continue
+            if batch is None:
+                batch = Batch(len(self.jobs))
+                plan.sequence.append(batch)
+            self._write_step(batch, unit, number)
+            batch.count = len(self.jobs) - batch.first
+            number += 1
+        self._finish()
+
+    def _count_references(self) -> None:
+        """How often each outside node stands among the sources of native nodes, and who reads it last."""
+        self.references: dict[int, int] = {}
+        self.last_reader: dict[int, int] = {}
+        native = {p for step in self.steps for p in step.places}
+        for p, node in enumerate(self.nodes):
+            for source in node.sources:
+                if type(source) is Node and source not in self.place:
+                    if p in native:
+                        self.references[id(source)] = self.references.get(id(source), 0) + 1
+                    else:
+                        self.last_reader[id(source)] = sys.maxsize  # an interpreted reader: never taken over
+        for number, step in enumerate(self.steps):
+            for p, j in step.inputs:
+                key = id(self.nodes[p].sources[j])
+                self.last_reader[key] = max(self.last_reader.get(key, 0), number)
+
+    def _write_step(self, batch: Batch, step: Step, number: int) -> None:
+        start, routine = len(self.words), step.routine
+        for p, j in step.inputs:
+            self._write_input(batch, p, j)
+        for o, (p, k, _) in enumerate(step.outputs):
+            self._write_output(batch, step, o, self.values[p, k], number)
+        self._write_home(self.scratch[number])
+        self.words += routine.words()
+        self.jobs += [(function, start, chunks) for function, chunks in routine.phases]
+
+    def _write_home(self, home: int) -> None:
+        self.homes.append(len(self.words))
+        self.words.append(home)
+
+    def _write_entry(self, batch: Batch, entry: int) -> None:
+        batch.where.append(len(self.words))
+        batch.which.append(entry)
+        self.words.append(0)
+
+    def _write_input(self, batch: Batch, p: int, j: int) -> None:
+        source, spec = self.nodes[p].sources[j], self.nodes[p].call.specs[j]
+        if type(source) is not Node:
+            self._write_number(batch, p, j, source)
+            return
+        value = self.value_of(source)
+        shifted = type(spec) is Spec and spec.shifted
+        if value is None or value.takers and not self._is_new_in(batch, value):
+            base: int | None = batch.entry(("outside", id(source)), ("outside", p, j))
         else:
-            kinds = [kind for _, kind in self.outputs]
-            split = "outer" not in kinds  # threads would add to the same cells
-            _in_parallel(self.kernel, arrays, targets, self.rows, self.columns, split, [k == "all" for k in kinds])
-        for (p, kind), target in zip(self.outputs, targets, strict=True):
-            nodes[p].value = self._finished(nodes[p], kind, target)
-        for p in self.places:
-            nodes[p].sources = ()
-
-    def _operand(self, nodes: list[Node], i: int) -> Any:
-        p, j, spec = self.inputs[i]
-        source = nodes[p].sources[j]
-        if type(spec) is not Spec:
-            return np.array(source, np.int64 if spec in (int, bool) else np.float64)
-        if type(source.value) is Failure:
-            raise source.value.error
-        offsets = nodes[p].offsets
-        array = read(source, spec, offsets[j] if offsets else 0)
-        if self.copies[i]:
-            return np.ascontiguousarray(np.broadcast_to(array, self.size))
-        return array
-
-    def _target(self, node: Node, kind: str) -> np.ndarray:
-        out = node.call.out
-        if kind == "all":
-            return np.zeros(self.rows + 1, np.float64)
-        return np.zeros(out.size, out.dtype.np) if kind == "outer" else np.empty(out.size, out.dtype.np)
-
-    def _finished(self, node: Node, kind: str, target: np.ndarray) -> np.ndarray:
-        call = node.call
-        if kind == "all":
-            target = np.asarray(target.sum())
-        if kind != "store" and call.op.name == "mean":
-            target = target / (call.specs[0].numel // max(call.out.numel, 1))
-        return np.asarray(target, call.out.dtype.np).reshape(call.out.size)
-
-    def _run_flat(self, arrays: list, targets: list) -> None:
-        """Chunks as rows, and the rest as one shorter row with every address moved on."""
-        total = math.prod(self.size)
-        rows, rest = (total // self.columns, total % self.columns) if total >= self.columns else (0, total)
-        whole = [p[1] == "all" for p in self.outputs]
-        if rows:
-            _in_parallel(self.kernel, arrays, targets, rows, self.columns, True, whole)
-        if rest:
-            done = rows * self.columns
-            walks = [a.size == total for a in arrays]
-            block = [_address(a) + (done * a.itemsize if w else 0) for a, w in zip(arrays, walks, strict=True)]
-            block += [
-                _address(t) + (rows * 8 if fold else done * t.itemsize) for t, fold in zip(targets, whole, strict=True)
-            ]
-            _call(self.kernel, block, 0, 1, rest)
-
-
-def _is_read(p: int, inside: set[int], nodes: list[Node], alive: list[bool]) -> bool:
-    """Whether a member's value leaves the region: somebody outside sees it, or a node elsewhere reads it."""
-    if alive[p]:
-        return True
-    node = nodes[p]
-    return any(node in n.sources for i, n in enumerate(nodes) if i not in inside and i > p) or not any(
-        nodes[i].sources and node in nodes[i].sources for i in inside
-    )
-
-
-def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
-
-
-def _call(kernel: Kernel, block: list[int], first: int, last: int, columns: int) -> None:
-    addresses = np.array(block, np.int64)
-    kernel.run(_address(addresses), first, last, columns)
-
-
-_pool: list[ThreadPoolExecutor] = []
-
-
-def _in_parallel(
-    kernel: Kernel, arrays: list, targets: list, rows: int, columns: int, split: Any, whole: Any = ()
-) -> None:
-    """Run rows on as many threads as pay; partial sums of a chunk go to a cell of their own."""
-    block = [_address(a) for a in arrays] + [_address(t) for t in targets]
-    n = min(threads.get_num_threads(), rows, 8) if split and rows * columns >= PARALLEL else 1
-    if n == 1:
-        _call(kernel, block, 0, rows, columns)
-        return
-    if not _pool:
-        _pool.append(ThreadPoolExecutor(7, "kenaz"))
-    edges = [rows * i // n for i in range(n + 1)]
-    jobs = []
-    for i in range(n):
-        mine = list(block)
-        for t, fold in enumerate(whole or ()):
-            if fold:
-                mine[len(arrays) + t] += 8 * edges[i]
-        jobs.append((mine, edges[i], edges[i + 1]))
-    waiting = [_pool[0].submit(_call, kernel, mine, a, b, columns) for mine, a, b in jobs[1:]]
-    _call(kernel, jobs[0][0], jobs[0][1], jobs[0][2], columns)
-    for job in waiting:
-        job.result()
-
-
-def forget_threads() -> None:
-    """After a fork the pool's threads are gone."""
-    _pool.clear()
-
-
-class Update:
-    """An optimizer's step over a group: one compiled loop, called for each tuple of tensors."""
-
-    __slots__ = ("count", "kernels", "names", "place", "places", "width", "written")
-
-    def __init__(self, place: int, nodes: list[Node]):
-        call = nodes[place].call
-        a = call.attributes
-        self.place, self.places = place, (place,)
-        self.width, self.count, self.names, self.written = a["width"], a["count"], a["names"], a["written"]
-        numbers = list(call.specs[self.width * self.count :])
-        if any(type(s) is Spec for s in numbers):
-            raise Unsupported("a tensor among the scalars")
-        self.kernels = [self._kernel(call, i, numbers) for i in range(self.count)]
-
-    def _kernel(self, call: Any, i: int, numbers: list) -> Kernel:
-        specs = call.specs[i * self.width : (i + 1) * self.width]
-        if not all(s.contiguous and can_hold(s.dtype) and s.dtype.kind == 2 and s.dtype not in HALF for s in specs):
-            raise Unsupported("this dtype or stride")
-        kind = specs[0].dtype
-
-        def build(b: Any, values: list[Value]) -> list[Value]:
-            scalars = {n: v.cast(kind.np) for n, v in zip(self.names, values[self.width :], strict=True)}
-            return list(call.op.body(Namespace(b), *values[: self.width], **scalars))[: self.written]
-
-        inputs = [(s.dtype, "full") for s in specs] + numbers
-        return compile_loop(build, inputs, [(s.dtype, "store") for s in specs[: self.written]])
-
-    def run(self, nodes: list[Node]) -> None:
-        node = nodes[self.place]
-        values = arguments(node)
-        numbers = [
-            np.array(v, np.int64 if type(v) in (int, bool) else np.float64) for v in values[self.width * self.count :]
-        ]
-        results = []
-        for i, kernel in enumerate(self.kernels):
-            arrays = values[i * self.width : (i + 1) * self.width]
-            targets = [np.empty_like(a) for a in arrays[: self.written]]
-            total = arrays[0].size
-            rows, rest = divmod(total, CHUNK)
-            if rows:
-                _in_parallel(kernel, arrays + numbers, targets, rows, CHUNK, True)
-            if rest:
-                moved = [_address(a) + rows * CHUNK * a.itemsize for a in arrays]
-                ends = [_address(t) + rows * CHUNK * t.itemsize for t in targets]
-                _call(kernel, moved + [_address(n) for n in numbers] + ends, 0, 1, rest)
-            results += targets
-        node.value, node.sources = tuple(results), ()
-
-
-def make_plan(nodes: list[Node], alive: list[bool]) -> list[Any]:
-    """The steps of a graph; what cannot be compiled is interpreted."""
-    steps: list[Any] = []
-    for unit in cut(nodes):
-        if isinstance(unit, Region):
-            steps += _region_steps(unit, nodes, alive)
-        elif nodes[unit].call.op.family == "update":
-            steps.append(_or_lone(lambda u=unit: Update(u, nodes), unit))
+            base = batch.index[value.place, value.k] if value.takers else None
+        if shifted:
+            home = value.home if value is not None and base is None else 0
+            e = batch.entry(("shift", p, j), ("shift", base, home, p, j, spec.dtype.itemsize))
+            self._write_entry(batch, e)
+        elif base is None:
+            assert value is not None
+            self._write_home(value.home)
         else:
-            steps.append(unit)
-    return steps
+            self._write_entry(batch, base)
+
+    def _is_new_in(self, batch: Batch, value: Value) -> bool:
+        return (value.place, value.k) in batch.index
+
+    def _write_number(self, batch: Batch, p: int, j: int, number: Any) -> None:
+        kind = "int" if type(number) in (int, bool) else "float"
+        cell = self.cells[kind]
+        self.cells[kind] += 1
+        (batch.ints if kind == "int" else batch.floats).append((cell, p, j))
+        self.cell_words.append((len(self.words), kind, cell))
+        self.words.append(0)
+
+    def _write_output(self, batch: Batch, step: Step, o: int, value: Value, number: int) -> None:
+        if not value.takers:
+            self._write_home(value.home)
+            return
+        e = batch.entry((value.place, value.k), ("new", value))
+        batch.values.append((e, value))
+        donor = self._donor(step, o, value, number)
+        if donor is not None:
+            batch.donors[e] = donor
+        self._write_entry(batch, e)
+
+    def _donor(self, step: Step, o: int, value: Value, number: int) -> Any:
+        """An outside source whose memory the output may take over, if it turns out that nobody else holds it."""
+        if value.nbytes < LARGE:
+            return None
+        for i in step.routine.in_place.get(o, ()):
+            p, j = step.inputs[i]
+            source, spec = self.nodes[p].sources[j], self.nodes[p].call.specs[j]
+            whole = type(source) is Node and spec is source.call.out and not spec.shifted
+            if (
+                whole
+                and source not in self.place
+                and self.last_reader[id(source)] == number
+                and (p, j) not in self.taken
+            ):
+                self.taken.add((p, j))
+                return p, j, self.references[id(source)]
+        return None
+
+    def _finish(self) -> None:
+        plan = self.plan
+        plan.words = np.array(self.words, np.int64)
+        plan.homes = np.array(self.homes, np.intp)
+        plan.bound = 0
+        plan.floats = np.zeros(max(self.cells["float"], 1))
+        plan.ints = np.zeros(max(self.cells["int"], 1), np.int64)
+        for word, kind, cell in self.cell_words:
+            plan.words[word] = address(plan.ints if kind == "int" else plan.floats) + 8 * cell
+        at = address(plan.words)
+        plan.jobs = np.array([(f, at + 8 * start, chunks) for f, start, chunks in self.jobs], np.int64)
+        plan.jobs_at = address(plan.jobs)
+        for part in plan.sequence:
+            if type(part) is not int:
+                part.freeze()
+        plan.routines = [step.routine for step in self.steps]  # they hold the tables that words point at
 
 
-def _region_steps(region: Region, nodes: list[Node], alive: list[bool]) -> list[Any]:
-    try:
-        return [Loop(region, nodes, alive)]
-    except Unsupported:
-        return list(region.members)
+def make_plan(nodes: list[Node], seen: list[bool]) -> Plan | None:
+    """The plan of a graph; None where nothing in it can be compiled."""
+    plan = Plan(nodes, seen)
+    return plan if plan.native else None
 
 
-def _or_lone(make: Any, place: int) -> Any:
-    try:
-        return make()
-    except Unsupported:
-        return place
+__all__ = ["Plan", "Routine", "Unplanned", "make_plan"]

@@ -1,135 +1,151 @@
 """What is fused: the nodes of a graph are cut into regions, each of which becomes one loop.
 
-A region is a set of pointwise nodes over the same elements, plus reductions of what they compute. A node joins the
-region of a
+A region is a set of pointwise nodes over the same elements, plus sums of what they compute. A node joins the region of a
 producer when no path leaves the region and comes back: then the region can run as a whole. What nobody outside reads
-is never written to memory.
+is never written to memory. Long graphs are cut window by window, so that the search stays linear in their length.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..core.spec import Spec
-from ..graph.node import SMALL, Node
+from ..graph.node import Call, Node
 from .emit import can_hold
+
+WINDOW = 256  # nodes among which regions are looked for
+MEMBERS = 48  # nodes of a region: registers are few
 
 
 class Region:
-    """Nodes (by their place in the graph) that are computed in one loop over `size`."""
+    """Nodes (by their place in the graph) that are computed in one loop over `size`, in the memory order `order`."""
 
-    __slots__ = ("before", "members", "size")
+    __slots__ = ("folded", "members", "order", "size")
 
-    def __init__(self, size: tuple[int, ...]):
-        self.size = size
+    def __init__(self, size: tuple[int, ...], order: tuple[int, ...] | None):
+        self.size, self.order = size, order
         self.members: list[int] = []
-        self.before: set[int] = set()  # the regions and lone nodes that it needs, transitively
+        self.folded: tuple[int, ...] | None = None  # the axes that the region's sums add up, all the same
 
 
-def is_pointwise(node: Node) -> bool:
-    """Whether a node can be an element of a loop."""
-    call = node.call
-    if call.op.family != "pointwise" or call.op.body is None or type(call.out) is not Spec:
-        return False
+def is_pointwise(call: Call) -> bool:
+    """Whether a call can be an element of a loop."""
     out = call.out
+    if call.op.family != "pointwise" or type(out) is not Spec or not out.numel:
+        return False
+    if call.op.body is None and call.op.name != "copy":
+        return False
+    if not can_hold(out.dtype) or not out.contiguous and out.order() is None:
+        return False
+    kinds = [s.dtype for s in call.specs if type(s) is Spec] + ([call.compute] if call.compute else [])
+    return all(map(can_hold, kinds)) and (call.compute is not None or call.op.name == "copy")
+
+
+def is_fold(call: Call) -> bool:
+    """Whether a call is a sum that a loop can make."""
+    if call.op.family != "reduction" or call.op.name not in ("sum", "mean"):
+        return False
+    x, compute = call.specs[0], call.compute
     return (
-        out.numel >= SMALL and out.contiguous and can_hold(out.dtype) and call.compute is not None
-        and can_hold(call.compute)
-        and all(type(s) is not Spec or can_hold(s.dtype) for s in call.specs)
+        type(x) is Spec and compute is not None and compute.kind == 2 and x.dtype is compute and x.numel > 0
+        and can_hold(x.dtype) and call.out.contiguous
     )  # fmt: skip
 
 
-def reduction_kind(node: Node) -> str | None:
-    """How a reduction folds: "all", "inner" (trailing axes) or "outer" (leading axes); None where no loop does it
-    yet."""
-    call = node.call
-    if (
-        call.op.family != "reduction"
-        or call.op.name not in ("sum", "mean")
-        or call.compute is None
-        or call.compute.kind != 2
-    ):
+def folded_axes(call: Call) -> tuple[int, ...]:
+    """The axes, longer than 1, that a sum adds up."""
+    size = call.specs[0].size
+    return tuple(d for d in call.attributes["dim"] if size[d] != 1)
+
+
+def cut(nodes: Sequence[Node]) -> list[Region | int]:
+    """The graph as regions and lone nodes (by place), in an order that can run."""
+    return [unit for start in range(0, len(nodes), WINDOW) for unit in _Window(nodes, start).units()]
+
+
+class _Window:
+    """The search in one window. Units are numbered; `needs[u]` has a bit for every unit that u needs, transitively."""
+
+    def __init__(self, nodes: Sequence[Node], start: int):
+        self.nodes = nodes
+        self.places = range(start, min(start + WINDOW, len(nodes)))
+        self.place = {nodes[i]: i for i in self.places}
+        self.unit: dict[int, int] = {}  # place -> unit
+        self.made: list[Any] = []
+        self.needs: list[int] = []
+        for i in self.places:
+            self._enter(i)
+
+    def _enter(self, i: int) -> None:
+        node = self.nodes[i]
+        sources = [(j, self.place[s]) for j, s in enumerate(node.sources) if type(s) is Node and s in self.place]
+        u = self._joined(node, sources)
+        if u is None:
+            u = len(self.made)
+            self.made.append(self._new_unit(i))
+            self.needs.append(0)
+        if type(self.made[u]) is Region:
+            self._add(self.made[u], i)
+        self.unit[i] = u
+        needed = 0
+        for _, k in sources:
+            v = self.unit[k]
+            if v != u:
+                needed |= self.needs[v] | 1 << v
+        if needed & ~self.needs[u]:
+            self.needs[u] |= needed
+            bit, all_of_u = 1 << u, self.needs[u]
+            for v, needs in enumerate(self.needs):
+                if needs & bit:
+                    self.needs[v] = needs | all_of_u
+
+    def _new_unit(self, i: int) -> Region | int:
+        call = self.nodes[i].call
+        if is_pointwise(call):
+            return Region(call.out.size, None if call.out.contiguous else call.out.order())
+        return Region(call.specs[0].size, None) if is_fold(call) else i
+
+    def _add(self, region: Region, i: int) -> None:
+        region.members.append(i)
+        if is_fold(self.nodes[i].call):
+            region.folded = folded_axes(self.nodes[i].call)
+
+    def _joined(self, node: Node, sources: list[tuple[int, int]]) -> int | None:
+        """A producer's region that this node may join."""
+        call, fold = node.call, is_fold(node.call)
+        if not fold and not is_pointwise(call):
+            return None
+        size = call.specs[0].size if fold else call.out.size
+        order = None if fold or call.out.contiguous else call.out.order()
+        for j, k in sources:
+            u = self.unit[k]
+            region = self.made[u]
+            if type(region) is not Region or region.size != size or region.order != order:
+                continue
+            if len(region.members) >= MEMBERS or is_fold(self.nodes[k].call) or not reads_whole(node, j, self.nodes[k]):
+                continue
+            if fold and region.folded not in (None, folded_axes(call)):
+                continue
+            if self._can_run_together(u, sources):
+                return u
         return None
-    x = call.specs[0]
-    if type(x) is not Spec or not x.contiguous or x.shifted or x.numel < SMALL or x.dtype is not call.compute:
-        return None
-    if not can_hold(x.dtype):
-        return None
-    dims = tuple(d for d in call.attributes["dim"] if x.size[d] != 1)
-    wide = tuple(d for d in range(x.ndim) if x.size[d] != 1)
-    if dims == wide:
-        return "all"
-    if dims == wide[len(wide) - len(dims) :]:
-        return "inner"
-    return "outer" if dims == wide[: len(dims)] else None
+
+    def _can_run_together(self, u: int, sources: list[tuple[int, int]]) -> bool:
+        """Whether no other source needs the unit, and no source is a sum that is there only after its loop."""
+        for _, m in sources:
+            v = self.unit[m]
+            if self.needs[v] >> u & 1 or v == u and is_fold(self.nodes[m].call):
+                return False
+        return True
+
+    def units(self) -> list[Region | int]:
+        """Sorted so that each comes after what it needs: who needs more units comes later."""
+        order = sorted(range(len(self.made)), key=lambda u: (self.needs[u].bit_count(), u))
+        return [self.made[u] for u in order]
 
 
 def reads_whole(reader: Node, j: int, source: Node) -> bool:
     """Whether source `j` is read just as it was made, so that the value need not go through memory."""
     spec = reader.call.specs[j]
-    return spec is source.call.out and spec.contiguous and not (reader.offsets and reader.offsets[j])
-
-
-def cut(nodes: list[Node]) -> list[Region | int]:
-    """The graph as regions and lone nodes (by place), in an order that can run."""
-    place = {node: i for i, node in enumerate(nodes)}
-    unit: list[Any] = [None] * len(nodes)  # the region or the lone node's own place
-    before: dict[Any, set] = {}  # unit -> units it needs
-    for i, node in enumerate(nodes):
-        sources = [(j, place[s]) for j, s in enumerate(node.sources) if type(s) is Node and s in place]
-        needs = {unit[k] for _, k in sources}
-        region: Any = _joined(nodes, node, sources, unit, before)
-        if region is None:
-            region = Region(_loop_size(node)) if is_pointwise(node) or reduction_kind(node) else i
-            before[region] = set()
-        if type(region) is Region:
-            region.members.append(i)
-        unit[i] = region
-        for need in needs:
-            if need is not region:
-                before[region] |= before[need] | {need}
-        _spread(before, region)
-    return _ordered(unit, before)
-
-
-def _loop_size(node: Node) -> tuple[int, ...]:
-    return node.call.out.size if is_pointwise(node) else node.call.specs[0].size
-
-
-def _joined(nodes: list[Node], node: Node, sources: list, unit: list, before: dict) -> Region | None:
-    """A producer's region that this node may join."""
-    folds = reduction_kind(node)
-    if not folds and not is_pointwise(node):
-        return None
-    size = _loop_size(node)
-    for j, k in sources:
-        region = unit[k]
-        if type(region) is not Region or region.size != size or not reads_whole(node, j, nodes[k]):
-            continue
-        if reduction_kind(nodes[k]):
-            continue  # a finished sum is only there after the loop
-        others = {unit[m] for _, m in sources} - {region}
-        inside = any(reduction_kind(nodes[m]) for _, m in sources if unit[m] is region)
-        if not inside and not any(region is o or region in before[o] for o in others):
-            return region
-    return None
-
-
-def _spread(before: dict, changed: Any) -> None:
-    """What now comes before a region also comes before everything that needs it."""
-    for needs in before.values():
-        if changed in needs:
-            needs |= before[changed]
-
-
-def _ordered(unit: list, before: dict) -> list:
-    """Units in an order in which each comes after what it needs."""
-    seen: set = set()
-    order: list = []
-    units = list(dict.fromkeys(unit))
-    waiting = sorted(units, key=lambda u: len(before[u]))
-    for u in waiting:
-        if u not in seen:
-            seen.add(u)
-            order.append(u)
-    return order
+    return spec is source.call.out and not spec.shifted and not (reader.offsets and reader.offsets[j])

@@ -21,16 +21,17 @@ ALIGN = 64  # bytes; the alignment of scratch memory
 
 class Routine:
     """phases: (address, chunks) in order. scratch: bytes of memory that the phases share, with any contents at first.
-    constants: int64 words, or arrays whose address is the word. in_place: {output: input} that may be one memory."""
+    constants: int64 words, or arrays whose address is the word. in_place: {output: inputs}, of which one may be the same
+    memory; whether it is, shows only in the addresses."""
 
     __slots__ = ("constants", "in_place", "phases", "scratch")
 
     def __init__(
         self, phases: Sequence[tuple[int, int]], constants: Sequence[Any] = (), scratch: int = 0,
-        in_place: dict[int, int] | None = None,
+        in_place: dict[int, Any] | None = None,
     ):  # fmt: skip
         self.phases, self.constants, self.scratch = list(phases), list(constants), scratch
-        self.in_place = in_place or {}
+        self.in_place = {o: [i] if type(i) is int else list(i) for o, i in (in_place or {}).items()}
 
     def words(self) -> list[int]:
         """The constants as words of a block."""
