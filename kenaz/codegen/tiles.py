@@ -12,7 +12,7 @@ On AVX-512 14 x 2 accumulators, two vectors of B and two registers to spare fill
 
     tile_address(Tile(rows, vectors, element))       the address of compiled code, compiled at the first use
     emit_tile(module, Tile(...))                     the same as a function of a module of your own
-    emit_pack(module, element, vectors)              copies a matrix into panels that a tile reads front to back
+    emit_pack(module, element)                       copies a matrix into panels that a tile reads front to back
 
 Strides and sizes are arguments, in elements; so a tile reads packed panels, rows or columns of the matrix itself, and
 expanded (stride 0) operands alike. A tile's arguments are (`ROWS`, in this order)
@@ -227,38 +227,36 @@ _STORES = {"rows": _store_rows, "table": _store_table}
 
 
 # ------------------------------------------------------------------------------------------------------------- packing
-PACK = ("source", "panels", "count", "depth", "along", "across", "rows")
+PACK = ("source", "panels", "count", "depth", "along", "across", "rows", "width")
 
 
-def emit_pack(module: ir.Module, element: str, vectors: int) -> ir.Function:
+def emit_pack(module: ir.Module, element: str) -> ir.Function:
     """A function (`PACK`) that copies a matrix of `count` x `depth` elements, (p, k) at source[p * along + k * across],
-    into panels of `rows` p's each: k after k, `vectors` registers for each, wherein p's beyond the panel hold anything.
+    into panels of `rows` p's each, k after k. `width`, a multiple of lanes, is how far the k's lie apart in a panel.
 
-        panels[(p // rows * depth + k) * width + p % rows],   width = vectors * lanes >= rows
+        panels[(p // rows * depth + k) * width + p % rows],   rows <= width; what is between them holds anything
 
     It writes no further than the last panel. Where `across` is 1 squares are transposed in registers.
     """
     pointer = ELEMENTS[element].as_pointer()
-    function = ir.Function(module, ir.FunctionType(VOID, [pointer, pointer, *[I64] * 5]), f"pack_{element}_{vectors}")
+    function = ir.Function(module, ir.FunctionType(VOID, [pointer, pointer, *[I64] * 6]), f"pack_{element}")
     function.attributes.add("noinline")
     for argument in function.args[:2]:
         argument.add_attribute("noalias")
     w = Writer(function, element)
     room = w.b.alloca(w.vector, w.lanes)
-    source, panels, count, depth, along, across, rows = function.args
+    source, panels, count, depth, along, across, rows, width = function.args
     squares = w.b.and_(w.test(across, "==", 1), w.test(along, "!=", 1))
-    width = vectors * w.lanes
-    with w.loop(0, w.div(w.add(count, rows, -1), rows), name="panel") as q:
-        first, panel = w.mul(q, rows), w.at(panels, w.mul(q, depth, width))
-        for v in range(vectors):
-            start, column = w.add(first, v * w.lanes), w.at(panel, v * w.lanes)
-            group = _Group(start, w.min(w.min(w.sub(rows, v * w.lanes), w.sub(count, start)), w.lanes))
-            with w.b.if_then(w.test(group.lanes, ">", 0)):
-                with w.b.if_else(squares) as (then, otherwise):
-                    with then:
-                        _pack_squares(w, source, column, group, depth, along, width, room)
-                    with otherwise:
-                        _pack_rows(w, source, column, group, depth, (along, across), width)
+    with w.loop(0, count, rows, name="panel") as first:
+        panel, here = w.at(panels, w.mul(w.div(first, rows), depth, width)), w.min(rows, w.sub(count, first))
+        with w.loop(0, here, w.lanes, name="group") as start:
+            group = _Group(w.add(first, start), w.min(w.sub(here, start), w.lanes))
+            column = w.at(panel, start)
+            with w.b.if_else(squares) as (then, otherwise):
+                with then:
+                    _pack_squares(w, source, column, group, depth, along, width, room)
+                with otherwise:
+                    _pack_rows(w, source, column, group, depth, (along, across), width)
     w.b.ret_void()
     return function
 
@@ -272,7 +270,7 @@ class _Group:
 
 
 def _pack_rows(
-    w: Writer, source: Any, panel: Any, group: _Group, depth: Any, stride: tuple[Any, Any], width: int
+    w: Writer, source: Any, panel: Any, group: _Group, depth: Any, stride: tuple[Any, Any], width: Any
 ) -> None:  # fmt: skip
     """Step after step: a load where the p's lie side by side, else a gather of elements."""
     along, across = stride
@@ -287,7 +285,7 @@ def _pack_rows(
 
 
 def _pack_squares(
-    w: Writer, source: Any, panel: Any, group: _Group, depth: Any, along: Any, width: int, room: Any
+    w: Writer, source: Any, panel: Any, group: _Group, depth: Any, along: Any, width: Any, room: Any
 ) -> None:  # fmt: skip
     """Squares of lanes x lanes through registers; rows beyond the last one are read from the last one."""
     last = w.sub(group.lanes, 1)

@@ -100,9 +100,9 @@ def test_a_tile_stores_through_a_table(has_bias: bool, width: int) -> None:
 @pytest.mark.parametrize("vectors", [1, 2])
 def test_packing_makes_panels_and_writes_no_further(vectors: int, element: str, width: int) -> None:
     module = ir.Module()
-    name = tiles.emit_pack(module, element, vectors).name
+    name = tiles.emit_pack(module, element).name
     address = jit.compile_module(module_text(module), [name])[name]
-    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 5)(address)
+    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 6)(address)
     wide = vectors * tiles.lanes(element)
     for rows in {wide, max(wide - 2, 1), wide // 2}:
         for count, depth in ((1, 1), (3 * rows, 37), (2 * rows + 1, 16), (rows - 1, 5), (5, 0), (0, 5)):
@@ -112,7 +112,7 @@ def test_packing_makes_panels_and_writes_no_further(vectors: int, element: str, 
                 panels = -(-count // rows)
                 out = np.full((panels * depth * wide + 8), 5, element)
                 strides = [s // source.itemsize for s in source.strides]
-                run(at(source), at(out), count, depth, *strides, rows)
+                run(at(source), at(out), count, depth, *strides, rows, wide)
                 assert (out[panels * depth * wide :] == 5).all()
                 found = out[: panels * depth * wide].reshape(panels, depth, wide)[:, :, :rows]
                 flat = found.transpose(0, 2, 1).reshape(panels * rows, depth)[:count]
