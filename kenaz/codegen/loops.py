@@ -1,8 +1,8 @@
 """A region as a routine: a loop nest over merged dimensions, in explicit vectors.
 
-The dimensions of a region are merged as far as every operand allows, so that most regions are one long run. The innermost
-dimension is walked in vectors: an operand's step there is 1 (a load), 0 (one element for all lanes) or anything else (a
-gather). The other dimensions are one counter of rows, from which each operand's address follows. Sizes and strides are
+The dimensions of a region are merged as far as every operand allows, so that most regions are one long run. The
+innermost dimension is walked in vectors: an operand's step there is 1 (a load), 0 (one element for all lanes) or
+anything else (a gather). The other dimensions are one counter of rows, from which each operand's address follows. Sizes and strides are
 words of the block: one kernel serves every size.
 
 What leaves the loop: "store" writes elements; a fold adds them up: "all", "inner" (one sum per row) or "outer" (one sum

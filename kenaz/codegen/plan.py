@@ -1,5 +1,5 @@
-"""A plan: how a graph that came back runs. Native steps are one list of jobs for the pool; between such lists, nodes that
-have no compiled code are interpreted.
+"""A plan: how a graph that came back runs. Native steps are one list of jobs for the pool; between such lists, nodes
+that have no compiled code are interpreted.
 
 Every native step has a block of words (`routine.py`); all blocks of a plan are one array. Words that never change are
 written once: constants and places in the arena. Before a list of jobs runs, the words that change are written in one

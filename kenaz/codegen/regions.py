@@ -1,7 +1,7 @@
 """What is fused: the nodes of a graph are cut into regions, each of which becomes one loop.
 
-A region is a set of pointwise nodes over the same elements, plus sums of what they compute. A node joins the region of a
-producer when no path leaves the region and comes back: then the region can run as a whole. What nobody outside reads
+A region is a set of pointwise nodes over the same elements, plus sums of what they compute. A node joins the region of
+a producer when no path leaves the region and comes back: then the region can run as a whole. What nobody outside reads
 is never written to memory. Long graphs are cut window by window, so that the search stays linear in their length.
 """
 

@@ -21,8 +21,8 @@ ALIGN = 64  # bytes; the alignment of scratch memory
 
 class Routine:
     """phases: (address, chunks) in order. scratch: bytes of memory that the phases share, with any contents at first.
-    constants: int64 words, or arrays whose address is the word. in_place: {output: inputs}, of which one may be the same
-    memory; whether it is, shows only in the addresses."""
+    constants: int64 words, or arrays whose address is the word. in_place: {output: inputs}, of which one may be the
+    same memory; whether it is, shows only in the addresses."""
 
     __slots__ = ("constants", "in_place", "phases", "scratch")
 

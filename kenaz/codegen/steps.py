@@ -1,4 +1,4 @@
-"""The steps of a plan: what each unit of a graph becomes, a routine with its inputs and outputs, or a node to interpret."""
+"""The steps of a plan: each unit of a graph becomes a routine with its inputs and outputs, or a node to interpret."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Needed:
         return self.seen[p] or not readers or any(r not in inside for r in readers)
 
 
-# ------------------------------------------------------------------------------------------------------------ lone nodes
+# ----------------------------------------------------------------------------------------------------------- lone nodes
 def _lone(p: int, nodes: list[Node], seen: list[bool]) -> list[Any]:
     call = nodes[p].call
     if call.op.family == "update":
@@ -83,7 +83,7 @@ def _outs(call: Call) -> tuple:
     return call.out if type(call.out) is tuple else (call.out,)
 
 
-# --------------------------------------------------------------------------------------------------------------- regions
+# -------------------------------------------------------------------------------------------------------------- regions
 def _region(region: Region, nodes: list[Node], needed: _Needed) -> list[Any]:
     """A region as one loop; where that cannot be, without its sums; else every node for itself."""
     try:
@@ -205,7 +205,7 @@ def _may_overwrite(nest: Nest, operands: list[Operand]) -> dict[int, list[int]]:
     return found
 
 
-# --------------------------------------------------------------------------------------------------------------- updates
+# -------------------------------------------------------------------------------------------------------------- updates
 def _update(p: int, call: Call) -> list[Any]:
     """An optimizer's step over a group: one routine for each tuple of tensors."""
     a = call.attributes
@@ -243,7 +243,7 @@ def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
 
 
 def _update_key(call: Call, kind: Any) -> tuple:
-    """An update's body may be a closure over options: its code, what it closes over, and its constants tell it apart."""
+    """What tells a body apart: it may be a closure over options."""
     body: Callable = call.op.body
     cells = tuple(str(c.cell_contents) for c in body.__closure__ or ())
     code = body.__code__
