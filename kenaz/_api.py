@@ -52,6 +52,7 @@ from .ops import (
     inquiry,
     interop,
     joining,
+    layouts,
     legacy,
     losses,
     lowrank,

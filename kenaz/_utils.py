@@ -93,6 +93,16 @@ def _settle(storage: Storage, tensor: Tensor) -> None:
         storage.node = make_node(held(seen), (), None, elements(storage, seen.dtype).reshape(seen.size))
 
 
+def _rebuild_sparse_tensor(layout: Any, data: tuple) -> Tensor:
+    """A tensor in the coordinate layout; its indices are checked."""
+    from .sparse import sparse_coo_tensor
+
+    if str(layout) != "torch.sparse_coo":
+        raise NotImplementedError(f"rebuilding sparse tensor for layout {layout}")
+    indices, values, size, *rest = data
+    return sparse_coo_tensor(indices, values, size, check_invariants=True, is_coalesced=rest[0] if rest else None)
+
+
 def _finished(tensor: Any, requires_grad: bool, metadata: Any) -> Tensor:
     for bit, apply in _MATH_BITS.items():
         if metadata and metadata.get(bit):
@@ -141,6 +151,9 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     """How pickle takes a tensor apart: memory, view, and autograd's part."""
     from .nn.parameter import Parameter
 
+    if self.is_sparse:
+        parts = (self._indices(), self._values(), self.shape, self.is_coalesced())
+        return _rebuild_sparse_tensor, (self.layout, parts)
     _warn_of_hooks(self)
     state = _get_obj_state(self)
     is_parameter: bool = isinstance(self, Parameter)
@@ -202,6 +215,8 @@ def _deepcopy(self: Any, memo: dict) -> Any:
         raise RuntimeError(_DEEPCOPY_OF_RESULT)
     if id(self) in memo:
         return memo[id(self)]
+    if self.is_sparse:
+        return memo.setdefault(id(self), self.detach().clone().requires_grad_(self.requires_grad))
     is_parameter: bool = isinstance(self, Parameter)
     if is_parameter:
         result: Any = type(self)(_data(self).clone(), self.requires_grad)

@@ -88,7 +88,7 @@ def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
     name = type(tensor).__name__
     is_plain = name in ("Tensor", "Parameter")
     prefix = "tensor(" if is_plain else f"{name}("
-    contents, facts = _contents_and_facts(tensor, len(prefix))
+    contents, facts = (_sparse_facts if getattr(tensor, "is_sparse", False) else _contents_and_facts)(tensor, len(prefix))
     text = _join_facts(prefix + (contents if tensor_contents is None else tensor_contents), facts, len(prefix))
     return f"Parameter({text})" if not is_plain and _is_parameter(tensor) else text
 
@@ -121,13 +121,31 @@ def _contents_and_facts(tensor: Any, indent: int) -> tuple[str, list[str]]:
     default = dtypes.get_default_dtype()
     if dtype is not default and (not (is_meta or numel) or dtype not in _implied_dtypes(default)):
         facts.append(f"dtype={dtype}")
-    if tensor.grad_fn is not None:
-        facts.append(f"grad_fn=<{tensor.grad_fn.name()}>")
-    elif tensor.requires_grad:
-        facts.append("requires_grad=True")
+    facts += _gradient_facts(tensor)
     if is_meta:
         return "...", facts
     return array_str(values(tensor), indent) if numel else "[]", facts
+
+
+def _gradient_facts(tensor: Any) -> list[str]:
+    if tensor.grad_fn is not None:
+        return [f"grad_fn=<{tensor.grad_fn.name()}>"]
+    return ["requires_grad=True"] if tensor.requires_grad else []
+
+
+def _sparse_facts(tensor: Any, indent: int) -> tuple[str, list[str]]:
+    """The indices and values of a tensor in the coordinate layout, and what stands behind them."""
+    facts = [f"nnz={tensor._nnz()}"]
+    if tensor.dtype not in _implied_dtypes(dtypes.get_default_dtype()):
+        facts.append(f"dtype={tensor.dtype}")
+    facts += [f"layout={tensor.layout}", *_gradient_facts(tensor)]
+    lines = []
+    for name, part in (("indices", tensor._indices()), ("values", tensor._values())):
+        opening = f"{name}=tensor("
+        size = "" if part.numel() else f", size={tuple(part.shape)}"
+        lines.append(opening + (array_str(values(part), indent + len(opening)) if part.numel() else "[]") + size + ")")
+    lines.append(f"size={tuple(tensor.shape)}")
+    return (",\n" + " " * indent).join(lines), facts
 
 
 def _implied_dtypes(default: dtypes.dtype) -> tuple[dtypes.dtype, ...]:

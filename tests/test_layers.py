@@ -24,7 +24,7 @@ LAYERS = [
     ["autograd"],
     ["ops"],
     ["printing"],
-    ["fft", "linalg", "special"],  # namespaces: names of operators under one roof
+    ["fft", "linalg", "sparse", "special"],  # namespaces: names of operators under one roof
     ["_api"],
     ["(clients)"],  # every other folder or file: nn, optim, utils, vision, serialization ...
     ["__init__"],

@@ -61,6 +61,7 @@ def embedding_bag(
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
+    sparse: bool = False,
 ) -> Tensor:
     """The rows of `weight` that `indices` name, combined between every two offsets.
 
@@ -84,7 +85,7 @@ def embedding_bag(
         )
     bag, count = _bags(offsets._array(), len(known), include_last_offset)
     kept = known != padding_idx if padding_idx is not None else np.ones(len(known), bool)
-    rows: Any = embedding(weight, indices, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
+    rows: Any = embedding(weight, indices, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
     if weight.dtype in HALF and mode != "max":
         rows = rows.to(float32)
     if mode == "max":

@@ -61,6 +61,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write the elements of `src`, broadcast and converted, to this tensor."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    if src.is_sparse:
+        raise RuntimeError(
+            "copy_() between dense and sparse Tensors is not implemented! Found self type = "
+            f"{self.type()} and src type = {src.type()}"  # type: ignore[attr-defined]
+        )
     if src._spec.size != self._spec.size:
         size = broadcast(self._spec.size, src._spec.size)
         if size != self._spec.size:

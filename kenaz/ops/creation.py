@@ -15,7 +15,7 @@ from ..core.dtype import dtype
 from ..core.spec import Spec, fresh
 from ..graph.storage import Storage
 from .declare import source
-from .record import COPY, apply, method, public
+from .record import COPY, apply, layouts, method, public
 from .views import flat, in_format
 
 
@@ -69,6 +69,9 @@ def _filled(name: str, value: int) -> Any:
 
     def like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Tensor:  # fmt: skip
         spec = input._spec.like(dtype or input._spec.dtype)
+        if input.is_sparse and not value:
+            nothing = function(input.sparse_dim(), 0, dtype=dtypes.int64)
+            return finish(layouts.rows(nothing, function(0, *spec.size[input.sparse_dim() :], dtype=spec.dtype), spec.size), requires_grad)
         return finish(_full(value, out=spec if device is None else fresh(spec.size, spec.dtype, devices.resolve(device))), requires_grad)
 
     def new(self: Tensor, *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip

@@ -36,12 +36,12 @@ class memory_format(_Word):
 for _class in (layout, memory_format):
     _class.__module__ = "torch"
 strided = layout("strided")
-sparse_coo, sparse_csr = layout("sparse_coo"), layout("sparse_csr")  # names only: programs compare with them
+sparse_coo, *_compressed = map(layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"))
 contiguous_format, preserve_format = memory_format("contiguous_format"), memory_format("preserve_format")
 channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 CONSTANTS = {
     w.name: w
-    for w in (strided, sparse_coo, sparse_csr, contiguous_format, preserve_format, channels_last, channels_last_3d)
+    for w in (strided, sparse_coo, *_compressed, contiguous_format, preserve_format, channels_last, channels_last_3d)
 } | {"legacy_contiguous_format": contiguous_format}
 
 
@@ -187,12 +187,13 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 method("type", _type)
 for _name, _value in {
-    "layout": lambda self: strided, "is_cuda": lambda self: False, "is_sparse": lambda self: False, "is_quantized": lambda self: False,
+    "layout": lambda self: strided, "is_cuda": lambda self: False, "is_quantized": lambda self: False,
     "is_meta": lambda self: self.device.type == "meta", "is_cpu": lambda self: self.device.type == "cpu", "is_mps": lambda self: False,
     "is_mkldnn": lambda self: False, "is_nested": lambda self: False, "is_xpu": lambda self: False, "is_sparse_csr": lambda self: False,
     "names": lambda self: (None,) * self.ndim, "is_xla": lambda self: False, "is_vulkan": lambda self: False, "is_ipu": lambda self: False,
 }.items():  # fmt: skip
     setattr(Tensor, _name, property(_value))
+Tensor.is_sparse = False  # type: ignore[attr-defined]  # no property: backward asks for it, and this costs half as much
 for _name in ("is_pinned", "is_shared"):
     method(_name, lambda self, *args: False)
 method("has_names", lambda self: False)

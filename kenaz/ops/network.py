@@ -16,7 +16,7 @@ from ..runtime.blocks import by_rows
 from .declare import opaque
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .products import linear
-from .record import composite, method, public, write_out
+from .record import composite, layouts, method, public, write_out
 from .sampling import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 
 
@@ -263,8 +263,34 @@ def _embedding_backward(xp: Any, g: Any, indices: Any, rows: int, padding_idx: i
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
-    """The rows of `weight` that `indices` name; the row `padding_idx` receives no gradient."""
-    return _embedding(weight, indices, padding_idx=-1 if padding_idx is None else padding_idx, scale=bool(scale_grad_by_freq))
+    """The rows of `weight` that `indices` name; the row `padding_idx` receives no gradient.
+
+    With `sparse` the gradient has only the rows that were asked for.
+    """
+    padding_idx = -1 if padding_idx is None else padding_idx
+    if sparse:
+        if scale_grad_by_freq:
+            raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+        return _sparse_embedding(weight, indices, padding_idx=padding_idx)
+    return _embedding(weight, indices, padding_idx=padding_idx, scale=bool(scale_grad_by_freq))
+
+
+@opaque(
+    lambda weight, indices, padding_idx: _embedding_rule(weight, indices, padding_idx, False), name="embedding_sparse",
+    late_errors=_check_rows, halves=True, grad_name="EmbeddingBackward0",
+    grad=lambda g, y, _weight, indices, padding_idx: (_sparse_rows(g, indices, _weight, padding_idx), None),
+)  # fmt: skip
+def _sparse_embedding(xp: Any, weight: Any, indices: Any, padding_idx: int) -> Any:
+    return weight.take(indices, 0)
+
+
+def _sparse_rows(g: Tensor, indices: Tensor, weight: Spec, padding_idx: int) -> Tensor:
+    """The gradient of a table of which some rows were read: those rows, as often as they were."""
+    where, values = indices.reshape(1, -1).to(dtypes.int64), g.reshape(-1, weight.size[1])
+    if padding_idx >= 0:
+        keep = (where[0] != padding_idx).nonzero().reshape(-1)
+        where, values = where.index_select(1, keep), values.index_select(0, keep)
+    return layouts.rows(where, values, weight.size)
 
 
 public(embedding)

@@ -129,7 +129,7 @@ _CALLABLE: dict[str, tuple[Any, Callable]] = {
         f"torch._utils.{function.__name__}": (function, function)
         for function in (
             _utils._rebuild_tensor, _utils._rebuild_tensor_v2, _utils._rebuild_tensor_v3, _utils._rebuild_parameter,
-            _utils._rebuild_meta_tensor_no_storage,
+            _utils._rebuild_meta_tensor_no_storage, _utils._rebuild_sparse_tensor,
         )
     },
     "torch._utils._rebuild_parameter_with_state": (_utils._rebuild_parameter_with_state, _parameter_with_state),

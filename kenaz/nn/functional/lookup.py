@@ -34,7 +34,7 @@ def embedding(
 ) -> Tensor:
     """The rows of `weight` that `input` names; row `padding_idx` gets no gradient.
 
-    `sparse` is accepted: gradients are always dense.
+    With `sparse` the gradient of `weight` is a sparse tensor of those rows.
 
     >>> embedding(torch.tensor([1, 0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
@@ -59,7 +59,7 @@ def embedding(
         raise IndexError("index out of range in self")
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
-    return ops.embedding(weight, input, padding_idx, scale_grad_by_freq)
+    return ops.embedding(weight, input, padding_idx, scale_grad_by_freq, sparse)
 
 
 _BAG_MODES = {"sum": 0, "mean": 1, "max": 2}
@@ -112,7 +112,7 @@ def embedding_bag(
             f"(got mode='{mode}'). Please open a feature request on GitHub."
         )
     return bags.embedding_bag(
-        weight, input, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx
+        weight, input, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx, sparse
     )
 
 
