@@ -35,11 +35,15 @@ _LAZY = (
     "profiler",
     "return_types",
     "signal",
+    "sparse",
     "testing",
     "types",
     "vision",
 )
 _FROM = {
+    "hspmm": "sparse",
+    "smm": "sparse",
+    "sparse_coo_tensor": "sparse",
     "PyTorchFileReader": "_C",
     "ScriptModule": "jit",
     "autocast": "amp",
