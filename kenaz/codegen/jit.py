@@ -41,6 +41,11 @@ def vector_bytes() -> int:
     return 64 if avx512 else 32 if avx2 else 16
 
 
+def has_avx512() -> bool:
+    """Whether this host runs AVX-512 instructions."""
+    return _machine()["wide"][0]
+
+
 def vector_registers() -> int:
     """How many vector registers this host has: 32 with AVX-512 and on ARM, else 16."""
     return 32 if vector_bytes() == 64 or platform.machine() in ("aarch64", "arm64") else 16

@@ -1,5 +1,5 @@
-"""Elementary functions out of arithmetic that vectorises: no calls, no branches. float32 only, to a few units in the
-last place; in float64 LLVM's own `exp` and `log` are called, one element at a time.
+"""Elementary functions out of arithmetic that vectorises: no calls, no branches, to a few units in the last place.
+In float64 LLVM's own `log` is called, one element at a time.
 
 Reduction and polynomial coefficients are those of the Cephes library's single-precision functions (S. L. Moshier,
 "Methods and Programs for Mathematical Functions", 1989); erf is a rational approximation on [-4, 4].
@@ -7,10 +7,13 @@ Reduction and polynomial coefficients are those of the Cephes library's single-p
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 
+from . import jit
 from .emit import Value
 
 # fmt: off
@@ -38,25 +41,58 @@ def _single(x: Value) -> bool:
     return x.dtype == np.float32
 
 
+class _Exp(NamedTuple):
+    """What `exp` needs for one dtype: beyond `low` and `high` it is 0 and inf; log 2 in two parts; bits of a number."""
+
+    low: float
+    high: float
+    log2: tuple[float, float]
+    coefficients: tuple[float, ...]
+    bits: int
+    mantissa: int
+    bias: int
+
+
+_EXPS = {
+    4: _Exp(-104.0, 89.0, (0.693359375, -2.12194440e-4), _EXP, 32, 23, 127),
+    8: _Exp(-746.0, 710.0, (6.93145751953125e-1, 1.42860682030941723212e-6),
+            tuple(1 / math.factorial(k) for k in range(13, 1, -1)), 64, 52, 1023),
+}  # fmt: skip
+
+
 def exp(xp: Any, x: Value) -> Value:
-    """2^n e^r with |r| <= log(2) / 2."""
-    if not _single(x):
-        return xp.intrinsic("exp", x)
-    clipped = (x < -87.33).select(x.constant(-87.33), (x > 88.72).select(x.constant(88.72), x))
+    """2^n e^r with |r| <= log(2) / 2; nan passes through every step."""
+    of = _EXPS[x.dtype.itemsize]
+    clipped = (x < of.low).select(x.constant(of.low), (x > of.high).select(x.constant(of.high), x))
     n = xp.rint(clipped * 1.44269504088896341)
-    r = clipped - n * 0.693359375 - n * -2.12194440e-4
-    p = _polynomial(r, _EXP) * (r * r) + r + 1.0
-    # two factors, so that 2^128 does not overflow on the way to a finite result
-    half = xp.trunc(n * 0.5)
-    y = p * _power_of_two(half) * _power_of_two(n - half)
-    y = (x > 88.7228).select(x.constant(float("inf")), (x < -103.97).select(x.constant(0.0), y))
-    return (x != x).select(x, y)
+    r = clipped - n * of.log2[0] - n * of.log2[1]
+    return _scaled(_polynomial(r, of.coefficients) * (r * r) + r + 1.0, n, of)
 
 
-def _power_of_two(n: Value) -> Value:
+def _scaled(x: Value, n: Value, of: _Exp) -> Value:
+    """x 2^n, which may overflow or be subnormal."""
+    if x.lanes and x.lanes * x.dtype.itemsize == 64 and jit.has_avx512():
+        return _scaled_avx512(x, n)
+    half, b = _trunc_half(n), x.builder
+    for part in (half, n - half):  # two factors: 2^n alone may be out of range where x 2^n is not
+        whole = b.add(b.fptosi(part.ir, x.as_int(of.bits)), x.integers(of.bias, of.bits))
+        x = x * Value(b, b.bitcast(b.shl(whole, x.integers(of.mantissa, of.bits)), x.ir.type), x.dtype)
+    return x
+
+
+def _trunc_half(n: Value) -> Value:
     b = n.builder
-    bits = b.shl(b.add(b.fptosi(n.ir, n.as_int(32)), n.integers(127, 32)), n.integers(23, 32))
-    return Value(b, b.bitcast(bits, n.ir.type), n.dtype)
+    return Value(b, b.sitofp(b.fptosi((n * 0.5).ir, n.as_int(32)), n.ir.type), n.dtype)
+
+
+def _scaled_avx512(x: Value, n: Value) -> Value:
+    """The one instruction that does it."""
+    b, kind, mask = x.builder, x.ir.type, ir.IntType(x.lanes)
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if _single(x) else 'pd'}.512"
+    signature = ir.FunctionType(kind, [kind, kind, kind, mask, ir.IntType(32)])
+    function = b.module.globals.get(name) or ir.Function(b.module, signature, name)
+    whole, nearest = ir.Constant(mask, -1), ir.Constant(ir.IntType(32), 4)
+    return Value(b, b.call(function, [x.ir, n.ir, x.ir, whole, nearest]), x.dtype)
 
 
 def log(xp: Any, x: Value) -> Value:
