@@ -29,6 +29,7 @@ _LAZY = (
     "func",
     "fx",
     "jit",
+    "library",
     "masked",
     "multiprocessing",
     "overrides",
