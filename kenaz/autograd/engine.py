@@ -11,6 +11,7 @@ from .._tensor import Tensor, make_tensor
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from ..graph.storage import make_storage
+from . import replay
 from .modes import state
 from .nodes import AccumulateGrad, BackwardNode, grad_edge
 
@@ -363,7 +364,22 @@ def backward(
             if isinstance(tensor, Tensor) and type(tensor._grad_fn) is not AccumulateGrad:
                 tensor.retain_grad()
     keep = create_graph if retain_graph is None else retain_graph
+    if not (create_graph or edges) and len(roots) == 1:
+        found = replay.gradients(roots[0], grads[0], None, keep, run)
+        if found is not None:
+            _accumulate_all(found)
+            return
     run(roots, grads, keep, create_graph, edges)
+
+
+def _accumulate_all(found: list[tuple[AccumulateGrad, Tensor | None]]) -> None:
+    before, state.enabled = state.enabled, False
+    try:
+        for fn, grad in found:
+            if grad is not None:
+                _accumulate(fn, [grad], False)
+    finally:
+        state.enabled = before
 
 
 def _input_edges(inputs: Sequence) -> list:
@@ -419,7 +435,13 @@ def grad(
         return tuple(None if column[0] is None else _stacked(column) for column in zip(*rows, strict=True))
     edges = _input_edges(inputs)
     roots, grads = _roots(outputs, grad_outputs)
-    found = run(roots, grads, keep, create_graph, edges, accumulate=False)
+    pairs = None
+    if not create_graph and len(roots) == 1:
+        pairs = replay.gradients(roots[0], grads[0], edges, keep, run)
+    if pairs is None:
+        found = run(roots, grads, keep, create_graph, edges, accumulate=False)
+    else:
+        found = [g for _, g in pairs]
     found = [
         fit(g, t._spec) if g is not None and isinstance(t, Tensor) else g for g, t in zip(found, inputs, strict=True)
     ]

@@ -9,10 +9,13 @@ class State:
     """`enabled`: operators build the backward graph. `inference`: inside inference_mode.
 
     `saving`: hooks on saved tensors, innermost last; `anomaly`: backward looks for the operator that went wrong;
-    `watched`: either of them, so that recording asks once.
+    `watched`: either of them, so that recording asks once. `routing` and `precision` are the operators' own switches.
     """
 
-    __slots__ = ("anomaly", "check_nan", "enabled", "inference", "no_hooks", "passes", "saving", "watched")
+    __slots__ = (
+        "anomaly", "check_nan", "enabled", "inference", "no_hooks", "passes", "precision", "routing", "saving",
+        "watched",
+    )  # fmt: skip
     enabled: bool
     inference: bool
     anomaly: bool
@@ -21,6 +24,8 @@ class State:
     no_hooks: str | None  # why saved-tensor hooks are forbidden here
     watched: bool
     passes: list  # the backward passes that are running, innermost last
+    precision: Any  # ops/precision.py: `on` inside autocast
+    routing: Any  # ops/record.py: `active` once there are subclasses of Tensor that operators give back
 
     def watch(self) -> None:
         """Bring `watched` up to date."""

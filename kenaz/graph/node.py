@@ -45,7 +45,7 @@ class Op:
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
         self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns
         self.late_errors = extra.pop("late_errors", False)
-        self.saves: dict[int, Any] = {}
+        self.saves: dict[tuple[bool, ...], Any] = {}
         self.backward_classes: dict[str, type] = {}  # autograd fills these at first use
         self.calls: dict[Any, Call] = {}
         assert not extra, f"{name}: unknown fields {list(extra)}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd import modes
 from ..core import dtype as dtypes
 from ..core.device import device
 from ..core.dtype import dtype
@@ -27,7 +28,7 @@ class State:
     nesting: int
 
 
-state = State()
+state = modes.state.precision = State()
 state.on, state.others, state.cache, state.nesting = False, set(), True, 0
 state.dtypes = {"cpu": dtypes.bfloat16}
 

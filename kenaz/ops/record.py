@@ -80,7 +80,7 @@ class Routing:
     rewrap: Callable
 
 
-routing = Routing()
+routing = state.routing = Routing()
 routing.active = routing.disabled = False
 
 

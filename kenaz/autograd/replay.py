@@ -1,0 +1,313 @@
+"""Backward passes that come back: what one pass recorded is recorded again, without asking the derivative rules.
+
+Which nodes a pass records depends on the structure of the backward graph alone: the calls, the edges, the numbers. The
+first pass of a structure is an ordinary one. The second is traced: it goes over a shadow of the graph whose saved
+tensors are placeholders, so that a source of a recorded node is known to be this or that saved tensor; the result is
+a `Tape`. From then on the tape is played: one node after another, over what the graph at hand has saved.
+
+    survey     walks a backward graph: its structure, and the nodes that its saved tensors have
+    trace      structure -> Tape, or None where the gradients depend on more (a rule that reads a value, a hook)
+    play       Tape and saved nodes -> gradients of the leaves
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from .. import execute
+from .._tensor import Tensor, make_tensor
+from ..core.dtype import get_default_dtype
+from ..core.shape import extent
+from ..core.spec import Spec, fresh
+from ..execute import mode, pending
+from ..graph.node import Node, held, make_node
+from ..graph.storage import make_storage
+from .modes import state
+from .nodes import AccumulateGrad, BackwardNode, OpBackward
+
+Edge = tuple[BackwardNode, int]
+MANY = 1000  # tapes; a program whose structures never come back pays for surveys only
+FAR = 1 << 40  # where a placeholder begins in its memory, if it does not begin at 0
+
+_seen: set[int] = set()  # hashes of structures that came once
+_tapes: dict[tuple, Tape | None] = {}
+
+
+def gradients(root: Edge, grad: Tensor, targets: list[Edge] | None, keep: bool, run: Callable) -> list[tuple] | None:
+    """Pairs of an edge and its gradient (or None), for `targets` or for all leaves below `root`.
+
+    None where only the general engine `run` can find them. `keep` is to retain the graph.
+    """
+    if mode.eager or state.watched or state.precision.on:
+        return None
+    found = survey(root, grad, targets)
+    if found is None:
+        return None
+    tape = _tapes.get(found.key)
+    if tape is None:
+        tape = _traced(found, root, run)
+        if tape is None:
+            return None
+    results = play(tape, found)
+    if not keep:
+        for place in tape.released:
+            found.nodes[place].release()
+    return results
+
+
+def _traced(found: Survey, root: Edge, run: Callable) -> Tape | None:
+    """The tape of a structure that comes for the second time."""
+    short = hash(found.key)
+    if short not in _seen:
+        if len(_seen) >= MANY:
+            _seen.clear()
+        _seen.add(short)
+        return None
+    if found.key in _tapes:  # it was tried
+        return None
+    if len(_tapes) >= MANY:
+        _tapes.clear()
+    tape = _tapes[found.key] = trace(found, root, run)
+    return tape
+
+
+# -------------------------------------------------------------------------------------------------------------- survey
+class Survey:
+    """A backward graph: `key` is its structure; `sources` are the nodes under the gradient and the saved tensors."""
+
+    __slots__ = ("grad", "key", "nodes", "offsets", "sources", "targets")
+    grad: Tensor
+    key: tuple
+    nodes: list
+    targets: list[Edge]  # whose gradients are asked for
+    sources: list
+    offsets: list[int]
+
+
+def survey(root: Edge, grad: Tensor, targets: list[Edge] | None) -> Survey | None:
+    """What a backward pass from `root` depends on; None where hooks, user-defined functions or mistakes are met."""
+    first, number = root
+    key: list[Any] = [get_default_dtype(), grad._spec, number]
+    nodes: list[Any] = [first]
+    leaves: list[Edge] = []
+    place = {first: 0}
+    sources, offsets, routed = [grad._storage.node], [grad._offset], state.routing.active
+    if grad._storage.exposed or routed and _is_routed(grad):
+        return None
+    try:
+        for fn in nodes:  # which grows
+            if fn.marked:
+                return None
+            if type(fn) is AccumulateGrad:
+                key.append(None)
+                leaves.append((fn, 0))
+                continue
+            derivative, inputs = fn.derivative, fn.inputs
+            key.append(derivative)
+            for edge in fn.edges:
+                if edge is not None:
+                    target, number = edge
+                    at = place.get(target)
+                    if at is None:
+                        at = place[target] = len(nodes)
+                        nodes.append(target)
+                    key.append(at)
+                    if number:
+                        key.append(-number)
+            if derivative.forgets and inputs is None:
+                return None
+            for i in derivative.numbers:
+                key.append(inputs[i] or repr(inputs[i]))  # 0.0 and -0.0 are equal, and not the same
+            if derivative.kept:
+                for i, version in zip(derivative.kept, fn.versions):
+                    x = inputs[i]
+                    storage = x._storage
+                    if storage.version != version or storage.exposed or routed and _is_routed(x):
+                        return None
+                    sources.append(storage.node)
+                    offsets.append(x._offset)
+            if derivative.y:
+                for storage, _, offset, version in fn.outputs if type(fn.outputs) is list else (fn.outputs,):
+                    if storage.version != version or storage.exposed:
+                        return None
+                    sources.append(storage.node)
+                    offsets.append(offset)
+        if targets is not None:
+            key.append(tuple([(place[fn], number) for fn, number in targets]))
+    except (AttributeError, KeyError):  # not the node of an operator; a target that is not reached
+        return None
+    found = Survey()
+    found.key, found.nodes, found.sources, found.offsets, found.grad = tuple(key), nodes, sources, offsets, grad
+    found.targets = leaves if targets is None else targets
+    return found
+
+
+def _is_routed(x: Tensor) -> bool:
+    """Whether a tensor is of a user's subclass: operators on it give the subclass back."""
+    return type(x) is not Tensor and not type(x).__module__.startswith(("kenaz.", "torch."))
+
+
+# --------------------------------------------------------------------------------------------------------------- trace
+class Tape:
+    """What a pass records. Places count the survey's sources, then the constants, then the nodes of the steps."""
+
+    __slots__ = ("constants", "released", "results", "steps")
+    constants: list  # Python numbers
+    released: list[int]  # the backward nodes that let go of something, by their places in the survey
+    steps: list[tuple]  # (call, how to get the sources out of the places, (place or None, distance) per source or None)
+    results: list[tuple | None]  # for each target: (place, spec, (place or None, distance))
+
+
+class Untraceable(Exception):
+    """A node reads what is neither saved nor recorded in the pass."""
+
+
+def trace(found: Survey, root: Edge, run: Callable) -> Tape | None:
+    """Run the pass over placeholders, and take down what is recorded; None where that does not tell everything."""
+    shadows, places, start = _shadow(found)
+    targets = [(shadows[fn], number) for fn, number in found.targets]
+    with execute._lock:  # nobody else may run what the placeholders cannot give
+        before = pending[:]
+        pending.clear()
+        try:
+            grads = run([(shadows[root[0]], root[1])], [start], False, False, targets, accumulate=False)
+            tape = _tape(grads, pending[:], places)
+            tape.released = [i for i, fn in enumerate(found.nodes) if getattr(shadows[fn], "inputs", ()) is None]
+            return tape
+        except Exception:  # whatever is wrong, the general engine will say it
+            return None
+        finally:
+            pending[:] = before + _independent(pending, places)
+
+
+def _shadow(found: Survey) -> tuple[dict, dict[Node, int], Tensor]:
+    """The graph again over placeholders, the places of their nodes in the order of a survey, and the gradient."""
+    places: dict[Node, int] = {}
+
+    def stand_in(spec: Spec) -> Tensor:
+        offset = FAR if spec.shifted else 0
+        # one element more than the view: what may be only a part of its memory has to be taken for one
+        memory = fresh((offset + extent(spec.size, spec.stride) + 1,), spec.dtype, spec.device)
+        node = make_node(held(memory), ())
+        places[node] = len(places)
+        return make_tensor(make_storage(node), spec, offset)
+
+    start = stand_in(found.grad._spec)
+    shadows: dict = {
+        fn: BackwardNode() if type(fn) is AccumulateGrad else fn.derivative.backward_class() for fn in found.nodes
+    }
+    for fn, shadow in shadows.items():
+        shadow.sequence = fn.sequence
+        shadow.edges = tuple([edge and (shadows[edge[0]], edge[1]) for edge in fn.edges])
+        if type(fn) is not AccumulateGrad:
+            _fill(shadow, fn, stand_in)
+    return shadows, places, start
+
+
+def _fill(shadow: OpBackward, fn: OpBackward, stand_in: Callable) -> None:
+    """Give the shadow of a node placeholders for what the node has saved."""
+    assert fn.inputs is not None
+    kept = fn.derivative.kept
+    shadow.derivative, shadow.versions, shadow.marked = fn.derivative, None, False
+    shadow.inputs = tuple([stand_in(x._spec) if i in kept else x for i, x in enumerate(fn.inputs)])
+    shadow.outputs = fn.outputs
+    if fn.derivative.y:
+        several = type(fn.outputs) is list
+        seen = [stand_in(spec) for _, spec, _, _ in (fn.outputs if several else (fn.outputs,))]
+        outputs = [(y._storage, y._spec, y._offset, 0) for y in seen]
+        shadow.outputs = outputs if several else outputs[0]
+
+
+def _independent(recorded: list[Node], places: dict[Node, int]) -> list[Node]:
+    """What other threads recorded meanwhile: nodes that do not depend on a placeholder."""
+    tainted = set(places)
+    for node in recorded:
+        if not tainted.isdisjoint([s for s in node.sources if type(s) is Node]):
+            tainted.add(node)
+    return [node for node in recorded if node not in tainted]
+
+
+def _tape(grads: list, recorded: list[Node], places: dict[Node, int]) -> Tape:
+    """The tape that ends with these gradients."""
+    steps = _needed(grads, recorded, places)
+    numbers: list = []
+    first = len(places) + sum(type(s) is not Node for node in steps for s in node.sources)
+    where = places | {node: first + i for i, node in enumerate(steps)}
+    tape = Tape()
+    tape.steps, tape.constants = [], numbers
+    for node in steps:
+        at: list[int] = []
+        for source in node.sources:
+            at.append(where[source] if type(source) is Node else len(places) + len(numbers))
+            if type(source) is not Node:
+                numbers.append(source)
+        shifts = None
+        if node.offsets:
+            shifts = tuple([_shift(s, offset, places) for s, offset in zip(node.sources, node.offsets, strict=True)])
+        tape.steps.append((node.call, _getter(at), shifts))
+    tape.results = [
+        None if g is None else (where[g._storage.node], g._spec, _shift(g._storage.node, g._offset, places))
+        for g in grads
+    ]
+    return tape
+
+
+def _needed(grads: list, recorded: list[Node], places: dict[Node, int]) -> list[Node]:
+    """The recorded nodes that gradients depend on."""
+    if any(g is not None and type(g) is not Tensor for g in grads):
+        raise Untraceable
+    wanted = {g._storage.node for g in grads if g is not None}
+    steps = []
+    for node in reversed(recorded):
+        if node in wanted:
+            steps.append(node)
+            wanted.update([s for s in node.sources if type(s) is Node])
+    if len(wanted - places.keys()) != len(steps) or any(node.value is not None for node in steps):
+        raise Untraceable
+    steps.reverse()
+    return steps
+
+
+def _shift(source: Any, offset: int, places: dict[Node, int]) -> tuple[int | None, int]:
+    """An offset as a distance from where a saved tensor begins, or from the beginning of what the pass made."""
+    if source not in places:
+        return None, offset
+    distance = offset - FAR if source.call.out.numel > FAR else offset
+    if not -FAR < 2 * distance < FAR:
+        raise Untraceable
+    return places[source], distance
+
+
+def _getter(at: list[int]) -> Callable[[list], tuple]:
+    """A function that takes the sources out of the places."""
+    if len(at) > 1:
+        return operator.itemgetter(*at)
+    return lambda values: tuple([values[i] for i in at])
+
+
+# ---------------------------------------------------------------------------------------------------------------- play
+def play(tape: Tape, found: Survey) -> list[tuple]:
+    """Record what is on the tape; returns the targets with their gradients."""
+    values, offsets = found.sources, found.offsets
+    values += tape.constants
+    for call, sources_of, shifts in tape.steps:
+        where = None if shifts is None else tuple([d if at is None else offsets[at] + d for at, d in shifts])
+        if call.plain:
+            node = Node()
+            node.call, node.sources, node.offsets, node.value = call, sources_of(values), where, None
+            pending.append(node)
+        else:
+            node = execute.record(call, sources_of(values), where)
+        values.append(node)
+    if len(pending) > execute.config.PENDING:
+        execute.flush()
+    return [(fn, _result(result, values, offsets)) for (fn, _), result in zip(found.targets, tape.results, strict=True)]
+
+
+def _result(result: tuple | None, values: list, offsets: list[int]) -> Tensor | None:
+    if result is None:
+        return None
+    place, spec, (at, distance) = result
+    return make_tensor(make_storage(values[place]), spec, distance if at is None else offsets[at] + distance)
