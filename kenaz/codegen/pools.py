@@ -88,7 +88,7 @@ class Plane(Writer):
         if self.stride == 0:
             return self._gather(*self.apart(row, start), outside)
         parts = [self._piece(row, start, i, outside) for i in range(self.stride)]
-        return parts[0] if self.stride == 1 else self._shuffled(*parts, range(0, 2 * self.lanes, 2))
+        return parts[0] if self.stride == 1 else self._shuffled(parts[0], parts[1], range(0, 2 * self.lanes, 2))
 
     def _piece(self, row: Any, start: Any, i: int, outside: Any = None) -> Any:
         begin = self.add(start, i * self.lanes)

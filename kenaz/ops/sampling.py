@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .._tensor import Tensor
+from ..core import config
 from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
@@ -18,8 +20,8 @@ from ..runtime import random as engines
 from ..runtime import samplers
 from .conversion import unmoved
 from .creation import _size, finish
-from .declare import rename_node
-from .record import method, public, write_out
+from .declare import SAME, pointwise, rename_node
+from .record import apply, method, public, write_out
 
 
 # ------------------------------------------------------------------------------------------------------------ generators
@@ -74,6 +76,20 @@ def set_rng_state(new_state: Tensor) -> None:
 
 for _function in (manual_seed, seed, initial_seed, get_rng_state, set_rng_state):
     public(_function)
+
+
+def _compiled_draws(now: bool) -> Any:
+    """`codegen.draws`, if LLVM is loaded or shall be loaded now, and may be used at all."""
+    if config.HOT == "never" or not now and "kenaz.codegen.jit" not in sys.modules:
+        return None
+    try:
+        from ..codegen import draws
+    except (ImportError, OSError, RuntimeError):  # no compiler for this machine
+        return None
+    return draws
+
+
+engines.compiled.load = _compiled_draws
 
 
 def of(generator: Any) -> Any:
@@ -321,11 +337,25 @@ for _function in (uniform_, normal_, bernoulli_, random_):
 
 
 # --------------------------------------------------------------------------------------------------------------- dropout
+# One node that keeps a byte for each element, where a product with a mask would keep as much as the input.
+DROPPED = pointwise(SAME, name="dropped", torch=False, tensor=False, inplace=False, grad_name="MulBackward0", grad=(
+    lambda g, y, _x, keep, scale: apply(DROPPED, (g, keep, scale)), None, None)
+)(lambda xp, x, keep, scale: x * (keep * scale)).op  # fmt: skip
+
+
 def dropout_mask(size: tuple, p: float, kind: dtype) -> Tensor:
     """Zeros with probability p, and 1 / (1 - p) elsewhere: what dropout multiplies by."""
-    n = numel(size)
-    mask = samplers.bernoulli(default_generator, n, 1 - p, np.bool_)
-    return Tensor._from_array((mask.astype(kind.to_real().np) / kind.to_real().np.type(1 - p)).reshape(size))
+    keep = samplers.bernoulli(default_generator, numel(size), 1 - p)
+    return Tensor._from_array((keep * _scale(p, kind)).reshape(size))
+
+
+def _scale(p: float, kind: dtype) -> Any:
+    """1 / (1 - p), rounded as PyTorch rounds it: halves by way of float32."""
+    if kind.kind < 2:
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {dtypes.scalar_name(kind)}")
+    kind = kind.to_real()
+    wide = np.float32 if kind.itemsize == 2 else kind.np.type
+    return kind.np.type(wide(1) / wide(1 - p))
 
 
 def dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
@@ -338,7 +368,9 @@ def dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
         return input
     if p == 1:
         return input * 0.0
-    return input * dropout_mask(input.shape, p, input.dtype)
+    scale = float(_scale(p, input.dtype))
+    keep = Tensor._from_array(samplers.bernoulli(default_generator, input.numel(), 1 - p).reshape(input.shape))
+    return apply(DROPPED, (input, keep, scale))
 
 
 def _check_probability(name: str, p: float) -> None:

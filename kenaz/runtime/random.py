@@ -11,6 +11,8 @@
 * `next_normal` is the second value of the last Box-Muller pair that the serial normal sampler has not handed out yet;
   PyTorch keeps it with the state, and seeding forgets it.
 
+* Many numbers at once come from compiled code (`codegen/draws.py`, bit for bit the same), if there is a compiler.
+
 `samplers.py` turns the streams into distributions.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,6 +45,31 @@ STATE = np.dtype(
         ("has_float_normal", "<i4"),
     ]
 )
+
+
+MANY = 10_000  # numbers from which on compiled code is faster, call and all; not fewer than a block's
+WORTH = 10_000_000  # numbers, weighed by what they cost in NumPy, that take as long as to load the compiler
+
+
+class Compiled:
+    """Where `codegen.draws` comes from: the layers above set `load(now)`, which gives it, or None while there is none.
+    `now` says that it shall be imported if it is not there."""
+
+    __slots__ = ("load", "spent")
+    load: Callable[[bool], Any]
+
+    def __init__(self) -> None:
+        self.load, self.spent = lambda now: None, 0
+
+    def draws(self, n: int, weight: int = 1) -> Any:
+        """The module, where it pays for so many numbers; counts those that were drawn without it."""
+        if n < MANY:
+            return None
+        self.spent += n * weight
+        return self.load(self.spent > WORTH)
+
+
+compiled = Compiled()
 
 
 class Generator:
@@ -97,7 +125,12 @@ class Generator:
             words = self._block[self._next : stop]
             self._next = stop
             return words
+        return self.filled("words", n, np.uint32, self._words)
+
+    def _words(self, n: int) -> np.ndarray:
         rest = self._block[self._next :]
+        if n <= rest.size:
+            return self.words(n)
         missing = n - rest.size
         drawn = self._twist(-(-missing // BLOCK))
         self._block = drawn[-BLOCK:].copy()
@@ -111,36 +144,76 @@ class Generator:
 
     def floats(self, n: int) -> np.ndarray:
         """The next `n` numbers of 24 bits in [0, 1), in float32."""
+        return self.filled("uniform", n, np.float32, self._floats, 1, 1, 1.0, 0.0, 1.0)
+
+    def _floats(self, n: int) -> np.ndarray:
         numbers = np.empty(n, np.float32)
         for start in range(0, n, SLICE):
             part = numbers[start : start + SLICE]
-            part[:] = self.words(part.size) & np.uint32(0xFFFFFF)
+            part[:] = self._words(part.size) & np.uint32(0xFFFFFF)
             part *= np.float32(2.0**-24)
         return numbers
 
     def doubles(self, n: int) -> np.ndarray:
         """The next `n` numbers of 53 bits in [0, 1), in float64."""
+        return self.filled("doubles", n, np.float64, self._doubles, 2)
+
+    def _doubles(self, n: int) -> np.ndarray:
         numbers = np.empty(n)
         for start in range(0, n, SLICE):
             part = numbers[start : start + SLICE]
-            words = self.words(2 * part.size)
+            words = self._words(2 * part.size)
             np.multiply(words[0::2] & np.uint32(0x1FFFFF), 2.0**32, out=part)
             part += words[1::2]
             part *= 2.0**-53
         return numbers
 
     def below(self, n: int, p: float) -> np.ndarray:
-        """Whether each of the next `n` doubles is below `p`: the upper word decides, but where it ties."""
-        high, low = divmod(math.ceil(p * 2.0**53), 1 << 32)
+        """Whether each of the next `n` doubles is below `p`."""
+        bound = math.ceil(p * 2.0**53)
+        return self.filled("below", n, np.bool_, lambda n: self._below(n, bound), 2, 1, bound)
+
+    def _below(self, n: int, bound: int) -> np.ndarray:
+        """The upper word decides, but where it ties."""
+        high, low = divmod(bound, 1 << 32)
         found = np.empty(n, bool)
         for start in range(0, n, SLICE):
             part = found[start : start + SLICE]
-            words = self.words(2 * part.size)
+            words = self._words(2 * part.size)
             upper = words[0::2] & np.uint32(0x1FFFFF)
             np.less(upper, np.uint32(high), out=part)
             for tie in np.flatnonzero(upper == high):
                 part[tie] = words[2 * tie + 1] < low
         return found
+
+    def filled(
+        self, program: str, n: int, dtype: Any, slow: Callable[[int], np.ndarray], unit: int = 1, each: int = 1,
+        *parameters: float, weight: int = 1,
+    ) -> np.ndarray:  # fmt: skip
+        """The next `n` numbers that a program of `codegen.draws` makes, `each` of them out of `unit` words.
+
+        `slow(n)` makes them through NumPy: what the words of the present block and of the last one give, and all of
+        them where there is no compiler, at `weight` times the cost of a word.
+        """
+        draws = compiled.draws(n, weight)
+        if draws is None:
+            return slow(n)
+        first = (BLOCK - self._next) // unit * each
+        blocks = (n - first) * unit // each // BLOCK
+        last = first + blocks * (BLOCK // unit * each)
+        numbers = np.empty(n, dtype)
+        numbers[:first] = slow(first)
+        if blocks:
+            carried, state = self._block[self._next :], self._engine_state()
+            self._block = draws.fill(program, state, carried, blocks, numbers[first:last], *parameters)
+            self._next = BLOCK - carried.size
+            self._seeded_engine().set_state(("MT19937", state, BLOCK, 0, 0.0))
+        numbers[last:] = slow(n - last)
+        return numbers
+
+    def _engine_state(self) -> np.ndarray:
+        """The words of the engine, which stands at the end of a block."""
+        return self._seeded_engine().get_state(legacy=False)["state"]["key"]
 
     def double(self) -> float:
         """The next number of 53 bits in [0, 1)."""
@@ -176,7 +249,7 @@ class Generator:
 
     def _engine_words(self) -> np.ndarray:
         is_new = not self._is_seeded
-        words = self._seeded_engine().get_state(legacy=False)["state"]["key"]
+        words = self._engine_state()
         self._is_seeded = not is_new
         return words
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from . import rejection
 from .boxmuller import libm, normal32, normal64, scale32, scale64
-from .random import Generator
+from .random import Generator, compiled
 
 SMALL = 16  # fewer normal values than this are drawn one by one
 MANY = (1 << 32) // 20  # from so many on, a permutation takes 64 bits a place
@@ -91,18 +91,28 @@ def uniform(generator: Generator, n: int, dtype: np.dtype, low: float = 0.0, hig
     _check_uniform(dtype, low, high)
     if dtype == np.float64:
         values = generator.doubles(n)
-        if (low, high) != (0, 1):
-            values = scale64(values, low, high - low)
-    else:
-        values = generator.floats(n)
-        if (low, high) != (0, 1):
-            values = scale32(values, low, float(np.float32(high) - np.float32(low)))
-        values = _cast(values, dtype)
-    # Rounding may reach the open end; PyTorch answers with the closed one.
-    if values.dtype.itemsize == 2 or (low, high) != (0, 1):
-        low, high = _cast(np.array([low, high]), dtype)
-        values[values >= high] = low
+        return values if (low, high) == (0, 1) else _closed(scale64(values, low, high - low), low, high)
+    values = _floats_between(generator, n, low, high)
+    return values if dtype == np.float32 else _closed(_cast(values, dtype), low, high)
+
+
+def _closed(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Rounding may reach the open end; PyTorch answers with the closed one."""
+    low, high = _cast(np.array([low, high]), values.dtype)
+    values[values >= high] = low
     return values
+
+
+def _floats_between(generator: Generator, n: int, low: float, high: float) -> np.ndarray:
+    if (low, high) == (0, 1):
+        return generator.floats(n)
+    first, last = np.float32(low), np.float32(high)
+    extent = float(last - first)
+
+    def slow(n: int) -> np.ndarray:
+        return _closed(scale32(generator.floats(n), low, extent), low, high)
+
+    return generator.filled("uniform", n, np.float32, slow, 1, 1, extent, float(first), float(last), weight=2)
 
 
 def _check_uniform(dtype: np.dtype, low: float, high: float) -> None:
@@ -139,13 +149,27 @@ def normal(
     _require(std >= 0, f"normal expects std >= 0.0, but found std {std:g}")
     if n < SMALL or not is_contiguous:
         return _cast(scale64(_serial_normal(generator, n), mean, std), dtype)
-    fill, draw = (normal64, generator.doubles) if dtype == np.float64 else (normal32, generator.floats)
+    draw = _doubles_normal if dtype == np.float64 else _floats_normal
     if n % 16 == 0:
-        return _cast(fill(draw(n), mean, std), dtype)
+        return _cast(draw(generator, n, mean, std), dtype)
     # The last 16 places are filled twice. Only the half types know better than to draw the rest that goes to waste.
-    drawn = draw(n if dtype.itemsize > 2 else n - n % 16)
-    values = fill(np.concatenate((drawn[: n - n % 16], draw(16))), mean, std)
-    return _cast(np.concatenate((values[: n - 16], values[-16:])), dtype)
+    values = draw(generator, n - n % 16, mean, std)
+    if dtype.itemsize > 2:
+        generator.words(n % 16 * dtype.itemsize // 4)
+    return _cast(np.concatenate((values[: n - 16], draw(generator, 16, mean, std))), dtype)
+
+
+def _floats_normal(generator: Generator, n: int, mean: float, std: float) -> np.ndarray:
+    """`n` normal numbers in blocks of 16, as float32."""
+
+    def slow(n: int) -> np.ndarray:
+        return normal32(generator.floats(n), mean, std)
+
+    return generator.filled("normal", n, np.float32, slow, 16, 16, float(std), float(mean), weight=8)
+
+
+def _doubles_normal(generator: Generator, n: int, mean: float, std: float) -> np.ndarray:
+    return normal64(generator.doubles(n), mean, std)
 
 
 def _serial_normal(generator: Generator, n: int) -> np.ndarray:
@@ -217,9 +241,18 @@ def integers(
         _check_bound(dtype, "from", low)
         _check_bound(dtype, "to - 1", high - 1)
         size = high - low
-    values = _words_below(generator, n, size, wide=size >= 1 << 28).astype(np.int64)
-    values += low  # wraps where the range needs all 64 bits, as it should
-    return _cast(values, dtype)
+    return _cast(_integers_from(generator, n, size, low), dtype)
+
+
+def _integers_from(generator: Generator, n: int, size: int, low: int) -> np.ndarray:
+    """Integers in [low, low + size)."""
+
+    def slow(n: int) -> np.ndarray:
+        values = _words_below(generator, n, size, wide=size >= 1 << 28).astype(np.int64)
+        values += low  # wraps where the range needs all 64 bits, as it should
+        return values
+
+    return slow(n) if size >= 1 << 28 else generator.filled("integers", n, np.int64, slow, 1, 1, size, low)
 
 
 def _count_from(dtype: np.dtype, low: int) -> int:
@@ -296,6 +329,11 @@ def _check_places(dtype: np.dtype, n: int) -> None:
 
 def _shuffled(generator: Generator, n: int) -> np.ndarray:
     swaps = max(n - 1, 0)
+    draws = compiled.draws(n, weight=30)
+    if draws is not None:
+        order = np.arange(n)
+        draws.shuffle(order, generator.words(swaps))
+        return order
     partners = (generator.words(swaps) % np.arange(n, n - swaps, -1, dtype=np.uint32)).astype(np.int64)
     partners += np.arange(swaps)
     order = np.arange(n)
