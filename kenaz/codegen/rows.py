@@ -30,12 +30,12 @@ from . import jit
 from .emit import Namespace, Value
 from .routine import Routine
 from .share import chunks_for, part
-from .vectors import ELEMENTS, I32, I64, Writer, module_text, new_function
+from .vectors import ELEMENTS, I32, Writer, module_text, new_function
 
 UNROLL = 4  # vectors side by side, each with accumulators of its own: additions wait for one another
 
 
-# --------------------------------------------------------------------------------------------------------------- terms
+# ---------------------------------------------------------------------------------------------------------------- terms
 class Term:
     """Something a body computes. `level`: how many sweeps come before it is known; `uniform`: the same along a row."""
 
@@ -128,7 +128,7 @@ class Trace:
         return lambda *arguments: pure(name, *arguments)
 
 
-# -------------------------------------------------------------------------------------------------------------- places
+# --------------------------------------------------------------------------------------------------------------- places
 class Place(NamedTuple):
     """How an operand is found: its type, whether it varies along a row, and whether lanes have elements of their own.
 
@@ -162,7 +162,7 @@ class Shape(NamedTuple):
 
 
 # what groups of axes are, from the slowest to the fastest: r is folded, k is kept
-_PATTERNS = {
+_PATTERNS: dict[str, tuple[str, ...]] = {
     "": (), "r": ("lane",), "kr": ("task", "lane"), "rkr": ("block", "task", "lane"),
     "k": ("lane",), "rk": ("block", "lane"), "krk": ("task", "block", "lane"),
 }  # fmt: skip
@@ -194,7 +194,9 @@ def arrange(size: Sequence[int], dims: Sequence[int], strides: Sequence[Sequence
     found = list(zip(step["task"], step["block"], step["lane"], strict=True))
     kept, gone = [d for d in axes if d not in dims], [d for d in axes if d in dims]
     columns = bool(groups) and not groups[-1][0]
-    return Shape(columns, extent["task"], extent["block"], extent["lane"], found, kept == sorted(kept) and gone == sorted(gone))
+    return Shape(
+        columns, extent["task"], extent["block"], extent["lane"], found, kept == sorted(kept) and gone == sorted(gone)
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- routines
@@ -230,7 +232,9 @@ def rows_routine(
             return None
         places.append(found[0])
         strides.append(found[1])
-    kernel = _compiled(name, body, kind.name, shape.columns, tuple(places[: len(inputs)]), tuple(places[len(inputs) :]), len(numbers))
+    kernel = _compiled(
+        name, body, kind.name, shape.columns, tuple(places[: len(inputs)]), tuple(places[len(inputs) :]), len(numbers)
+    )
     return _routine(kernel, shape, strides, numbers, cost)
 
 
@@ -286,7 +290,7 @@ def _bits(number: float) -> int:
     return int(np.float64(number).view(np.int64))
 
 
-# ------------------------------------------------------------------------------------------------------------- compiling
+# ------------------------------------------------------------------------------------------------------------ compiling
 _kernels: dict[tuple, Kernel] = {}
 
 
@@ -323,7 +327,9 @@ class _Rows:
     each operand; the count of elements in a row and other numbers, as doubles.
     """
 
-    def __init__(self, module: Any, body: Callable, kind: str, columns: bool, inputs: tuple, outputs: tuple, numbers: int):
+    def __init__(
+        self, module: Any, body: Callable, kind: str, columns: bool, inputs: tuple, outputs: tuple, numbers: int
+    ):
         self.places, self.inputs = (*inputs, *outputs), len(inputs)
         self.outputs, self.columns = outputs, columns
         self.kind = np.dtype(kind)
@@ -419,7 +425,10 @@ class _Rows:
         w = self.w
         whole = w.add(first, w.mul(w.div(w.sub(last, first), UNROLL * w.lanes), UNROLL * w.lanes))
         return [
-            (w.loop(first, whole, UNROLL * w.lanes), lambda i: [Slot(w.add(i, u * w.lanes), None) for u in range(UNROLL)]),
+            (
+                w.loop(first, whole, UNROLL * w.lanes),
+                lambda i: [Slot(w.add(i, u * w.lanes), None) for u in range(UNROLL)],
+            ),
             (w.loop(whole, last, w.lanes), lambda i: [Slot(i, w.first_lanes(w.sub(last, i)))]),
         ]
 
@@ -489,7 +498,7 @@ class _Rows:
         folded = self.w.fold(values[0].ir, lambda a, b: combine(self._float(a), self._float(b)).ir)
         self.known[fold, 0] = self._float(folded)
 
-    # ------------------------------------------------------------------------------------------------------------ values
+    # ----------------------------------------------------------------------------------------------------------- values
     def _float(self, x: Any) -> Value:
         return Value(self.w.b, x, self.kind)
 
