@@ -2,8 +2,8 @@
 
 The dimensions of a region are merged as far as every operand allows, so that most regions are one long run. The
 innermost dimension is walked in vectors: an operand's step there is 1 (a load), 0 (one element for all lanes) or
-anything else (a gather). The other dimensions are one counter of rows, from which each operand's address follows. Sizes and strides are
-words of the block: one kernel serves every size.
+anything else (a gather). The other dimensions are one counter of rows, from which each operand's address follows. Sizes
+and strides are words of the block: one kernel serves every size.
 
 What leaves the loop: "store" writes elements; a fold adds them up: "all", "inner" (one sum per row) or "outer" (one sum
 per column). Sums that several chunks make together are put together by a second phase.
