@@ -1,32 +1,41 @@
 """Models against torchvision's numbers: the same seed gives the same weights, and so the same outputs."""
 
 import hashlib
+import importlib
+import json
 from pathlib import Path
 
 import pytest
 
 import kenaz as torch
 from kenaz.vision import models
-from kenaz.vision.models import _registry, vgg
+from kenaz.vision.models import _weights, densenet, vgg
+from tests.vision import model_cases
+
+GOLDENS = json.loads((Path(__file__).parent / "models.json").read_text("utf-8"))
 
 
 def picture() -> torch.Tensor:
     return torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)
 
 
-def test_resnet18() -> None:
-    torch.manual_seed(0)
-    model = models.resnet18(num_classes=5).eval()
-    expected = [-0.02528196, 0.20026766, -0.07739286, 0.03245415, -0.07288772]
-    with torch.no_grad():
-        assert model(picture())[0].tolist() == pytest.approx(expected, abs=1e-5)
-    assert len(model.state_dict()) == 122 and torch.rand(1).item() == 0.24792218208312988
-    assert list(model.state_dict())[-4:] == [
-        "layer4.1.bn2.running_var",
-        "layer4.1.bn2.num_batches_tracked",
-        "fc.weight",
-        "fc.bias",
-    ]
+@pytest.mark.parametrize("name", model_cases.RUN)
+def test_as_torchvision(name: str) -> None:
+    got, wanted = model_cases.run(torch, models, name), dict(GOLDENS[name])
+    assert got.pop("out") == pytest.approx(wanted.pop("out"), abs=2e-4)
+    assert got == wanted
+
+
+@pytest.fixture
+def no_initialization(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random numbers take most of the time that a large model takes to be built."""
+    for name in ("kaiming_normal_", "kaiming_uniform_", "normal_", "trunc_normal_", "uniform_", "xavier_uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)
+
+
+@pytest.mark.parametrize("name", model_cases.NAMED)
+def test_names_and_printed_form(name: str, no_initialization: None) -> None:
+    assert model_cases.name_only(models, name) == GOLDENS["named " + name]
 
 
 def test_bottleneck_with_groups_and_dilation() -> None:
@@ -85,6 +94,11 @@ def test_weights_by_name() -> None:
     assert models.get_weight("ResNet50_Weights.IMAGENET1K_V2") is enum.DEFAULT
     assert enum.IMAGENET1K_V1.url == "https://download.pytorch.org/models/resnet50-0676ba61.pth"
     assert enum.DEFAULT.transforms().resize_size == [232]
+    assert enum.DEFAULT.meta["categories"][:2] == ["tench", "goldfish"] and len(enum.DEFAULT.meta["categories"]) == 1000
+    assert enum.DEFAULT.meta["num_params"] == 25_557_032
+    assert models.ViT_B_16_Weights.DEFAULT is models.ViT_B_16_Weights.IMAGENET1K_V1
+    with pytest.raises(ValueError, match="The parameter 'num_classes' expected value 1000 but got 10 instead."):
+        models.resnet18(weights="DEFAULT", num_classes=10)
     with pytest.raises(TypeError, match="expected ResNet18_Weights but received ResNet50_Weights"):
         models.resnet18(weights=enum.DEFAULT)
     with pytest.raises(KeyError):
@@ -108,9 +122,36 @@ def test_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
     digest = hashlib.sha256((folder / "x.pth").read_bytes()).hexdigest()[:8]
     (folder / "x.pth").rename(folder / f"mine-{digest}.pth")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    enum = _registry.published("Mine", {"V1": f"mine-{digest}"})
+    record = {"file": f"mine-{digest}", "num_params": 0, "min_size": None, "recipe": None}
+    enum = _weights.published("Mine", {"V1": {**record, "metrics": {}, "ops": 0.0, "size": 0.0}})
     loaded = enum.V1.get_state_dict(progress=False)
     assert all(torch.equal(loaded[name], tensor) for name, tensor in trained.state_dict().items())
+
+
+def test_published_names_of_old() -> None:
+    state = {"features.denseblock1.denselayer1.norm.1.weight": 1, "classifier.bias": 2}
+    assert list(densenet.legacy(state, None)) == ["features.denseblock1.denselayer1.norm1.weight", "classifier.bias"]
+    assert list(models.vision_transformer.legacy({"a.mlp.linear_1.bias": 1}, None)) == ["a.mlp.0.bias"]
+    model = models.GoogLeNet(num_classes=2, init_weights=False, aux_logits=False)
+    googlenet = importlib.import_module("kenaz.vision.models.googlenet")
+    assert list(googlenet.legacy({"aux1.x": 1, "fc.bias": 2}, model)) == ["fc.bias"]
+
+
+def test_training_gives_auxiliary_scores() -> None:
+    model = models.googlenet(num_classes=2, init_weights=False)
+    out = model(model_cases.picture(torch, 32, 2))
+    assert out._fields == ("logits", "aux_logits2", "aux_logits1") and all(t.shape == (2, 2) for t in out)
+
+
+def test_positions_of_another_image_size() -> None:
+    model = models.VisionTransformer(16, 4, 1, 2, 8, 8, num_classes=3)
+    state = models.interpolate_embeddings(24, 4, model.state_dict(), reset_heads=True)
+    larger = models.VisionTransformer(24, 4, 1, 2, 8, 8, num_classes=5)
+    missing = larger.load_state_dict(state, strict=False).missing_keys
+    assert missing == ["heads.head.weight", "heads.head.bias"]
+    # the corners stay where they are
+    old, new = model.encoder.pos_embedding, state["encoder.pos_embedding"]
+    assert torch.allclose(new[0, [0, 1, 6, 36]], old[0, [0, 1, 4, 16]], atol=1e-6)
 
 
 @pytest.mark.parametrize(("call", "message"), [({"pretrained": False}, "The parameter 'pretrained' is deprecated")])

@@ -1,123 +1,40 @@
-"""Models by name, and the weights published for them."""
+"""Models by name, and how a model gets its published weights."""
 
 import fnmatch
-import os
 import warnings
 from collections.abc import Callable, Iterable
-from enum import Enum
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from ... import _api as torch
 from ... import nn
-from ...serialization import load
-from ..datasets.download import download
-from ..transforms import functional as F
-
-
-class ImageClassification(nn.Module):
-    """What the published weights expect of an image: resized, cropped, scaled to [0, 1] and normalized as ImageNet."""
-
-    def __init__(
-        self,
-        *,
-        crop_size: int,
-        resize_size: int = 256,
-        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
-        std: tuple[float, ...] = (0.229, 0.224, 0.225),
-        interpolation: F.InterpolationMode = F.InterpolationMode.BILINEAR,
-        antialias: bool | None = True,
-    ) -> None:
-        super().__init__()
-        self.crop_size = [crop_size]
-        self.resize_size = [resize_size]
-        self.mean = list(mean)
-        self.std = list(std)
-        self.interpolation = interpolation
-        self.antialias = antialias
-
-    def forward(self, img: Any) -> torch.Tensor:
-        img = F.resize(img, self.resize_size, interpolation=self.interpolation, antialias=self.antialias)
-        img = F.center_crop(img, self.crop_size)
-        img = img if isinstance(img, torch.Tensor) else F.pil_to_tensor(img)
-        return F.normalize(F.convert_image_dtype(img, torch.float), mean=self.mean, std=self.std)
-
-
-class Weights(NamedTuple):
-    """Where weights are, what they expect of an image, and what is known about them."""
-
-    url: str
-    transforms: Callable
-    meta: dict[str, Any]
-
-
-class WeightsEnum(Enum):
-    """The published weights of one model."""
-
-    @classmethod
-    def verify(cls, obj: Any) -> Any:
-        """The member that a user means, given as such or by name."""
-        if isinstance(obj, str):
-            return cls[obj.replace(cls.__name__ + ".", "")]
-        if obj is not None and not isinstance(obj, cls):
-            raise TypeError(
-                f"Invalid Weight class provided; expected {cls.__name__} but received {type(obj).__name__}."
-            )
-        return obj
-
-    def get_state_dict(self, progress: bool = True, check_hash: bool = False) -> dict[str, Any]:
-        """The weights, from the cache or the network; the file's name holds the beginning of its SHA-256."""
-        home = os.environ.get("TORCH_HOME") or os.path.join(os.path.expanduser("~"), ".cache", "torch")
-        folder = os.path.join(home, "hub", "checkpoints")
-        mirror, _, name = self.url.rpartition("/")
-        checksum = name.removesuffix(".pth").rpartition("-")[2]
-        download(name, folder, [mirror + "/"], checksum, progress=progress)
-        return load(os.path.join(folder, name), map_location="cpu")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}.{self.name}"
-
-    @property
-    def url(self) -> str:
-        return self.value.url
-
-    @property
-    def transforms(self) -> Callable:
-        return self.value.transforms
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        return self.value.meta
-
+from ._weights import WeightsEnum, published
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 WEIGHTS: dict[str, type[WeightsEnum]] = {}  # by the name of the enumeration
 
 
-def published(title: str, files: dict[str, str]) -> type[WeightsEnum]:
-    """The enumeration of weights in the given files; the last is the default."""
-    members = {}
-    for version, file in files.items():
-        # the second recipe was evaluated with a larger picture before the crop
-        preset = partial(ImageClassification, crop_size=224, resize_size=232 if version.endswith("V2") else 256)
-        members[version] = Weights(f"https://download.pytorch.org/models/{file}.pth", preset, {"num_classes": 1000})
-    members["DEFAULT"] = members[version]
-    return Enum(f"{title}_Weights", members, type=WeightsEnum)  # type: ignore[return-value]
-
-
-def register(name: str, title: str, files: dict[str, str], make: Callable[..., nn.Module]) -> tuple[Callable, type]:
+def register(
+    name: str,
+    title: str,
+    make: Callable[..., nn.Module],
+    legacy: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None,
+) -> tuple[Callable, type[WeightsEnum]]:
     """The function that builds a model, and the enumeration of its weights, both known by name from now on.
 
-    `make(trained=...)` returns the bare model; it may leave out an initialisation that trained weights will overwrite.
+    `make(trained=..., progress=...)` returns the bare model; it may leave out an initialisation that the trained
+    weights will overwrite. `legacy(state, model)` gives the published tensors the names that the model has for them.
     """
-    enum = published(title, files)
+    enum = published(f"{title}_Weights")
 
     def build(*args: Any, weights: Any = None, progress: bool = True, **kwargs: Any) -> nn.Module:
         chosen = enum.verify(legacy_weights(enum, args, weights, kwargs))
-        model = make(trained=chosen is not None, **kwargs)
+        if chosen is not None and chosen.meta["categories"]:
+            expect(kwargs, "num_classes", len(chosen.meta["categories"]))
+        model = make(trained=chosen, progress=progress, **kwargs)
         if chosen is not None:
-            model.load_state_dict(chosen.get_state_dict(progress=progress, check_hash=True))
+            state = chosen.get_state_dict(progress=progress, check_hash=True)
+            model.load_state_dict(state if legacy is None else legacy(state, model))
         return model
 
     build.__name__ = build.__qualname__ = name
@@ -126,6 +43,27 @@ def register(name: str, title: str, files: dict[str, str], make: Callable[..., n
     BUILDERS[name] = build
     WEIGHTS[enum.__name__] = enum
     return build, enum
+
+
+def family(module: dict[str, Any], make: Callable[..., nn.Module], variants: dict[str, tuple[str, Any]]) -> None:
+    """Registers the variants of an architecture and puts them, and their weights, among a module's public names.
+
+    `variants` has for each function's name the title that its weights carry, and the keywords for `make`.
+    """
+    for name, (title, options) in variants.items():
+        build = partial(make, **options)
+        build.__module__ = module["__name__"]  # type: ignore[attr-defined]
+        module[name], enum = register(name, title, build, module.get("legacy"))
+        module[enum.__name__] = enum
+        enum.__module__ = module["__name__"]
+        module["__all__"] += [name, enum.__name__]
+
+
+def expect(kwargs: dict[str, Any], name: str, value: Any) -> None:
+    """Sets a keyword to what the weights need; a user who asked for something else is told."""
+    if kwargs.get(name, value) != value:
+        raise ValueError(f"The parameter '{name}' expected value {value} but got {kwargs[name]} instead.")
+    kwargs[name] = value
 
 
 def legacy_weights(enum: type[WeightsEnum], args: tuple[Any, ...], weights: Any, kwargs: dict[str, Any]) -> Any:

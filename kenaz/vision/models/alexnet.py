@@ -4,9 +4,9 @@ from typing import Any
 
 from ... import _api as torch
 from ... import nn
-from ._registry import register
+from ._registry import family
 
-__all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]
+__all__ = ["AlexNet"]
 
 
 class AlexNet(nn.Module):
@@ -43,8 +43,8 @@ class AlexNet(nn.Module):
         return self.classifier(torch.flatten(x, 1))
 
 
-def make(trained: bool, **kwargs: Any) -> AlexNet:
+def make(trained: Any, progress: bool, **kwargs: Any) -> AlexNet:
     return AlexNet(**kwargs)
 
 
-alexnet, AlexNet_Weights = register("alexnet", "AlexNet", {"IMAGENET1K_V1": "alexnet-owt-7be5be79"}, make)
+family(globals(), make, {"alexnet": ("AlexNet", {})})

@@ -4,12 +4,11 @@ The bottleneck has its stride on the 3 x 3 convolution, as torchvision does ("Re
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from ... import _api as torch
 from ... import nn
-from ._registry import register
+from ._registry import family
 
 __all__ = ["ResNet"]
 
@@ -161,35 +160,25 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def make(trained: bool, *, block: Block, layers: Sequence[int], **kwargs: Any) -> ResNet:
+def make(trained: Any, progress: bool, *, block: Block, layers: Sequence[int], **kwargs: Any) -> ResNet:
     return ResNet(block, layers, **kwargs)
 
 
-# name: (title, block, blocks in each stage, other arguments, files of the published weights)
-# fmt: off
-VARIANTS: dict[str, tuple[str, Block, list[int], dict[str, Any], list[str]]] = {
-    "resnet18": ("ResNet18", BasicBlock, [2, 2, 2, 2], {}, ["resnet18-f37072fd"]),
-    "resnet34": ("ResNet34", BasicBlock, [3, 4, 6, 3], {}, ["resnet34-b627a593"]),
-    "resnet50": ("ResNet50", Bottleneck, [3, 4, 6, 3], {}, ["resnet50-0676ba61", "resnet50-11ad3fa6"]),
-    "resnet101": ("ResNet101", Bottleneck, [3, 4, 23, 3], {}, ["resnet101-63fe2227", "resnet101-cd907fc2"]),
-    "resnet152": ("ResNet152", Bottleneck, [3, 8, 36, 3], {}, ["resnet152-394f9c45", "resnet152-f82ba261"]),
-    "resnext50_32x4d": ("ResNeXt50_32X4D", Bottleneck, [3, 4, 6, 3], {"groups": 32, "width_per_group": 4},
-                        ["resnext50_32x4d-7cdf4587", "resnext50_32x4d-1a0047aa"]),
-    "resnext101_32x8d": ("ResNeXt101_32X8D", Bottleneck, [3, 4, 23, 3], {"groups": 32, "width_per_group": 8},
-                         ["resnext101_32x8d-8ba56ff5", "resnext101_32x8d-110c445d"]),
-    "resnext101_64x4d": ("ResNeXt101_64X4D", Bottleneck, [3, 4, 23, 3], {"groups": 64, "width_per_group": 4},
-                         ["resnext101_64x4d-173b62eb"]),
-    "wide_resnet50_2": ("Wide_ResNet50_2", Bottleneck, [3, 4, 6, 3], {"width_per_group": 128},
-                        ["wide_resnet50_2-95faca4d", "wide_resnet50_2-9ba9bcbe"]),
-    "wide_resnet101_2": ("Wide_ResNet101_2", Bottleneck, [3, 4, 23, 3], {"width_per_group": 128},
-                         ["wide_resnet101_2-32ee1156", "wide_resnet101_2-d733dc28"]),
-}
-# fmt: on
+def variant(title: str, block: Block, layers: list[int], **options: Any) -> tuple[str, dict[str, Any]]:
+    return title, {"block": block, "layers": layers, **options}
 
-for name, (title, block, layers, options, files) in VARIANTS.items():
-    build = partial(make, block=block, layers=layers, **options)
-    build.__module__ = __name__
-    versions = {f"IMAGENET1K_V{i}": file for i, file in enumerate(files, 1)}
-    globals()[name], enum = register(name, title, versions, build)
-    globals()[enum.__name__] = enum
-    __all__ += [name, enum.__name__]
+
+# fmt: off
+family(globals(), make, {
+    "resnet18": variant("ResNet18", BasicBlock, [2, 2, 2, 2]),
+    "resnet34": variant("ResNet34", BasicBlock, [3, 4, 6, 3]),
+    "resnet50": variant("ResNet50", Bottleneck, [3, 4, 6, 3]),
+    "resnet101": variant("ResNet101", Bottleneck, [3, 4, 23, 3]),
+    "resnet152": variant("ResNet152", Bottleneck, [3, 8, 36, 3]),
+    "resnext50_32x4d": variant("ResNeXt50_32X4D", Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4),
+    "resnext101_32x8d": variant("ResNeXt101_32X8D", Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8),
+    "resnext101_64x4d": variant("ResNeXt101_64X4D", Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4),
+    "wide_resnet50_2": variant("Wide_ResNet50_2", Bottleneck, [3, 4, 6, 3], width_per_group=128),
+    "wide_resnet101_2": variant("Wide_ResNet101_2", Bottleneck, [3, 4, 23, 3], width_per_group=128),
+})
+# fmt: on

@@ -1,11 +1,10 @@
 """VGG: "Very deep convolutional networks for large-scale image recognition" (2014)."""
 
-from functools import partial
 from typing import Any
 
 from ... import _api as torch
 from ... import nn
-from ._registry import register
+from ._registry import family
 
 __all__ = ["VGG"]
 
@@ -15,16 +14,6 @@ STAGES = {
     13: [[64] * 2, [128] * 2, [256] * 2, [512] * 2, [512] * 2],
     16: [[64] * 2, [128] * 2, [256] * 3, [512] * 3, [512] * 3],
     19: [[64] * 2, [128] * 2, [256] * 4, [512] * 4, [512] * 4],
-}
-FILES = {
-    "vgg11": "vgg11-8a719046",
-    "vgg11_bn": "vgg11_bn-6002323d",
-    "vgg13": "vgg13-19584684",
-    "vgg13_bn": "vgg13_bn-abd245e5",
-    "vgg16": "vgg16-397923af",
-    "vgg16_bn": "vgg16_bn-6c64b313",
-    "vgg19": "vgg19-dcbb9e9d",
-    "vgg19_bn": "vgg19_bn-c79401a0",
 }
 
 
@@ -75,15 +64,13 @@ def initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def make(trained: bool, *, depth: int, batch_norm: bool, **kwargs: Any) -> VGG:
+def make(trained: Any, progress: bool, *, depth: int, batch_norm: bool, **kwargs: Any) -> VGG:
     if trained:
         kwargs["init_weights"] = False
     return VGG(convolutions(depth, batch_norm), **kwargs)
 
 
-for name, file in FILES.items():
-    build = partial(make, depth=int(name[3:5]), batch_norm=name.endswith("_bn"))
-    build.__module__ = __name__
-    globals()[name], enum = register(name, name.upper(), {"IMAGENET1K_V1": file}, build)
-    globals()[enum.__name__] = enum
-    __all__ += [name, enum.__name__]
+for depth in STAGES:
+    for suffix in ("", "_BN"):
+        title = f"VGG{depth}{suffix}"
+        family(globals(), make, {title.lower(): (title, {"depth": depth, "batch_norm": bool(suffix)})})
