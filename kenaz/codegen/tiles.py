@@ -153,7 +153,7 @@ def _prefetch_rows(w: Writer, tile: Tile, named: dict[str, Any]) -> None:
         w.prefetch(w.at(named["c"], w.mul(named["c_row"], i), v * w.lanes), write=True)
 
 
-def _is_null(w: Writer, pointer: Any) -> Any:
+def is_null(w: Writer, pointer: Any) -> Any:
     return w.b.icmp_unsigned("==", w.b.ptrtoint(pointer, I64), constant(0))
 
 
@@ -176,7 +176,7 @@ def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
             c = w.at(named["c"], w.mul(named["c_row"], i), v * w.lanes)
             w.store(_at_least(w, x, floor), c, lane_mask)
 
-    with w.b.if_else(_is_null(w, named["d"])) as (then, otherwise):
+    with w.b.if_else(is_null(w, named["d"])) as (then, otherwise):
         with then:
             store(False)
         with otherwise:
@@ -210,7 +210,7 @@ def _with_bias(w: Writer, tile: Tile, bias: Any, sums: list[Any]) -> list[Any]:
     """The accumulators plus one number for each row, or as they are where `bias` is null."""
     b = w.b
     plain, add, done = b.block, b.append_basic_block("bias"), b.append_basic_block("biased")
-    b.cbranch(_is_null(w, bias), done, add)
+    b.cbranch(is_null(w, bias), done, add)
     b.position_at_end(add)
     numbers = [w.splat(b.load(w.at(bias, i))) for i in range(tile.rows)]
     added = [b.fadd(x, numbers[i]) for (i, _), x in zip(_cells(tile), sums, strict=True)]

@@ -79,6 +79,17 @@ def _mismatch(a: Spec, b: Spec, left: tuple, right: tuple) -> str:
     return f"mat1 and mat2 shapes cannot be multiplied ({rows}x{left[-1]} and {right[-2]}x{right[-1]})"
 
 
+def _compiled(name: str) -> Any:
+    """The `native` of an operator: a function of `codegen.gemm`, which is loaded when a graph is hot."""
+
+    def native(call: Any) -> Any:
+        from ..codegen import gemm
+
+        return getattr(gemm, name)(call)
+
+    return native
+
+
 def _left_grad(g: Tensor, a: Spec, b: Tensor) -> Tensor:
     """dL/da of a @ b."""
     if b.ndim == 1:
@@ -101,7 +112,7 @@ def _right_grad(g: Tensor, a: Tensor, b: Spec) -> Tensor:
 
 
 @opaque(
-    _matmul_rule, name="matmul", grad_name="MmBackward0",
+    _matmul_rule, name="matmul", grad_name="MmBackward0", native=_compiled("matmul"),
     grad=(lambda g, y, _a, b: _left_grad(g, _a, b), lambda g, y, a, _b: _right_grad(g, a, _b)),
 )  # fmt: skip
 def _matmul(xp: Any, a: Any, b: Any) -> Any:
@@ -113,7 +124,7 @@ def _matmul(xp: Any, a: Any, b: Any) -> Any:
 def _named(name: str, grad_name: str) -> Any:
     """The same operator under another backward name, as PyTorch prints it."""
     return opaque(
-        _matmul_rule, name=name, grad_name=grad_name,
+        _matmul_rule, name=name, grad_name=grad_name, native=_compiled("matmul"),
         grad=(lambda g, y, _a, b: _left_grad(g, _a, b), lambda g, y, a, _b: _right_grad(g, a, _b)),
     )(lambda xp, a, b: xp.matmul(a, b))  # fmt: skip
 
@@ -214,7 +225,7 @@ def _bias_grad(g: Tensor) -> Tensor:
 
 
 @opaque(
-    _linear_rule, name="linear", grad_name="AddmmBackward0",
+    _linear_rule, name="linear", grad_name="AddmmBackward0", native=_compiled("linear"),
     grad=(
         lambda g, y, _x, w, _b: _matmul(g, conj(w)) if w.ndim == 2 else g.unsqueeze(-1) * conj(w),
         lambda g, y, x, _w, _b: _weight_grad(g, x, _w),
@@ -277,7 +288,7 @@ def check_expandable(x: Spec, size: tuple) -> None:
 
 def _addition(name: str, kernel: str, size_of: Any, product: Any, left: Any, right: Any) -> Any:
     @opaque(
-        _sum_rule(kernel, size_of), name=name,
+        _sum_rule(kernel, size_of), name=name, native=_compiled("combination") if product is _multiply else None,
         grad=(
             lambda g, y, _x, _a, _b, beta, _alpha: g * conj(beta) if beta != 1 else g,
             lambda g, y, _x, _a, b, _beta, alpha: left(g if alpha == 1 else g * conj(alpha), b),
