@@ -365,7 +365,12 @@ sinh = unary("sinh", FLOATING, lambda xp, x: xp.sinh(x), grad=lambda g, y, x: g 
 cosh = unary("cosh", FLOATING, lambda xp, x: xp.cosh(x), grad=lambda g, y, x: g * conj(x.sinh()))
 tanh = unary("tanh", FLOATING, lambda xp, x: xp.tanh(x), grad=lambda g, y, _x: g * conj(1 - y * y))
 asinh = unary("asinh", FLOATING, lambda xp, x: xp.arcsinh(x), grad=lambda g, y, x: g * conj((x * x + 1).rsqrt()), aliases=("arcsinh",))
-acosh = unary("acosh", FLOATING, lambda xp, x: xp.arccosh(x), grad=lambda g, y, x: g * conj(1 / ((x - 1).sqrt() * (x + 1).sqrt())), aliases=("arccosh",))
+def _acosh_slope(x: Tensor) -> Tensor:
+    """1 / sqrt(x^2 - 1), which for real numbers is also asked for where acosh is nan."""
+    return conj((x - 1).rsqrt() * (x + 1).rsqrt()) if x.dtype.is_complex else (x * x - 1).rsqrt()
+
+
+acosh = unary("acosh", FLOATING, lambda xp, x: xp.arccosh(x), grad=lambda g, y, x: g * _acosh_slope(x), aliases=("arccosh",))
 atanh = unary("atanh", FLOATING, lambda xp, x: xp.arctanh(x), grad=lambda g, y, x: g / conj(1 - x * x), aliases=("arctanh",))
 sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), grad=lambda g, y, _x: g * conj(y * (1 - y)), )
 deg2rad = unary("deg2rad", FLOATING, lambda xp, x: x * (math.pi / 180), grad=lambda g, y, _x: g * (math.pi / 180))
@@ -590,9 +595,9 @@ _clamp = pointwise(SAME, name="clamp", torch=False, tensor=False, grad_name="Cla
     lambda g, y, x, low, high: g.masked_fill(~((x >= low) & (x <= high)), 0),
     lambda g, y, *r: None, lambda g, y, *r: None))(lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high))  # fmt: skip
 _clamp_min = binary("clamp_min", only(SAME, "maximum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.maximum(a, b), grad=(
-    lambda g, y, a, b: g.masked_fill(a < b, 0), lambda g, y, a, b: g.masked_fill(a >= b, 0)), grad_name=_numbered("ClampMin"))  # fmt: skip
+    lambda g, y, a, b: g.masked_fill(~(a >= b), 0), lambda g, y, a, b: g.masked_fill(~(a < b), 0)), grad_name=_numbered("ClampMin"))  # fmt: skip
 _clamp_max = binary("clamp_max", only(SAME, "minimum_cpu", COMPLEX, "wide"), lambda xp, a, b: xp.minimum(a, b), grad=(
-    lambda g, y, a, b: g.masked_fill(a > b, 0), lambda g, y, a, b: g.masked_fill(a <= b, 0)), grad_name=_numbered("ClampMax"))  # fmt: skip
+    lambda g, y, a, b: g.masked_fill(~(a <= b), 0), lambda g, y, a, b: g.masked_fill(~(a > b), 0)), grad_name=_numbered("ClampMax"))  # fmt: skip
 
 
 def _clamp_inplace(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
