@@ -2,7 +2,7 @@
 
 `record` appends a node to `pending`. `flush` runs every pending node that somebody can still reach: a node is alive
 when something other than the pending list and the sources of other pending nodes refers to it (Python's reference
-counts tell), or when a living node reads it.
+counts tell), or when a living node reads it. Graphs are told apart by their structure; one that comes back is planned.
 """
 
 from __future__ import annotations
@@ -98,91 +98,102 @@ def flush() -> None:
     with _lock:
         batch = pending[:]
         del pending[: len(batch)]
-        nodes, seen = _alive(batch)
-        plan = _plan_for(nodes, seen) if len(nodes) > 1 and config.HOT != "never" else None
+        batch = [node for node in batch if node.value is None]
+        if not batch:
+            return
+        structure, seen = _structure(batch)
+        plan = _plan_for(structure, batch, seen)
         if plan is None:
+            nodes = _alive(batch, seen)
+            batch.clear()
             _run(nodes)
-        else:
-            _run_plan(plan, nodes)
+            return
+        nodes = [batch[i] for i in plan.alive]
+        batch.clear()  # what nobody can ask for is freed before anything runs
+        _run_plan(plan, nodes)
 
 
-def _alive(batch: list[Node]) -> tuple[list[Node], list[bool]]:
-    """The nodes of a batch whose values somebody can still ask for, in order, and which of them are seen from
-    outside."""
+# What getrefcount says of an object that only a list holds, when it is called like this.
+_ALONE = list(map(sys.getrefcount, [object()]))[0]
+
+
+def _structure(batch: list[Node]) -> tuple[tuple, np.ndarray]:
+    """What decides a plan: calls, which source is which, and which nodes are seen from outside; and the latter alone.
+
+    A node is seen where something other than this list and the sources of its nodes refers to it. A training step comes
+    here with a thousand nodes, so the work on each is left to built-in functions.
+    """
+    sources = [id(s) for node in batch for s in node.sources if type(s) is Node]
+    number = dict(zip(map(id, batch), range(len(batch)), strict=True))
+    find = number.setdefault
+    pattern = np.array([find(s, len(number)) for s in sources], np.int64)
+    inside = np.bincount(pattern, minlength=len(batch))[: len(batch)]
+    seen = np.array(list(map(sys.getrefcount, batch))) - inside > _ALONE
+    return (tuple([node.call for node in batch]), pattern.tobytes(), seen.tobytes()), seen
+
+
+def _alive(batch: list[Node], seen: np.ndarray) -> list[Node]:
+    """The nodes of a batch whose values somebody can still ask for, in order."""
+    return [batch[i] for i in _alive_places(batch, seen)]
+
+
+def _alive_places(batch: list[Node], seen: np.ndarray) -> list[int]:
     for node in batch:
         node.refs = 0
-    for node in batch:
-        for source in node.sources:
-            if type(source) is Node and source.value is None:
-                source.refs += 1
-    found, seen = [], []
+    found = []
     for i in range(len(batch) - 1, -1, -1):
         node = batch[i]
-        if node.value is not None:
-            continue
-        wanted = node.refs < 0  # a living node reads it: then refs holds the bitwise complement of the count
-        # 3: the batch, the local name and getrefcount's argument
-        outside = sys.getrefcount(node) - (~node.refs if wanted else node.refs) > 3
-        if wanted or outside:
-            found.append(node)
-            seen.append(outside)
+        if seen[i] or node.refs:  # a living node reads it
+            found.append(i)
             for source in node.sources:
-                if type(source) is Node and source.value is None and source.refs >= 0:
-                    source.refs = ~source.refs
-    batch.clear()
+                if type(source) is Node:
+                    source.refs = 1
     found.reverse()
-    seen.reverse()
-    return found, seen
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------- cold or hot
 _times: dict[int, int] = {}  # how often a graph has come, by the hash of its structure: a key may be long
 _plans: dict[tuple, Any] = {}
 MANY = 10_000
+FEW = 12  # fewer nodes than this are interpreted unless one of them is a loop worth compiling
 HOT_AFTER = 1 if config.HOT == "always" else 3
 
 
-def _plan_for(nodes: list[Node], seen: list[bool]) -> Any:
+def _plan_for(structure: tuple, batch: list[Node], seen: np.ndarray) -> Any:
     """The plan of a graph that came back often enough, else None."""
-    if not any([node.call.is_loop for node in nodes]):  # noqa: C419  a generator costs more than the look
+    plan = _plans.get(structure)
+    if plan is not None:
+        return plan or None
+    if config.HOT == "never" or len(batch) < 2:
         return None
-    key = _structure(nodes, seen)
-    plan = _plans.get(key)
-    if plan is None:
-        short = hash(key)
-        times = _times[short] = _times.get(short, 0) + 1
-        if times < HOT_AFTER:
-            if len(_times) > MANY:  # a program whose graphs never come back
-                _times.clear()
-            return None
-        if len(_plans) > MANY // 10:
-            _plans.clear()  # their kernels stay
-        plan = _plans[key] = _compiled(nodes, seen)
+    if len(batch) < FEW and not any(node.call.is_loop for node in batch):
+        return None
+    short = hash(structure)
+    times = _times[short] = _times.get(short, 0) + 1
+    if times < HOT_AFTER:
+        if len(_times) > MANY:  # a program whose graphs never come back
+            _times.clear()
+        return None
+    if len(_plans) > MANY // 10:
+        _plans.clear()  # their kernels stay
+    plan = _plans[structure] = _compiled(batch, seen)
     return plan or None
 
 
-def _compiled(nodes: list[Node], seen: list[bool]) -> Any:
+def _compiled(batch: list[Node], seen: np.ndarray) -> Any:
     """A plan, or False where this machine has no compiler or nothing can be compiled."""
     try:
         from .codegen.plan import make_plan
     except (ImportError, OSError, RuntimeError):
         config.HOT = "never"
         return False
-    return make_plan(nodes, seen) or False
-
-
-def _structure(nodes: list[Node], seen: list[bool]) -> tuple:
-    """What decides a plan: calls, which source is which, and what is seen from outside."""
-    place: dict[Any, int] = {}
-    key: list = []
-    for node, outside in zip(nodes, seen, strict=True):
-        key.append(node.call)
-        for source in node.sources:
-            if type(source) is Node:
-                key.append(place.setdefault(source, len(place)))
-        place.setdefault(node, len(place))
-        key.append(outside)
-    return tuple(key)
+    alive = _alive_places(batch, seen)
+    plan = make_plan([batch[i] for i in alive], [bool(seen[i]) for i in alive])
+    if plan is None:
+        return False
+    plan.alive = alive
+    return plan
 
 
 def _run_plan(plan: Any, nodes: list[Node]) -> None:

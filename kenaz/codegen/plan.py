@@ -85,6 +85,7 @@ class Plan:
         if self.native:
             _Builder(self, nodes, seen)
 
+    alive: list[int]  # the places of these nodes among all that were recorded
     words: np.ndarray
     jobs: np.ndarray
     floats: np.ndarray

@@ -44,12 +44,14 @@ def _cgroup_quota() -> float | None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that operators use.
+    """The number of threads that operators use: what was asked for, else the CPUs that were usable at the first call.
 
     >>> get_num_threads() >= 1
     True
     """
-    return _asked[0] if _asked else usable_cpus()
+    if not _asked:
+        _asked.append(usable_cpus())
+    return _asked[0]
 
 
 def set_num_threads(num: int) -> None:

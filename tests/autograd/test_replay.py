@@ -50,6 +50,7 @@ def index(p: torch.Tensor, q: torch.Tensor, i: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("function", [lines, same_twice, pieces, losses, index])
 def test_played_gradients_are_the_engine_s(function: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute.config, "HOT", "never")  # compiled sums have another order
     played = []
     play = replay.play
     monkeypatch.setattr(replay, "play", lambda *args: played.append(1) or play(*args))
@@ -206,7 +207,7 @@ def test_a_warm_loop_keeps_nothing() -> None:
         gc.collect()
         return len(gc.get_objects())
 
-    for i in range(40):
+    for i in range(120):  # until each kind of graph, the one without an offset too, has its plan
         step(i)
     before = count()
     for i in range(80):
