@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -263,6 +263,17 @@ def _conv_transposed(xp: Any, y: Any, w: Any, bias: Any, window: Window, groups:
     return result if bias is None else result + _as_rows(bias, len(window.size))
 
 
+def _native(name: str) -> Callable:
+    """The function of codegen/conv.py that makes a call's routine; LLVM loads with the first one."""
+
+    def routine(call: Any) -> Any:
+        from ..codegen import conv
+
+        return getattr(conv, name)(call)
+
+    return routine
+
+
 # a rule for each input, so that only what it reads is kept
 _convolve: Any = opaque(
     _convolve_rule,
@@ -272,6 +283,7 @@ _convolve: Any = opaque(
         lambda g, y, _x, _w, _b, window, groups: _bias_gradient(g),
     ),
     name="convolution",
+    native=_native("forward"),
 )(conv)
 _transposed: Any = opaque(
     _transposed_rule,
@@ -281,6 +293,7 @@ _transposed: Any = opaque(
         lambda g, x, _y, _w, _b, window, groups: _bias_gradient(g),
     ),
     name="convolution_transposed",
+    native=_native("input_gradient"),
     grad_name="ConvolutionBackward0",
 )(_conv_transposed)
 _weight_gradient: Any = opaque(
@@ -290,6 +303,7 @@ _weight_gradient: Any = opaque(
         lambda g, w, x, _y, window, groups: _convolve(_conj(x), g, None, window=window, groups=groups),
     ),
     name="convolution_weight",
+    native=_native("weight_gradient"),
     grad_name="ConvolutionBackwardBackward0",
 )(conv_weight)
 
