@@ -4,7 +4,7 @@ A body gets its inputs as arrays that broadcast against each other and folds wit
 `xp.mean(x)`, which keep the folded axes; it returns a tuple of results. What an input or a result is, its role says:
 
     "element"    as large as what is folded
-    "row"        one number a row, such as a mean
+    "row"        one number a row, such as a mean; "flat" is a result without the folded axes' ones
     "position"   the same numbers in every row, such as a weight of a layer norm
     "across"     (a result) sums over rows
 
@@ -82,7 +82,7 @@ def array_kernel(body: Callable, inputs: Roles, outputs: Roles, reshaped: Callab
         given = [_seen(a, role, first.shape, dims) for a, role in zip(arrays, roles, strict=True)]
         numbers = [first.dtype.type(v) for v in _numbers(attributes)]
         results = body(Axes(xp, first.shape, dims), *given, *numbers, **_options(attributes))
-        found = [r.sum(kept) if role == "across" else r for r, role in zip(results, made, strict=False)]
+        found = [_left(r, role, kept) for r, role in zip(results, made, strict=False)]
         return tuple(found) if len(made) > 1 else found[0]
 
     return kernel
@@ -97,9 +97,14 @@ def _seen(array: Any, role: str, size: tuple[int, ...], dims: tuple[int, ...]) -
     return array.reshape([n if (d in dims) == (role == "position") else 1 for d, n in enumerate(size)])
 
 
+def _left(result: Any, role: str, kept: tuple[int, ...]) -> Any:
+    """A result in its own shape."""
+    return result.sum(kept) if role == "across" else result.reshape(-1) if role == "flat" else result
+
+
 def native_kernel(name: str, body: Callable, inputs: Roles, outputs: Roles, cost: int) -> Callable:
     """The body as compiled code, for `native=`."""
-    roles, made = inputs.split(), outputs.split()
+    roles, made = inputs.split(), outputs.replace("flat", "row").split()
 
     def native(call: Any) -> Any:
         from ..codegen.rows import Argument, rows_routine
