@@ -3,6 +3,7 @@ torch`."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from . import _api
@@ -19,19 +20,30 @@ from .storage import *
 # loaded when first named: modules, and names that are in one of them
 _LAZY = (
     "_C",
+    "__config__",
     "_dynamo",
+    "_inductor",
+    "_prims_common",
+    "_tensor_str",
+    "_utils",
     "accelerator",
     "amp",
+    "ao",
+    "classes",
     "compiler",
     "cpu",
     "distributed",
     "distributions",
     "func",
+    "futures",
     "fx",
+    "hub",
     "jit",
     "library",
     "masked",
     "multiprocessing",
+    "numa",
+    "onnx",
     "overrides",
     "profiler",
     "return_types",
@@ -51,6 +63,9 @@ _FROM = {
     "GradScaler": "amp",
     "compile": "compiler",
     "OutOfMemoryError": "cuda",
+    "Event": "_streams",
+    "Stream": "_streams",
+    "get_device_module": "_streams",
 }
 
 
@@ -72,4 +87,6 @@ def __getattr__(name: str) -> Any:
         from .func import vmap
 
         return vmap
+    if name == "torch":  # as PyTorch's module has itself
+        return sys.modules[__name__]
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -234,6 +234,38 @@ def _deepcopy(self: Any, memo: dict) -> Any:
     return _set_obj_state(result, copy.deepcopy(_get_obj_state(self), memo))
 
 
+# -------------------------------------------------------------------------------------- what libraries ask for
+def _element_size(dtype: dtype) -> int:
+    """The size of an element in bytes."""
+    return dtype.itemsize
+
+
+def _get_device_index(device_: Any, optional: bool = False, allow_cpu: bool = False) -> int:
+    """The number of a GPU; -1 for the CPU where that is allowed."""
+    if isinstance(device_, int):
+        return device_
+    found: Any = device(device_) if isinstance(device_, str) else device_
+    if found.type == "cpu":
+        if not allow_cpu:
+            raise ValueError(f"Expected a non cpu device, but got: {found}")
+        return -1
+    return found.index if found.index is not None else 0
+
+
+def _flatten_dense_tensors(tensors: Any) -> Any:
+    """The elements of several tensors in one row."""
+    from . import _api as torch
+
+    cat: Any = torch.cat
+    return cat([t.reshape(-1) for t in tensors])
+
+
+def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple:
+    """A row of elements as tensors of the sizes of others."""
+    parts = flat.split([t.numel() for t in tensors])
+    return tuple(part.view(t.shape) for part, t in zip(parts, tensors))
+
+
 # --------------------------------------------------------------------------------------------- plain pickles, at once
 def _rebuild_storage(array: np.ndarray) -> Storage:
     return Storage.of(array if array.flags.writeable else array.copy())

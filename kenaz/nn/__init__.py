@@ -155,5 +155,5 @@ from .transformer import (
 )
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
-from . import attention, grad, modules, parallel, utils  # isort: skip  # they use the layers
+from . import attention, grad, modules, parallel, quantized, utils  # isort: skip  # they use the layers
 from .parallel import DataParallel  # isort: skip

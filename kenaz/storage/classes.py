@@ -354,6 +354,11 @@ class TypedStorage(_Window):
         kind = class_dtype(cls) if dtype is None else dtype
         return typed(Storage.of(memory.from_buffer(buffer, byte_order, count, offset, kind)), kind)
 
+    @classmethod
+    def _from_buffer(cls, buffer: Any, byte_order: str = "native", **kwargs: Any) -> TypedStorage:
+        """As `from_buffer`, in the machine's order of bytes."""
+        return cls.from_buffer(buffer, byte_order, **kwargs)
+
     @property
     def _storage(self) -> Storage:  # type: ignore[override]
         return self._untyped_storage._storage
