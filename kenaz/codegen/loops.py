@@ -27,7 +27,7 @@ from .emit import I8, I64, TYPES, Namespace, Unsupported, Value
 from .routine import Routine
 
 LANES = 16  # elements in a vector, whatever their width: LLVM splits what is wider than a register
-PIECE = 8192  # elements after which a long sum goes on in double precision
+TURNS = 64  # additions in a row in single precision; a long sum goes on in double precision
 BLOCK = 16384  # elements that are worth another chunk
 
 
@@ -191,7 +191,7 @@ class _Writer:
     def word(self, i: int) -> Any:
         return self.b.load(self.b.gep(self.block, [ir.Constant(I64, i)]))
 
-    def int(self, n: int) -> Any:
+    def number(self, n: int) -> ir.Constant:
         return ir.Constant(I64, n)
 
     def min(self, x: Any, y: Any) -> Any:
@@ -200,8 +200,8 @@ class _Writer:
     def partial(self, fold: int, chunk: Any, width: Any, element: Any) -> Any:
         """Where a chunk keeps its part of a fold: `width` elements of 8 bytes."""
         b = self.b
-        index = b.mul(b.add(b.mul(chunk, self.int(len(self.folds))), self.int(fold)), width)
-        return b.inttoptr(b.add(self.scratch, b.mul(index, self.int(8))), element.as_pointer())
+        index = b.mul(b.add(b.mul(chunk, self.number(len(self.folds))), self.number(fold)), width)
+        return b.inttoptr(b.add(self.scratch, b.mul(index, self.number(8))), element.as_pointer())
 
     @contextmanager
     def loop(self, start: Any, end: Any, step: int = 1, carried: Sequence[Any] = ()) -> Any:
@@ -220,7 +220,7 @@ class _Writer:
         b.position_at_end(body)
         after: list[Any] = []
         yield counter, phis, after
-        counter.add_incoming(b.add(counter, self.int(step), flags=["nsw"]), b.block)
+        counter.add_incoming(b.add(counter, self.number(step), flags=["nsw"]), b.block)
         for phi, v in zip(phis, after, strict=True):
             phi.add_incoming(v, b.block)
         b.branch(head)
@@ -259,7 +259,7 @@ class _Main(_Writer):
                 first = b.mul(row, self.sizes[-1])
                 self._add_row(self._row(starts, first, self.sizes[-1]), row)
         for f, cell in enumerate(self.totals):
-            target = self.partial(f, self.chunk, self.int(1), ir.DoubleType())
+            target = self.partial(f, self.chunk, self.number(1), ir.DoubleType())
             b.store(b.load(cell), target)
         b.ret_void()
 
@@ -267,10 +267,10 @@ class _Main(_Writer):
         """This chunk's share of n, beginning at multiples of `unit`."""
         b = self.b
         edges = []
-        for c in (self.chunk, b.add(self.chunk, self.int(1))):
+        for c in (self.chunk, b.add(self.chunk, self.number(1))):
             edge = b.sdiv(b.mul(n, c), self.chunks)
-            edges.append(b.mul(b.sdiv(edge, self.int(unit)), self.int(unit)) if unit > 1 else edge)
-        last = b.icmp_signed("==", b.add(self.chunk, self.int(1)), self.chunks)
+            edges.append(b.mul(b.sdiv(edge, self.number(unit)), self.number(unit)) if unit > 1 else edge)
+        last = b.icmp_signed("==", b.add(self.chunk, self.number(1)), self.chunks)
         return edges[0], b.select(last, n, edges[1])
 
     def _prepare_sums(self) -> None:
@@ -284,28 +284,28 @@ class _Main(_Writer):
                 element = TYPES[self.nest.outputs[o][0].name][1]
                 target = self.partial(f, self.chunk, self.sizes[1], element)
                 self.columns[o] = target
-                with self.loop(self.int(0), self.sizes[1]) as (i, _, _):
+                with self.loop(self.number(0), self.sizes[1]) as (i, _, _):
                     b.store(ir.Constant(element, 0.0), b.gep(target, [i]))
 
     def _long_row(self) -> None:
         """One dimension: a piece of it, in shorter pieces where sums need them."""
         b = self.b
         start, end = self._share(self.sizes[0], LANES * self.unroll)
-        piece = PIECE if self.folds else 1 << 62
+        piece = TURNS * LANES * self.unroll if self.folds else 1 << 62
         with self.loop(start, end, piece) as (at, _, _):
-            count = self.min(b.sub(end, at), self.int(piece))
+            count = self.min(b.sub(end, at), self.number(piece))
             starts = [
                 p if x.is_number else b.gep(p, [b.mul(at, self.steps[i][0])])
                 for i, (p, x) in enumerate(zip(self.pointers, self.nest.inputs, strict=True))
             ]
-            self._add_row(self._row(starts, at, count), self.int(0))
+            self._add_row(self._row(starts, at, count), self.number(0))
 
     def _row_start(self, i: int, row: Any) -> Any:
         """Where an operand's row begins: the row's number is taken apart into indices."""
         b, x = self.b, self.nest.inputs[i]
         if x.is_number:
             return self.pointers[i]
-        offset, rest = self.int(0), row
+        offset, rest = self.number(0), row
         for d in range(len(self.sizes) - 2, -1, -1):
             index = rest if d == 0 else b.srem(rest, self.sizes[d])
             rest = b.sdiv(rest, self.sizes[d]) if d else rest
@@ -322,10 +322,10 @@ class _Main(_Writer):
         folding = self.folds if self.nest.fold in ("all", "inner") else []
         kinds = [ir.VectorType(TYPES[self.nest.outputs[o][0].name][0], LANES) for o in folding]
         zeros = [ir.Constant(k, None) for k in kinds for _ in range(self.unroll)]
-        whole = b.mul(b.sdiv(count, self.int(step)), self.int(step))
-        with self.loop(self.int(0), whole, step, zeros) as (i, sums, after):
+        whole = b.mul(b.sdiv(count, self.number(step)), self.number(step))
+        with self.loop(self.number(0), whole, step, zeros) as (i, sums, after):
             for u in range(self.unroll):
-                at = b.add(i, self.int(u * LANES))
+                at = b.add(i, self.number(u * LANES))
                 results = self._vector(starts, held, first, at, None)
                 after.extend(b.fadd(sums[u * len(folding) + f], results[o].ir) for f, o in enumerate(folding))
         heads = sums
@@ -380,7 +380,7 @@ class _Main(_Writer):
         if x.walk() == "far":
             step = self.steps[i][-1]
             lanes = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
-            offsets = b.mul(b.add(lanes, self._splat(at)), self._splat(b.mul(step, self.int(x.kind.itemsize))))
+            offsets = b.mul(b.add(lanes, self._splat(at)), self._splat(b.mul(step, self.number(x.kind.itemsize))))
             everywhere = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [1] * LANES)
             places = b.add(self._splat(b.ptrtoint(start, I64)), offsets)
             addresses = b.inttoptr(places, ir.VectorType(element.as_pointer(), LANES))
@@ -445,15 +445,15 @@ class _Finish(_Writer):
         if fold in ("all", "outer"):
             for f, o in enumerate(self.folds):
                 element = TYPES[self.nest.outputs[o][0].name][1]
-                width = self.sizes[1] if fold == "outer" else self.int(1)
+                width = self.sizes[1] if fold == "outer" else self.number(1)
                 self._combine(f, o, width, element if fold == "outer" else ir.DoubleType())
         b.ret_void()
 
     def _combine(self, f: int, o: int, width: Any, element: Any) -> None:
         b = self.b
         kind = self.nest.outputs[o][0]
-        with self.loop(self.int(0), width) as (i, _, _):
-            with self.loop(self.int(0), self.chunks, 1, [ir.Constant(element, 0.0)]) as (c, (total,), after):
+        with self.loop(self.number(0), width) as (i, _, _):
+            with self.loop(self.number(0), self.chunks, 1, [ir.Constant(element, 0.0)]) as (c, (total,), after):
                 after.append(b.fadd(total, b.load(b.gep(self.partial(f, c, width, element), [i]))))
             mean = b.fdiv(total, b.sitofp(self.counts[o], element))
             b.store(self._narrow(mean, kind), b.gep(self.targets[o], [i]))

@@ -31,6 +31,7 @@ def make_steps(nodes: list[Node], seen: list[bool]) -> list[Any]:
         if type(unit) is Region:
             made += _region(unit, nodes, needed)
         else:
+            assert type(unit) is int
             made += _lone(unit, nodes, seen)
     native = {p for m in made if type(m) is Step for p in m.places}
     return [m for m in made if type(m) is Step or not _is_alias(m, nodes, native)]
@@ -191,7 +192,8 @@ def _weight(calls: list[Call]) -> int:
 
 def _may_overwrite(nest: Nest, operands: list[Operand]) -> dict[int, list[int]]:
     """Outputs that may take the memory of an input which is read just where the output is written."""
-    dense, run = [], 1
+    dense: list[int] = []
+    run = 1
     for n in reversed(nest.sizes):
         dense.insert(0, run)
         run *= n
