@@ -302,9 +302,12 @@ _PROGRAMS: dict[str, Callable[[Twister], None]] = {
 
 @functools.cache
 def _compiled(program: str, vector_bytes: int) -> Callable[[int], None]:
-    module = ir.Module(program)
-    _PROGRAMS[program](Twister(new_function(module, "draw", (I64,))))
-    found = jit.compile_module(module_text(module), ["draw"])["draw"]
+    def build() -> str:
+        module = ir.Module(program)
+        _PROGRAMS[program](Twister(new_function(module, "draw", (I64,))))
+        return module_text(module)
+
+    found = jit.load(("draws", program, vector_bytes), ["draw"], build)["draw"]
     # the interpreter stays locked: nobody else may use the generator meanwhile
     return ctypes.PYFUNCTYPE(None, ctypes.c_int64)(found)
 

@@ -292,9 +292,13 @@ _PROGRAMS: dict[str, tuple[Callable, str]] = {
 def _compiled(program: str, element: str, stride: int, vector_bytes: int) -> int:
     """The address of a program's function."""
     write, entry = _PROGRAMS[program]
-    module = ir.Module(program)
-    write(module, element, stride)
-    return jit.compile_module(module_text(module), [entry])[entry]
+
+    def build() -> str:
+        module = ir.Module(program)
+        write(module, element, stride)
+        return module_text(module)
+
+    return jit.load(("pools", program, element, stride, vector_bytes), [entry], build)[entry]
 
 
 def _routine(program: str, call: Call, window: Any, planes: int, tables: list) -> Routine:

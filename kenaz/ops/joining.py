@@ -76,7 +76,19 @@ def _cat_grad(g: Tensor, y: Any, *_tensors: Spec, dim: int, needs: tuple) -> tup
     return tuple(found)
 
 
-@opaque(_cat_rule, _cat_grad, name="cat", halves=True)
+def _native_cat(call: Any) -> Any:
+    from ..codegen import moves
+
+    return moves.cat(call)
+
+
+def _native_stack(call: Any) -> Any:
+    from ..codegen import moves
+
+    return moves.stack(call)
+
+
+@opaque(_cat_rule, _cat_grad, name="cat", halves=True, native=_native_cat)
 def _cat(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
     real = [a for a in arrays if a.shape != (0,)] or arrays[:1]
     if dtype is not None:
@@ -133,7 +145,7 @@ def _stack_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
     return (*first[:dim], len(specs), *first[dim:]), dtype or specs[0].dtype
 
 
-@opaque(_stack_rule, lambda g, y, *_tensors, dim: g.unbind(dim), name="stack", halves=True)
+@opaque(_stack_rule, lambda g, y, *_tensors, dim: g.unbind(dim), name="stack", halves=True, native=_native_stack)
 def _stack(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
     return xp.stack([a.astype(dtype.np) for a in arrays] if dtype else arrays, dim)
 

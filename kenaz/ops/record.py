@@ -189,10 +189,22 @@ def _copy_rule(specs: tuple, attributes: dict) -> tuple:
     return attributes["out"], None
 
 
+def _native_copy(call: Call) -> Any:
+    from ..codegen import moves
+
+    return moves.copy(call)
+
+
+def _native_write(call: Call) -> Any:
+    from ..codegen import moves
+
+    return moves.write(call)
+
+
 COPY = register(
     Op(
         "copy", "pointwise", lambda call: lambda x: np.array(_cast(x, call.out.dtype), copy=True, order="K"),
-        rule=_copy_rule, grad=lambda g, y, _x, out: g, grad_name="CloneBackward0",
+        rule=_copy_rule, grad=lambda g, y, _x, out: g, grad_name="CloneBackward0", native=_native_copy,
     )
 )  # fmt: skip
 
@@ -223,7 +235,10 @@ def _write_kernel(call: Call) -> Callable:
 
 
 WRITE = register(
-    Op("write", "indexed", _write_kernel, rule=lambda specs, attributes: (specs[0], None), overwrites=True)
+    Op(
+        "write", "indexed", _write_kernel, rule=lambda specs, attributes: (specs[0], None), overwrites=True,
+        native=_native_write,
+    )
 )
 
 

@@ -1,0 +1,296 @@
+"""Data moved in compiled code: boxes of elements from strided memory to strided memory.
+
+Copies, concatenations, padding, flips and writes to a region are lists of boxes; a box is a row of a table, and a chunk
+of the routine moves one. The dimensions of a box are merged as far as both sides allow, and the last two are walked in
+the way that memory suggests:
+
+    rows        both sides go on element by element            vectors, and a masked one at the end
+    spread      the source stays where it is                   one element in all lanes
+    turned      the source goes on in the dimension before     square tiles, transposed in registers
+    scattered   anything else                                  one element at a time
+
+Words of the block that name a source or a target are looked up by number, so that one module serves any count of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from ..core.spec import Spec
+from ..graph.node import Call
+from . import jit
+from .routine import Routine
+from .share import chunks_for
+from .vectors import I64, Writer, constant, module_text, new_function
+
+DIMS = 5
+ROWS, SPREAD, TURNED, SCATTERED = range(4)
+_MODE = 5  # the field of a row that says how the box is walked
+_FIELDS = 6 + 3 * DIMS
+_ENTRIES = 48  # tables may be at any of so many places in a block
+_MOST = 64  # boxes that a box of too many dimensions may be cut into
+_ELEMENTS = {1: "uint8", 4: "int32", 8: "int64"}
+_ALIKE = 8  # elements in a row from which tiles pay
+
+
+class Box(NamedTuple):
+    """Words of the block that hold the two addresses, offsets in elements, and (length, step there, step here) of each
+    dimension."""
+
+    source: int
+    begin: int
+    target: int
+    start: int
+    dims: tuple[tuple[int, int, int], ...]
+
+
+# ----------------------------------------------------------------------------------------------------------- the table
+def _merged(dims: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """Dimensions in the order of the target, those that go on where the next one ends put together."""
+    found: list[tuple[int, int, int]] = []
+    for n, there, here in sorted((d for d in dims if d[0] != 1), key=lambda d: -d[2]):
+        if found and found[-1][1] == there * n and found[-1][2] == here * n:
+            found[-1] = found[-1][0] * n, there, here
+        else:
+            found.append((n, there, here))
+    return tuple(found) or ((1, 1, 1),)
+
+
+def _few(box: Box) -> list[Box]:
+    """The box without more dimensions than there are loops: cut into several, one for each place of the first."""
+    if len(box.dims) <= DIMS:
+        return [box]
+    (n, there, here), *rest = box.dims
+    parts = (box._replace(begin=box.begin + i * there, start=box.start + i * here, dims=tuple(rest)) for i in range(n))
+    return [b for part in parts for b in _few(part)]
+
+
+def _cut(box: Box, pieces: int) -> list[Box]:
+    """The box in about so many pieces, along its first dimension that is long enough, else the longest."""
+    k = next((i for i, d in enumerate(box.dims) if d[0] >= 2 * pieces), None)
+    if k is None:
+        k = max(range(len(box.dims)), key=lambda i: box.dims[i][0])
+    n, there, here = box.dims[k]
+    edges = sorted({n * i // pieces // 16 * 16 if n >= 64 * pieces else n * i // pieces for i in range(pieces)} | {n})
+    return [
+        box._replace(
+            begin=box.begin + a * there, start=box.start + a * here,
+            dims=(*box.dims[:k], (b - a, there, here), *box.dims[k + 1 :]),
+        )
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]  # fmt: skip
+
+
+def _walk(dims: tuple[tuple[int, int, int], ...]) -> tuple[int, tuple[tuple[int, int, int], ...]]:
+    """How the last two dimensions are walked, and the dimensions in the order that this needs."""
+    n, there, here = dims[-1]
+    if here == 1 and there in (0, 1):
+        return (ROWS if there else SPREAD), dims
+    along = next((i for i, d in enumerate(dims[:-1]) if d[1] == 1 and d[0] >= _ALIKE), None)
+    if here == 1 and along is not None and n >= _ALIKE:
+        return TURNED, (*dims[:along], *dims[along + 1 : -1], dims[along], dims[-1])
+    return SCATTERED, dims
+
+
+def _row(box: Box, shift: int) -> list[int]:
+    mode, dims = _walk(box.dims)
+    dims = ((1, 0, 0),) * (DIMS - len(dims)) + dims
+    fields = [x for field in zip(*dims, strict=True) for x in field]
+    return [box.source, box.begin, box.target, box.start, shift, mode, *fields]
+
+
+def _table(boxes: Iterable[Box], shift: int) -> np.ndarray:
+    """The rows of boxes, large ones cut into pieces for several threads."""
+    boxes = [part for box in boxes for part in _few(box._replace(dims=_merged(box.dims)))]
+    boxes = [b for b in boxes if all(n for n, _, _ in b.dims)]
+    sizes = [math.prod(n for n, _, _ in b.dims) for b in boxes]
+    pieces = chunks_for(sum(sizes), sum(sizes))
+    each = -(-sum(sizes) // pieces) if pieces > 1 else math.inf
+    rows = [_row(part, shift) for b, n in zip(boxes, sizes, strict=True) for part in _cut(b, max(round(n / each), 1))]
+    return np.array(rows, np.int64).reshape(-1, _FIELDS)
+
+
+def routine(
+    words: int, itemsize: int, *phases: list[Box], shift: int = -1, in_place: dict | None = None
+) -> Routine | None:
+    """The boxes of one phase after the other. `words`: inputs and outputs; `shift`: the number of the input, if any,
+    that says how much further on the targets of the last phase lie."""
+    if itemsize not in _ELEMENTS or words + 1 + len(phases) >= _ENTRIES:
+        return None
+    if any(len(_merged(b.dims)) > DIMS and _pieces(b) > _MOST for boxes in phases for b in boxes):
+        return None
+    nothing = words + 1 + len(phases)  # the word that holds the address of a zero
+    last = len(phases) - 1
+    tables = [_table(boxes, shift if shift >= 0 and i == last else nothing) for i, boxes in enumerate(phases)]
+    entries = _compiled(itemsize, any((t[:, _MODE] == TURNED).any() for t in tables))
+    runs = [(entries[f"at{words + 1 + i}"], len(t)) for i, t in enumerate(tables) if len(t)]
+    return Routine(runs, [*tables, np.zeros(1, np.int64)], in_place=in_place)
+
+
+def _pieces(box: Box) -> int:
+    return math.prod(n for n, _, _ in _merged(box.dims)[:-DIMS])
+
+
+# ------------------------------------------------------------------------------------------------------------ the code
+@functools.cache
+def _compiled_for(itemsize: int, tiles: bool, vector_bytes: int) -> dict[str, int]:
+    names = [f"at{i}" for i in range(_ENTRIES)]
+    signature = "moves", itemsize, tiles, vector_bytes
+    return jit.load(signature, names, lambda: _module(_ELEMENTS[itemsize], names, tiles))
+
+
+def _compiled(itemsize: int, tiles: bool) -> dict[str, int]:
+    """The functions for tables at each place of a block; tiles are left out where nobody needs them."""
+    return _compiled_for(itemsize, tiles and itemsize > 1, jit.vector_bytes())
+
+
+def _module(element: str, names: list[str], tiles: bool) -> str:
+    module = ir.Module("moves")
+    move = new_function(module, "move", (I64, I64))
+    move.linkage = "internal"
+    _Mover(move, element).write(tiles)
+    for i, name in enumerate(names):
+        w = Writer(new_function(module, name), element)
+        row = w.add(w.word(w.function.args[0], i), w.mul(w.function.args[1], 8 * _FIELDS))
+        w.b.call(move, [w.function.args[0], row])
+        w.b.ret_void()
+    return module_text(module)
+
+
+class _Mover(Writer):
+    """Writes the function that moves one box: (block, address of its row)."""
+
+    def write(self, tiles: bool) -> None:
+        self.walks = [(ROWS, self._rows), (SPREAD, self._spread)] + [(TURNED, self._turned)] * tiles
+        block, row = self.function.args
+        source, begin, target, start, shift, mode = self.words(row, 0, 6)
+        n, there, here = (self.words(row, 6 + k * DIMS, DIMS) for k in range(3))
+        further = self.b.load(self._named(block, shift, I64))
+        x = self.at(self._named(block, source, self.element), begin)
+        y = self.at(self._named(block, target, self.element), start, further)
+        b = self.b
+        with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(x, I64), b.ptrtoint(y, I64))):
+            with self.loop(0, n[0]) as i, self.loop(0, n[1]) as j, self.loop(0, n[2]) as k:
+                at_x = self.at(x, self.mul(i, there[0]), self.mul(j, there[1]), self.mul(k, there[2]))
+                at_y = self.at(y, self.mul(i, here[0]), self.mul(j, here[1]), self.mul(k, here[2]))
+                self._plane(mode, at_x, at_y, n[3:], there[3:], here[3:])
+        b.ret_void()
+
+    def _named(self, block: Any, number: Any, to: Any) -> Any:
+        """The address in the word of the block that has this number."""
+        words = self.b.inttoptr(block, I64.as_pointer())
+        return self.b.inttoptr(self.b.load(self.at(words, number)), to.as_pointer())
+
+    def _plane(self, mode: Any, x: Any, y: Any, n: list, there: list, here: list) -> None:
+        """Two dimensions, walked as the mode says."""
+        b = self.b
+        end = b.append_basic_block("moved")
+        other = b.append_basic_block("scattered")
+        switch = b.switch(mode, other)
+        for number, walk in self.walks:
+            branch = b.append_basic_block("walk")
+            switch.add_case(constant(number), branch)
+            b.position_at_end(branch)
+            walk(x, y, n, there, here)
+            b.branch(end)
+        b.position_at_end(other)
+        self._scattered(x, y, (0, 0), n, there, here)
+        b.branch(end)
+        b.position_at_end(end)
+
+    def _rows(self, x: Any, y: Any, n: list, there: list, here: list) -> None:
+        with self.loop(0, n[0]) as i:
+            self._row(self.at(x, self.mul(i, there[0])), self.at(y, self.mul(i, here[0])), n[1])
+
+    def _row(self, x: Any, y: Any, count: Any) -> None:
+        step = 4 * self.lanes
+        whole = self.mul(self.div(count, step), step)
+        with self.loop(0, whole, step) as i:
+            parts = [self.load(self.at(x, i, k * self.lanes)) for k in range(4)]
+            for k, part in enumerate(parts):
+                self.store(part, self.at(y, i, k * self.lanes))
+        with self.loop(whole, count, self.lanes) as i:
+            mask = self.first_lanes(self.sub(count, i))
+            self.store(self.load(self.at(x, i), mask), self.at(y, i), mask)
+
+    def _spread(self, x: Any, y: Any, n: list, there: list, here: list) -> None:
+        with self.loop(0, n[0]) as i:
+            value = self.splat(self.b.load(self.at(x, self.mul(i, there[0]))))
+            row = self.at(y, self.mul(i, here[0]))
+            with self.loop(0, n[1], self.lanes) as j:
+                self.store(value, self.at(row, j), self.first_lanes(self.sub(n[1], j)))
+
+    def _turned(self, x: Any, y: Any, n: list, there: list, here: list) -> None:
+        """Tiles, then what is left over at the right and below."""
+        size = self.lanes
+        whole = [self.mul(self.div(k, size), size) for k in n]
+        with self.loop(0, whole[0], size) as i, self.loop(0, whole[1], size) as j:
+            rows = [self.load(self.at(x, i, self.mul(self.add(j, k), there[1]))) for k in range(size)]
+            for k, row in enumerate(self.transpose(rows)):
+                self.store(row, self.at(y, self.mul(self.add(i, k), here[0]), j))
+        self._scattered(x, y, (0, whole[1]), [whole[0], n[1]], there, here)
+        self._scattered(x, y, (whole[0], 0), n, there, here)
+
+    def _scattered(self, x: Any, y: Any, first: Sequence[Any], n: list, there: list, here: list) -> None:
+        with self.loop(first[0], n[0]) as i, self.loop(first[1], n[1]) as j:
+            value = self.b.load(self.at(x, self.mul(i, there[0]), self.mul(j, there[1])))
+            self.b.store(value, self.at(y, self.mul(i, here[0]), self.mul(j, here[1])))
+
+
+# ----------------------------------------------------------------------------------------------------------- operators
+def _dims(size: Sequence[int], there: Sequence[int], here: Sequence[int]) -> tuple:
+    return tuple(zip(size, there, here, strict=True))
+
+
+def copy(call: Call) -> Routine | None:
+    """A tensor in the memory order of the result."""
+    x, out = call.specs[0], call.out
+    if x.dtype is not out.dtype:
+        return None
+    return routine(2, x.dtype.itemsize, [Box(0, 0, 1, 0, _dims(x.size, x.stride, out.stride))])
+
+
+def write(call: Call) -> Routine | None:
+    """A tensor with a region replaced; the rest is copied where it is not there already."""
+    base, value, region = call.specs[0], call.specs[1], call.attributes["region"]
+    if value.dtype is not region.dtype or region.dtype is not base.dtype or base.order() is None:
+        return None
+    steps = _dims(value.size, value.stride, region.stride)
+    if any(n > 1 and here == 0 for n, _, here in steps):
+        return None
+    whole, part = Box(0, 0, 3, 0, ((base.numel, 1, 1),)), Box(1, 0, 3, 0, steps)
+    return routine(4, base.dtype.itemsize, [whole], [part], shift=2, in_place={0: [0]})
+
+
+def _joined(specs: Sequence[Spec], out: Spec, starts: Iterable[int], stride: Sequence[int]) -> Routine | None:
+    """Tensors one after another in the result, whose steps along their dimensions are `stride`."""
+    if any(s.dtype is not out.dtype for s in specs):
+        return None
+    to = len(specs)
+    boxes = [
+        Box(i, 0, to, a, _dims(s.size, s.stride, stride)) for i, (s, a) in enumerate(zip(specs, starts, strict=True))
+    ]
+    return routine(to + 1, out.dtype.itemsize, boxes)
+
+
+def cat(call: Call) -> Routine | None:
+    """Tensors one after another along an axis."""
+    dim, out = call.attributes["dim"], call.out
+    if any(s.ndim != out.ndim for s in call.specs):
+        return None
+    ends = np.cumsum([s.size[dim] for s in call.specs])
+    starts = [int(e - s.size[dim]) * out.stride[dim] for e, s in zip(ends, call.specs, strict=True)]
+    return _joined(call.specs, out, starts, out.stride)
+
+
+def stack(call: Call) -> Routine | None:
+    """Tensors one after another along a new axis."""
+    dim, out = call.attributes["dim"], call.out
+    starts = [i * out.stride[dim] for i in range(len(call.specs))]
+    return _joined(call.specs, out, starts, (*out.stride[:dim], *out.stride[dim + 1 :]))

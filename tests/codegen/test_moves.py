@@ -1,0 +1,135 @@
+"""Boxes of elements arrive where NumPy would have put them, and nothing around them changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import kenaz as torch
+from kenaz.codegen import jit, moves
+from kenaz.core.spec import Spec, fresh, spec
+from kenaz.graph.node import Call
+from kenaz.ops.record import COPY, REGISTRY, WRITE
+from kenaz.runtime import threads
+
+KINDS = [torch.float32, torch.float64, torch.uint8]
+
+
+def call_of(name: str, specs: tuple, attributes: dict) -> Call:
+    op = REGISTRY[name]
+    return Call(op, specs, attributes, op.rule(specs, attributes)[0])
+
+
+def memory_of(s: Spec, seed: int) -> np.ndarray:
+    """An array that a spec sees, in memory that ends where it ends."""
+    last = sum((n - 1) * q for n, q in zip(s.size, s.stride, strict=True)) + 1 if s.numel else 0
+    memory = np.random.default_rng(seed).integers(0, 100, last).astype(s.dtype.np)
+    return np.ndarray(s.size, s.dtype.np, memory, 0, s.numpy_stride) if last else np.empty(s.size, s.dtype.np)
+
+
+def check(call: Call, routine: object, inputs: list, expected: np.ndarray) -> None:
+    assert routine is not None
+    room = np.full(call.out.numel + 256, 101, call.out.dtype.np)
+    memory = room[128 : 128 + call.out.numel]
+    routine.run(inputs, [memory])  # type: ignore[attr-defined]
+    found = np.lib.stride_tricks.as_strided(memory, call.out.size, call.out.numpy_stride)
+    np.testing.assert_array_equal(found, expected)
+    assert (room[:128] == 101).all() and (room[128 + call.out.numel :] == 101).all()
+
+
+def random_spec(rng: random.Random, kind: torch.dtype, rank: int, most: int) -> Spec:
+    """A view: axes in any order, some skipped over, some repeated."""
+    size = [rng.choice((1, 2, 3, 5, 17, most)) for _ in range(rank)]
+    stride, run = [0] * rank, 1
+    for d in rng.sample(range(rank), rank):
+        if rng.random() < 0.2:
+            continue
+        stride[d] = run * rng.choice((1, 1, 1, 2))
+        run = stride[d] * size[d] + rng.choice((0, 0, 3))
+    return spec(tuple(size), tuple(stride), kind)
+
+
+@pytest.fixture(params=[1, 2])
+def number_of_threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = threads.get_num_threads()
+    threads.set_num_threads(request.param)
+    yield
+    threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(40))
+def test_copies_of_views(seed: int, kind: torch.dtype) -> None:
+    rng = random.Random(seed)
+    s = random_spec(rng, kind, rng.randint(1, 6), 40 if seed % 2 else 9)
+    out = s.like(kind) if seed % 3 else fresh(s.size, kind)
+    call = Call(COPY, (s,), {"out": out}, out)
+    x = memory_of(s, seed)
+    check(call, moves.copy(call), [x], x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "size, stride",
+    [((300, 500), (1, 300)), ((70, 3, 41, 40), (4920, 1, 120, 3)), ((400001,), (1,)), ((900, 333), (0, 1)),
+     ((16, 4, 130, 32), (16640, 32, 128, 1)), ((33, 47), (1, 50)), ((700, 31, 18), (1, 700, 21700))],
+)  # fmt: skip
+def test_large_copies(size: tuple, stride: tuple, kind: torch.dtype, number_of_threads: None) -> None:
+    s, out = spec(size, stride, kind), fresh(size, kind)
+    call = Call(COPY, (s,), {"out": out}, out)
+    x = memory_of(s, 0)
+    check(call, moves.copy(call), [x], x)
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32])
+def test_narrow_vectors(vector_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "vector_bytes", lambda: vector_bytes)
+    for kind in KINDS:
+        for s in (spec((33, 47), (1, 50), kind), spec((3, 61), (100, 1), kind), spec((3, 61), (1, 0), kind)):
+            out = fresh(s.size, kind)
+            call = Call(COPY, (s,), {"out": out}, out)
+            check(call, moves.copy(call), [memory_of(s, 1)], memory_of(s, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_cat_and_stack(dim: int, kind: torch.dtype, number_of_threads: None) -> None:
+    sizes = [[4, 30, 50] for _ in range(5)]
+    specs = [fresh(size, kind) for size in sizes]
+    specs[1] = spec((4, 30, 50), (1500, 1, 30), kind)
+    specs[2] = spec((4, 30, 50), (0, 50, 1), kind)
+    arrays = [memory_of(s, i) for i, s in enumerate(specs)]
+    call = call_of("stack", tuple(specs), {"dim": dim, "dtype": None})
+    check(call, moves.stack(call), arrays, np.stack(arrays, dim))
+    for i, n in enumerate((1, 7, 0, 130)):
+        sizes[i][dim] = n
+    specs = [fresh(size, kind) for size in sizes]
+    arrays = [memory_of(s, i) for i, s in enumerate(specs)]
+    call = call_of("cat", tuple(specs), {"dim": dim, "dtype": None})
+    check(call, moves.cat(call), arrays, np.concatenate(arrays, dim))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("region, offset", [(((20, 10), (80, 2)), 5), (((3, 30), (1, 40)), 0), (((), ()), 1599)])
+def test_writes_to_a_region(region: tuple, offset: int, together: bool, kind: torch.dtype) -> None:
+    base, seen = fresh((40, 40), kind), spec(*region, kind, shifted=True)
+    value = fresh(seen.size, kind)
+    call = Call(WRITE, (base, value, int), {"region": seen}, base)
+    x, v = memory_of(base, 0), memory_of(value, 1)
+    expected = call.run(x.copy(), v, offset)
+    routine = moves.write(call)
+    assert routine is not None
+    target = x.copy() if together else np.full_like(x, 7)
+    routine.run([target if together else x, v, offset], [target])
+    np.testing.assert_array_equal(target, expected)
+
+
+def test_what_boxes_cannot_do() -> None:
+    a, b = fresh((2, 3), torch.float32), fresh((2, 3), torch.float64)
+    assert moves.cat(call_of("cat", (a, b), {"dim": 0, "dtype": torch.float64})) is None
+    assert moves.copy(Call(COPY, (a,), {"out": b}, b)) is None
+    assert moves.cat(call_of("cat", (a,) * 100, {"dim": 0, "dtype": None})) is None
