@@ -41,6 +41,8 @@ class Term:
 
     __slots__ = ("arguments", "function", "level", "uniform")
     __hash__ = object.__hash__
+    __truediv__: Any
+    __neg__: Any
 
     def __init__(self, function: Any, arguments: tuple = (), level: int = 0, uniform: bool = False):
         self.function, self.arguments, self.level, self.uniform = function, arguments, level, uniform
@@ -93,7 +95,7 @@ def _operator(name: str, swap: bool) -> Callable:
 for _name in ("add", "sub", "mul", "truediv", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and_", "or_"):
     setattr(Term, f"__{_name.strip('_')}__", _operator(_name, False))
     setattr(Term, f"__r{_name.strip('_')}__", _operator(_name, True))
-Term.__neg__ = lambda a: pure(operator.neg, a)  # type: ignore[attr-defined]
+Term.__neg__ = lambda a: pure(operator.neg, a)
 
 
 class Trace:
@@ -156,7 +158,7 @@ class Shape(NamedTuple):
         return self.tasks * self.lanes if self.columns else self.tasks
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """How many elements a row has."""
         return self.blocks if self.columns else self.blocks * self.lanes
 
@@ -227,7 +229,7 @@ def rows_routine(
         return None
     strides, places, walked = [], [], iter(shape.strides[1:])
     for a in given:
-        found = _place(a, shape, next(walked) if a.role == "element" else None)
+        found = _place(a, kind.name, shape, next(walked) if a.role == "element" else None)
         if found is None:
             return None
         places.append(found[0])
@@ -243,18 +245,22 @@ def outputs_first(given: list[Argument]) -> list[Spec]:
     return [a.spec for a in reversed(given) if a.role == "element"]
 
 
-def _place(a: Argument, shape: Shape, stride: tuple[int, int, int] | None) -> tuple[Place, tuple[int, int]] | None:
+def _place(
+    a: Argument, element: str, shape: Shape, stride: tuple[int, int, int] | None
+) -> tuple[Place, tuple[int, int]] | None:
     """How an argument is found in memory, and its strides from task to task and from block to block."""
     if stride is not None:
+        if a.spec.dtype.name != element:
+            return None
         return (Place(a.spec.dtype.name, False, stride[2] == 1), stride[:2]) if stride[2] in (0, 1) else None
     if not isinstance(a.spec, Spec):
         return Place("int64" if a.spec in (int, bool) else "float64", True, False), (0, 0)
     kind, n = a.spec.dtype.name, a.spec.numel
-    if not a.spec.contiguous or kind not in ELEMENTS:
+    if not a.spec.contiguous or kind not in (element, "int32", "int64"):
         return None
     if a.role == "row" and n == 1:
         return Place(kind, True, False), (0, 0)
-    if not shape.in_order or n != (shape.rows if a.role == "row" else shape.count):
+    if not shape.in_order or n != (shape.rows if a.role == "row" else shape.length):
         return None
     if a.role == "row":
         return Place(kind, True, shape.columns), (shape.lanes if shape.columns else 1, 0)
@@ -276,10 +282,10 @@ class Kernel(NamedTuple):
 def _routine(kernel: Kernel, shape: Shape, strides: list, numbers: Sequence[float], cost: int) -> Routine:
     lanes_each = UNROLL * jit.vector_bytes() // kernel.itemsize
     pieces = -(-shape.lanes // lanes_each) if shape.columns else 1
-    chunks = chunks_for(shape.rows * shape.count * cost, shape.tasks * pieces, 1 if kernel.across else 4)
+    chunks = chunks_for(shape.rows * shape.length * cost, shape.tasks * pieces, 1 if kernel.across else 4)
     parts = min(pieces, -(-chunks // shape.tasks))
     constants = [shape.tasks, shape.blocks, shape.lanes, parts, chunks, *[q for s in strides for q in s]]
-    constants += [_bits(float(shape.count)), *map(_bits, numbers)]
+    constants += [_bits(float(shape.length)), *map(_bits, numbers)]
     if not kernel.across:
         return Routine([(kernel.run, chunks)], constants, 0, kernel.in_place)
     room = chunks * kernel.across * shape.lanes * kernel.itemsize
@@ -295,7 +301,13 @@ _kernels: dict[tuple, Kernel] = {}
 
 
 def _compiled(
-    name: Any, body: Callable, kind: str, columns: bool, inputs: tuple[Place, ...], outputs: tuple[Place, ...], numbers: int
+    name: Any,
+    body: Callable,
+    kind: str,
+    columns: bool,
+    inputs: tuple[Place, ...],
+    outputs: tuple[Place, ...],
+    numbers: int,
 ) -> Kernel:  # fmt: skip
     key = name, kind, columns, inputs, outputs, jit.vector_bytes()
     if key not in _kernels:
@@ -318,6 +330,9 @@ class Slot(NamedTuple):
 
     lane: Any
     mask: Any
+
+
+_NO_SLOT: tuple[Any] = (None,)  # along a row a uniform value has no place of its own
 
 
 class _Rows:
@@ -504,7 +519,7 @@ class _Rows:
 
     def _know(self, t: Term, slots: list[Slot]) -> None:
         """Work out what is the same along a row, before the loop that needs it."""
-        for u, slot in enumerate(slots or [None]):
+        for u, slot in enumerate(slots or _NO_SLOT):
             if (t, u) in self.known or type(t.function) is Fold:
                 continue
             for a in t.arguments:

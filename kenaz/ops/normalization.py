@@ -171,6 +171,10 @@ def group_norm(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
+    if input.dtype in HALF:  # several steps, rounded once
+        wide = [None if t is None else t.to(float32) for t in (input, weight, bias)]
+        y = group_norm(wide[0], num_groups, wide[1], wide[2], eps).to(input.dtype)
+        return rename_node(y, "NativeGroupNormBackward0")
     y = _over_tail(_group, input.reshape(n, num_groups, -1), None, None, (2,), float(eps)).reshape(input.shape)
     y = _affine(y, *(None if p is None else _per_channel(p, input.ndim) for p in (weight, bias)))
     return rename_node(y, "NativeGroupNormBackward0")
@@ -333,7 +337,8 @@ def _root(xp: Any, x: Any, weight: Any, eps: Any) -> tuple:
 def _root_backward(xp: Any, g: Any, x: Any, rstd: Any, weight: Any) -> tuple:
     z = x * rstd
     h = g if weight is None else g * weight
-    return (h - z * xp.mean(h * z)) * rstd, g * z
+    slope = (h - z * xp.mean(h * z)) * rstd
+    return (slope,) if weight is None else (slope, g * z)
 
 
 def _root_grad(g: Tensor, y: Any, x: Any, weight: Any, rstd: Any, _value: Spec, dims: tuple, eps: float) -> tuple:
