@@ -157,7 +157,7 @@ def is_null(w: Writer, pointer: Any) -> Any:
     return w.b.icmp_unsigned("==", w.b.ptrtoint(pointer, I64), constant(0))
 
 
-def _at_least(w: Writer, x: Any, floor: Any) -> Any:
+def at_least(w: Writer, x: Any, floor: Any) -> Any:
     return w.b.select(w.b.fcmp_ordered("<", x, floor), floor, x)
 
 
@@ -174,7 +174,7 @@ def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
                 d = w.at(named["d"], w.mul(named["d_row"], i), v * w.lanes)
                 x = w.fma(beta, w.load(d, lane_mask), x)
             c = w.at(named["c"], w.mul(named["c_row"], i), v * w.lanes)
-            w.store(_at_least(w, x, floor), c, lane_mask)
+            w.store(at_least(w, x, floor), c, lane_mask)
 
     with w.b.if_else(is_null(w, named["d"])) as (then, otherwise):
         with then:
@@ -196,7 +196,7 @@ def _store_table(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) 
                     c, x = w.at(column, w.mul(named["c_row"], i)), sums[i * tile.vectors + v]
                     if accumulate:
                         x = w.b.fadd(x, w.load(c, mask))
-                    w.store(_at_least(w, x, floor), c, mask)
+                    w.store(at_least(w, x, floor), c, mask)
 
     with w.b.if_else(w.test(named["accumulate"], "!=", 0)) as (then, otherwise):
         with then:

@@ -80,12 +80,12 @@ def _mismatch(a: Spec, b: Spec, left: tuple, right: tuple) -> str:
 
 
 def _compiled(name: str) -> Any:
-    """The `native` of an operator: a function of `codegen.gemm`, which is loaded when a graph is hot."""
+    """The `native` of an operator: a function of `codegen.products`, which is loaded when a graph is hot."""
 
     def native(call: Any) -> Any:
-        from ..codegen import gemm
+        from ..codegen import products
 
-        return getattr(gemm, name)(call)
+        return getattr(products, name)(call)
 
     return native
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import itertools
 import mmap
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import kenaz as torch
-from kenaz.codegen import gemm, jit
+from kenaz.codegen import jit, products
 from kenaz.core.spec import spec
 from kenaz.graph.node import Call
 from kenaz.ops.record import REGISTRY
@@ -131,7 +132,7 @@ def test_batches_of_views() -> None:
 
 def test_one_matrix_for_a_batch_is_one_product() -> None:
     call = call_of("matmul", draw(16, 128, 64), draw(64, 32))
-    assert gemm._product(*call.specs, call.out).m == 16 * 128
+    assert products._product(*call.specs, call.out).m == 16 * 128
 
 
 @pytest.mark.parametrize("size", [(5, 7), (2, 3, 7), (7,), (2, 5, 3, 7)])
@@ -193,3 +194,30 @@ def test_what_is_not_compiled_is_left_to_numpy() -> None:
     ):  # fmt: skip
         call = call_of(name, *inputs)
         assert call.op.native(call) is None
+
+
+@pytest.mark.parametrize("size", [(1, 100, 30), (8, 130, 50), (40, 97, 3), (1, 33, 1), (9, 64, 2), (3, 1000, 8)])
+@pytest.mark.parametrize("element", ["float32", "float64"])
+def test_few_rows_or_columns_are_inner_products(size: tuple[int, int, int], element: str, threads: int) -> None:
+    m, k, n = size
+    a, w, b = draw(m, k, element=element), draw(n, k, element=element), draw(n, element=element)
+    check(a, w.T)
+    found = compute("linear", a, w, b)
+    np.testing.assert_allclose(found, a @ w.T + b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("element", ["float32", "float64"])
+def test_a_long_depth_is_divided(element: str, threads: int) -> None:
+    a, b, d = draw(5000, 13, element=element).T, draw(5000, 9, element=element), draw(9, element=element)
+    check(a, b)
+    np.testing.assert_allclose(compute("addmm", d, a, b, 2, 1), a @ b + 2 * d, rtol=1e-3, atol=1e-3)
+
+
+def test_results_below_zero_become_zero(threads: int) -> None:
+    for m, k, n in ((20, 30, 40), (10, 5000, 10)):
+        a, b = draw(m, k), draw(k, n)
+        call = call_of("matmul", a, b)
+        product = products._product(*call.specs, call.out)
+        out = np.empty((m, n), "float32")
+        products.routine(dataclasses.replace(product, cut=True), "multiply").run([a, b], [out])
+        np.testing.assert_allclose(out, np.maximum(a @ b, 0), rtol=1e-4, atol=1e-3)

@@ -1,0 +1,296 @@
+"""Which operators are products of matrices, and how a product becomes the tables that the driver (`gemm`) works off.
+
+`Product` says in numbers what is multiplied. `routine` chooses tiles, cuts C into tasks (or the depth, where C is small
+and the depth is long), deals them out to chunks, and decides what is packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..core.shape import contiguous_stride
+from ..core.spec import Spec, spec
+from ..graph.node import Call
+from ..runtime import threads
+from . import dots, tiles
+from .dots import Dots
+from .gemm import KERNELS, LAYOUT, MOST_ROWS, TASK, driver, panel_width
+from .routine import Routine
+from .tiles import Tile
+
+BYTES_OF_DEPTH = 384 * 4  # of a row of A, or of a column of B, in one block
+COLUMNS = 512  # of B in one block, half of that for 8-byte elements
+ROWS = 73 * 14  # of A in one block
+LEAST_TIME = 25  # microseconds of work from which a second thread pays
+GIGAFLOPS, GIGABYTES = 100, 30  # a second, of one thread: only to guess the time
+FEW = 8  # rows or columns
+LEAST_DEPTH = 1024  # of a part, where the depth is divided
+
+
+# ---------------------------------------------------------------------------------------------------------- what to do
+@dataclass(frozen=True)
+class Product:
+    """C (m x n) = A (m x k) B (k x n) for every row of `offsets`, the places of (A, B, C, D) in elements.
+
+    A's element (i, k) is at i * a_row + k * a_step, B's (k, j) at k * b_step + j * b_along; C's and D's columns are
+    adjacent.
+    """
+
+    m: int
+    n: int
+    k: int
+    a_row: int
+    a_step: int
+    b_step: int
+    b_along: int
+    c_row: int
+    element: str
+    d_row: int = 0
+    turned: bool = False  # whether A is the second input
+    cut: bool = False  # whether what is below zero becomes zero
+    offsets: np.ndarray = field(default_factory=lambda: np.zeros((1, 4), np.int64))
+
+    @property
+    def microseconds(self) -> float:
+        """A guess of the time that one thread takes."""
+        numbers = self.m * self.k + self.k * self.n + self.m * self.n
+        seconds = self.m * self.n * self.k * 2 / GIGAFLOPS, numbers * np.dtype(self.element).itemsize / GIGABYTES
+        return max(seconds) * len(self.offsets) / 1000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The tiles of a product: `columns` of them are `vectors` of `lanes` each."""
+
+    rows: int
+    columns: int
+    lanes: int
+    is_dots: bool = False
+
+    @property
+    def vectors(self) -> int:
+        return self.columns // self.lanes
+
+    def address(self, rows: int, vectors: int, element: str) -> int:
+        """The code of a tile of this kind."""
+        if self.is_dots:
+            return dots.address(Dots(rows, vectors, element))
+        return tiles.tile_address(Tile(rows, vectors, element))
+
+
+def routine(product: Product, entry: str, constants: Sequence[Any] = ()) -> Routine:
+    """The code of a product. `entry` names the phase of the driver that finds A, B, C and D among a block's words."""
+    shape = _shape(product)
+    tasks, starts, parts = _tasks(product, shape)
+    chunks = len(starts) - 1
+    layout = _layout(product, shape, tasks)
+    at = layout["room"] * chunks
+    cells = product.m * product.n
+    layout |= {"parts": parts, "cells": cells, "parts_at": at}
+    code = driver(product.element)
+    phases = [(code[entry], chunks)] + [(code["sum_" + entry], 1)] * (parts > 1)
+    kernels = _kernels(tasks, product.element, shape)
+    words = [tasks, starts, np.array([layout[name] for name in LAYOUT], np.int64), kernels, *constants]
+    return Routine(phases, words, at + (parts > 1) * parts * cells * np.dtype(product.element).itemsize)
+
+
+def _shape(p: Product) -> Shape:
+    """The tiles of a product: inner products where packing would cost more, else as wide as the rows allow."""
+    lanes = tiles.lanes(p.element)
+    if min(p.m, p.n) <= FEW and p.a_step == p.b_step == 1 and p.k >= 2 * lanes:
+        rows, columns = dots.shape(p.m, p.n, p.element)
+        return Shape(rows, columns, 1, is_dots=True)
+    vectors = next((v for v in (4, 3) if p.m <= tiles.most_rows(v)), 2)
+    vectors = min(vectors, -(-p.n // lanes))
+    return Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS), vectors * lanes, lanes)
+
+
+def _layout(p: Product, shape: Shape, tasks: np.ndarray) -> dict[str, int]:
+    """The words that the driver needs about all tasks."""
+    item = np.dtype(p.element).itemsize
+    m, n, k = (int(tasks[:, TASK.index(x)].max()) for x in "mnk")
+    depth = k if shape.is_dots else _even_part(k, BYTES_OF_DEPTH // item, 1)
+    column_block = _even_part(n, COLUMNS * 4 // item, shape.columns)
+    row_block = ROWS // shape.rows * shape.rows
+    pack_a, pack_b = (False, False) if shape.is_dots else (_packs_a(p), _packs_b(p))
+    panels = -(-min(m, row_block) // shape.rows)
+    room_of_a = pack_a * panels * depth * panel_width(p.element)
+    room = (room_of_a + pack_b * column_block * depth) * item
+    return dict(
+        a_row=p.a_row, a_step=p.a_step, b_step=p.b_step, b_along=p.b_along, c_row=p.c_row, d_row=p.d_row,
+        rows=shape.rows, columns=shape.columns, lanes=shape.lanes, row_block=row_block, column_block=column_block,
+        depth_block=depth, b_far=shape.columns * p.b_along, b_given=p.b_along if shape.is_dots else p.b_step,
+        pack_a=int(pack_a), pack_b=int(pack_b), room_of_a=room_of_a, turned=int(p.turned), cut=int(p.cut),
+        room=(-(-room // 4096) * 4096 + 64) * (pack_a or pack_b),  # chunks begin in different sets of a cache
+    )  # fmt: skip
+
+
+def _even_part(size: int, most: int, unit: int) -> int:
+    """The length of equal parts of `size`, whole units, as few as none is longer than `most`."""
+    parts = -(-size // most)
+    return -(-size // (parts * unit)) * unit
+
+
+def _packs_a(p: Product) -> bool:
+    """Whether A is copied: where enough columns read it again."""
+    return p.n >= 128
+
+
+def _packs_b(p: Product) -> bool:
+    """Whether B is copied: where its rows are not adjacent elements, or enough rows of A read it again."""
+    return p.n > 1 and p.b_along != 1 or p.m > 64
+
+
+# ------------------------------------------------------------------------------------------------------------- cutting
+def _tasks(p: Product, shape: Shape) -> tuple[np.ndarray, np.ndarray, int]:
+    """The table of tasks (`TASK`), where in it each chunk begins, with the end, and in how many parts the depth is."""
+    count = 1 if p.microseconds <= LEAST_TIME else threads.get_num_threads()
+    if len(p.offsets) >= 4 * count or len(p.offsets) % count == 0:
+        whole = np.concatenate([p.offsets, np.tile((p.m, p.n, p.k), (len(p.offsets), 1))], axis=1)
+        chunks = min(len(whole), count * (4 if count > 1 else 1))
+        return whole.astype(np.int64), np.linspace(0, len(whole), chunks + 1).astype(np.int64), 1
+    places = p.offsets.tolist()
+    tiles_of_c = -(-p.m // shape.rows) * -(-p.n // shape.columns) * len(places)
+    if len(places) == 1 and tiles_of_c < 8 * count and p.k >= LEAST_DEPTH * count:
+        table = [_part(p, places[0], i, k0, k1) for i, (k0, k1) in enumerate(_spans(p.k, count, 1))]
+        parts = len(table)
+    else:
+        table = [_rectangle(p, place, *edges) for place in places for edges in _cut(p, count, shape)]
+        parts = 1
+    return np.array(table, np.int64), np.arange(len(table) + 1, dtype=np.int64), parts
+
+
+def _part(p: Product, place: list[int], i: int, k0: int, k1: int) -> tuple[int, ...]:
+    """The task of a part of the depth; the first one adds D."""
+    a, b, _, d = place
+    return a + k0 * p.a_step, b + k0 * p.b_step, i * p.m * p.n, -1 if i else d, p.m, p.n, k1 - k0
+
+
+def _rectangle(p: Product, place: list[int], m0: int, m1: int, n0: int, n1: int) -> tuple[int, ...]:
+    """The task of a rectangle of C."""
+    a, b, c, d = place
+    return a + m0 * p.a_row, b + n0 * p.b_along, c + m0 * p.c_row + n0, d + m0 * p.d_row + n0, m1 - m0, n1 - n0, p.k
+
+
+def _cut(p: Product, parts: int, shape: Shape) -> list[tuple[int, int, int, int]]:
+    """C in `parts` rectangles (first row, end, first column, end), such that the largest has the fewest tiles; then as
+    square as possible, since every part packs its own rows of A and columns of B."""
+    high, wide = -(-p.m // shape.rows), -(-p.n // shape.columns)
+
+    def cost(down: int) -> tuple[int, int]:
+        across = parts // down
+        return -(-high // down) * -(-wide // across), p.m // down + p.n // across
+
+    down = min((d for d in range(1, parts + 1) if parts % d == 0), key=cost)
+    rows, columns = _spans(p.m, down, shape.rows), _spans(p.n, parts // down, shape.columns)
+    return [(*row, *column) for row in rows for column in columns]
+
+
+def _spans(size: int, parts: int, unit: int) -> list[tuple[int, int]]:
+    """At most `parts` equal parts of whole units: (start, end) of each."""
+    units = -(-size // unit)
+    edges = sorted({min(round(units * i / parts) * unit, size) for i in range(parts + 1)})
+    return list(zip(edges, edges[1:]))
+
+
+def _kernels(tasks: np.ndarray, element: str, shape: Shape) -> np.ndarray:
+    """The addresses of the tiles that the tasks need, at vectors * KERNELS + rows."""
+    table = np.zeros((shape.vectors + 1, KERNELS), np.int64)
+    for m, n in {(int(m), int(n)) for m, n in tasks[:, 4:6]}:
+        heights = {shape.rows if m >= shape.rows else 0, m % shape.rows} - {0}
+        widths = {shape.vectors if n >= shape.columns else 0, -(-(n % shape.columns) // shape.lanes)} - {0}
+        for r in heights:
+            for v in widths:
+                table[v, r] = shape.address(r, v, element)
+    return table
+
+
+# ----------------------------------------------------------------------------------------------------------- operators
+COMPILED = ("float32", "float64")
+
+
+def matmul(call: Call) -> Routine | None:
+    """Code for `matmul` of two tensors."""
+    a, b = call.specs
+    product = _product(a, b, call.out)
+    return None if product is None else routine(product, "multiply")
+
+
+def linear(call: Call) -> Routine | None:
+    """Code for x W' + b."""
+    x, weight, bias = call.specs
+    if type(bias) is not Spec or weight.ndim != 2:
+        return None
+    product = _product(x, _transposed(weight), call.out, bias)
+    return None if product is None else routine(product, "affine")
+
+
+def combination(call: Call) -> Routine | None:
+    """Code for beta x + alpha (a @ b)."""
+    x, a, b, beta, alpha = call.specs
+    product = _product(a, b, call.out, x)
+    kinds = [int(beta is not float), int(alpha is not float)]
+    return None if product is None else routine(product, "combine", kinds)
+
+
+def _transposed(matrix: Spec) -> Spec:
+    return spec(matrix.size[::-1], matrix.stride[::-1], matrix.dtype, matrix.device)
+
+
+def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | None:
+    """What matmul multiplies (and the d, broadcast, that is added), or None where it is not compiled."""
+    if out.dtype.name not in COMPILED or not (out.contiguous and out.numel and a.numel):
+        return None
+    a_size, a_stride = (tuple(a.size), a.stride) if a.ndim > 1 else ((1, *a.size), (0, *a.stride))
+    b_size, b_stride = (tuple(b.size), b.stride) if b.ndim > 1 else ((*b.size, 1), (*b.stride, 1))
+    m, n = a_size[-2], b_size[-1]
+    batch = out.size[: out.ndim - (a.ndim > 1) - (b.ndim > 1)]
+    full = (*batch, m, n)
+    d_stride = _spread((), (), full)
+    if d is not None:
+        keep = [True] * len(batch) + [a.ndim > 1, b.ndim > 1]
+        found = iter(_spread(d.size, d.stride, out.size))
+        d_stride = tuple(next(found) if k else 0 for k in keep)
+        if n > 1 and d_stride[-1] != 1:
+            return None
+    axes = list(zip(
+        batch, _spread(a_size[:-2], a_stride[:-2], batch), _spread(b_size[:-2], b_stride[:-2], batch),
+        contiguous_stride(full), d_stride,
+    ))  # fmt: skip
+    a_row, d_row = a_stride[-2], d_stride[-2]
+    while axes and axes[-1][1:] == (a_row * m, 0, n * m, d_row * m):  # one matrix B for several A's: they are more rows
+        m *= axes.pop()[0]
+    product = Product(
+        m, n, a_size[-1], a_row, a_stride[-1], b_stride[-2], b_stride[-1], n, out.dtype.name, d_row,
+        offsets=_offsets(axes),
+    )  # fmt: skip
+    return _turned(product, d is None)
+
+
+def _spread(size: Sequence[int], stride: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
+    """Strides of a tensor that is broadcast to a size."""
+    missing = len(full) - len(size)
+    return (*[0] * missing, *[q if s != 1 else 0 for s, q in zip(size, stride)])
+
+
+def _offsets(axes: Sequence[tuple]) -> np.ndarray:
+    """The offsets of every product of a batch, whose axes are given as (size, stride of A, of B, of C, of D)."""
+    offsets = np.zeros((1, 4), np.int64)
+    for size, *stride in axes:
+        steps = np.arange(size)[:, None] * np.array(stride)
+        offsets = (offsets[:, None] + steps).reshape(-1, 4)
+    return offsets
+
+
+def _turned(p: Product, alone: bool) -> Product:
+    """A column (n = 1) as the row of the turned product, C' = B' A', so that vectors lie along what was m."""
+    if p.n != 1 or p.m == 1 or not (alone or p.d_row == 1):
+        return p
+    return replace(
+        p, m=1, n=p.m, a_row=0, a_step=p.b_step, b_step=p.a_step, b_along=p.a_row, c_row=p.m, turned=True,
+        offsets=p.offsets[:, [1, 0, 2, 3]],
+    )  # fmt: skip
