@@ -19,6 +19,8 @@ def _requires_grad(self: Tensor) -> bool:
 
 
 def _set_requires_grad(self: Tensor, value: bool) -> None:
+    if not isinstance(value, bool):
+        raise RuntimeError("requires_grad must be a bool")
     if value and self.dtype.kind < 2:
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     requires_grad_(self, value)
@@ -168,7 +170,6 @@ def _backward_hooks(self: Tensor) -> Any:
 
 for _name, _get, _set in (
     ("requires_grad", _requires_grad, _set_requires_grad),
-    ("grad", _get_grad, _set_grad),
     ("grad_fn", _grad_fn, None),
     ("is_leaf", _is_leaf, None),
     ("retains_grad", lambda self: self._retains_grad, None),
@@ -176,6 +177,7 @@ for _name, _get, _set in (
     ("_backward_hooks", _backward_hooks, None),
 ):
     setattr(Tensor, _name, property(_get, _set))
+Tensor.grad = property(_get_grad, _set_grad, lambda self: _set_grad(self, None))  # type: ignore[attr-defined]
 for _method in (_is_view, requires_grad_, backward, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _method.__name__, _method)
 

@@ -11,7 +11,7 @@ from .._tensor import Tensor
 from ..core.dtype import float64
 from ..core.shape import axis
 from .declare import FLOATING, SAME, pointwise, unary
-from .record import composite, public
+from .record import composite, public, write_out
 
 # `nn` only: neither torch.name nor Tensor.name
 _NN = {"torch": False, "tensor": False}
@@ -158,7 +158,7 @@ def softshrink(xp: Any, x: Any, lambd: float = 0.5) -> Any:
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-@pointwise(SAME, tensor=False, grad=lambda g, y, x, threshold, value: g * (x > threshold))
+@pointwise(SAME, tensor=False, grad=lambda g, y, x, threshold, value: threshold_backward(g, x, threshold))
 def threshold(xp: Any, x: Any, threshold: float = 0.0, value: float = 0.0) -> Any:
     """x where it exceeds the threshold, `value` elsewhere."""
     return xp.where(x <= threshold, xp.asarray(value).astype(x.dtype), x)
@@ -170,9 +170,9 @@ def log_sigmoid(xp: Any, x: Any) -> Any:
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
 
 
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log sigmoid(x), without overflow."""
-    return log_sigmoid(input)
+    return log_sigmoid(input) if out is None else write_out(log_sigmoid(input), out, "log_sigmoid")
 
 
 def tanhshrink(input: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._tensor import Tensor
 from ..core import dtype as dtypes
+from ..core.dtype import HALF
 from .creation import ones
 from .network import softmax
 from .sampling import dropout
@@ -27,6 +28,9 @@ def scaled_dot_product_attention(
         repeats = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    kind = query.dtype
+    if kind in HALF:  # PyTorch computes in float32 and rounds once
+        query, key, value = (t.to(dtypes.float32) for t in (query, key, value))
     scores = (query * math.sqrt(scale)) @ (key * math.sqrt(scale)).transpose(-2, -1)
     if is_causal:
         attn_mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_).tril()
@@ -35,7 +39,7 @@ def scaled_dot_product_attention(
     weights = softmax(scores, -1)
     if attn_mask is not None and attn_mask.dtype is dtypes.bool_:
         weights = weights.masked_fill(~attn_mask.any(-1, True), 0.0)  # a row that sees nothing gives zeros
-    return dropout(weights, dropout_p, dropout_p > 0) @ value
+    return (dropout(weights, dropout_p, dropout_p > 0) @ value).to(kind)
 
 
 def _masked(scores: Tensor, mask: Tensor) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..core import dtype as dtypes
 from ..core.dtype import dtype
 from ..core.spec import Spec, fresh
 from ..graph.storage import Storage
+from .arguments import combination
 from .declare import source
 from .record import COPY, apply, layouts, method, public
 from .views import flat, in_format
@@ -168,6 +170,8 @@ def _from_sequence(data: Sequence, dtype: Any) -> np.ndarray:
     _collect_types(data, leaves)
     data = _plain(data)
     array = np.array(data, dtype=None if leaves else np.float32)
+    if array.dtype == object and dtypes.get_default_dtype() not in leaves:  # integers beyond 64 bits
+        raise ValueError("Overflow when unpacking long long")
     if dtype is not None:
         return array.astype(dtype.np)
     if not leaves:
@@ -184,6 +188,8 @@ def _collect_types(data: Any, leaves: set) -> None:
             _collect_types(item, leaves)
         else:
             kind = infer_dtype(item)
+            if isinstance(item, str):
+                raise TypeError("new(): invalid data type 'str'")
             if kind is None:
                 raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
             leaves.add(kind)
@@ -227,6 +233,8 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     if end is None:
         start, end = 0, start
     start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
+    if out is not None:
+        dtype = out.dtype
     if dtype is None:
         kinds = {type(v) for v in (start, end, step)}
         dtype = dtypes.get_default_dtype() if float in kinds else dtypes.int64
@@ -235,7 +243,7 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     if dtype.kind < 2:  # the bounds of whole numbers are whole
         start, end, step = int(start), int(end), int(step)
     if step == 0:
-        raise RuntimeError("step must be nonzero")
+        raise (RuntimeError if out is None else ValueError)("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     n = max(0, math.ceil((end - start) / step))
@@ -315,11 +323,9 @@ def _eye(xp: Any, out: Spec) -> Any:
 public(eye)
 
 
-def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def linspace(start: Any, end: Any, steps: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """`steps` numbers from start to end, both included, at equal distances."""
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    start, end = _ends("linspace", start, end, steps)
     kind = dtype or (dtypes.complex64 if complex in (type(start), type(end)) else dtypes.get_default_dtype())
     result = Tensor._from_array(_spaced(start, end, int(steps), kind))
     if out is not None:
@@ -327,6 +333,30 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
 
         return write_out(result, out, "linspace")
     return finish(result, requires_grad)
+
+
+_PLACE = (
+    ", *, Tensor out = None, torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, "
+    "bool pin_memory = False, bool requires_grad = False"
+)
+
+
+def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
+    """Both ends as numbers; or what is wrong with the arguments of linspace or logspace."""
+    ends = {"start": start, "end": end}
+    if not isinstance(steps, int | np.integer) or not all(isinstance(v, Tensor | numbers.Number) for v in ends.values()):
+        rest = ", int steps" + ", float base = 10.0" * (name == "logspace") + _PLACE
+        kinds = [(a, b) for b in ("Tensor", "Number") for a in ("Tensor", "Number")]
+        forms = tuple(f"{a} start, {b} end{rest}" for a, b in kinds)
+        raise TypeError(combination(name, (start, end, steps), {}, forms))
+    wrong = [f"{which} with {v.ndim} dimension(s)" for which, v in ends.items() if isinstance(v, Tensor) and v.ndim]
+    if wrong:
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got {' and '.join(wrong)}."
+        )
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return tuple(v.item() if isinstance(v, Tensor) else v for v in ends.values())  # type: ignore[return-value]
 
 
 def _spaced(start: Any, end: Any, steps: int, kind: dtype) -> np.ndarray:
@@ -342,8 +372,9 @@ def _spaced(start: Any, end: Any, steps: int, kind: dtype) -> np.ndarray:
     return (np.trunc(values) if kind.kind < 2 else values).astype(kind.np)
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def logspace(start: Any, end: Any, steps: Any, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """base to the powers of `steps` numbers from start to end."""
+    start, end = _ends("logspace", start, end, steps)
     kind = dtype or dtypes.get_default_dtype()
     powers = _spaced(start, end, int(steps), dtypes.float64)
     result = Tensor._from_array(np.power(float(base), powers).astype(kind.np))
@@ -388,7 +419,7 @@ def range_(start: Any, end: Any, step: Any = 1, *, out: Any = None, dtype: Any =
         stacklevel=2,
     )
     if step == 0:
-        raise RuntimeError("step must be nonzero")
+        raise (RuntimeError if out is None else ValueError)("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     kind = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())

@@ -49,10 +49,15 @@ def _steps(input: Tensor, spacing: Any, dims: list[int], dim: Any) -> list:
             "gradient() received an invalid combination of arguments - got (Tensor, spacing=Tensor), but expected one of:"
         )
     if len(spacing) != len(dims):
-        what = f"'self.dim() = {input.ndim}', since dim argument was not given" if dim is None else f"'dim'={len(dims)}"
+        given, expected = len(spacing), "torch.gradient expected spacing to be unspecified, a scalar"
+        if dim is None:
+            raise RuntimeError(
+                f"{expected}, or a list of length equal to 'self.dim() = {input.ndim}', since dim argument was not given, "
+                f"but got a list of length {given}"
+            )
         raise RuntimeError(
-            f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to {what}, but got a list of "
-            f"length {len(spacing)}"
+            f"{expected} or it's spacing and dim arguments to have the same length, but got a spacing argument of length "
+            f"{given} and a dim argument of length {len(dims)}."
         )
     found = []
     for h in spacing:

@@ -205,6 +205,11 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     size = shapes.broadcast(input._spec.size, mask._spec.size)
     input = input if input._spec.size == size else input.expand(size)  # type: ignore[attr-defined]
     mask = mask if mask._spec.size == size else mask.expand(size)  # type: ignore[attr-defined]
+    if out is not None and any(t._storage is out._storage for t in (input, mask)):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
     result = _masked_select(input, mask, count=int(np.count_nonzero(mask._array())))
     return result if out is None else write_out(result, out, "masked_select")
 

@@ -73,24 +73,24 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad
     With `sparse` the gradient has only the rows that were asked for.
     """
     padding_idx = -1 if padding_idx is None else padding_idx
-    if sparse:
-        if scale_grad_by_freq:
-            raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
-        return _sparse_embedding(weight, indices, padding_idx=padding_idx)
-    return _embedding(weight, indices, padding_idx=padding_idx, scale=bool(scale_grad_by_freq))
+    kernel = _sparse_embedding if sparse else _embedding
+    return kernel(weight, indices, padding_idx=padding_idx, scale=bool(scale_grad_by_freq))
 
 
 @opaque(
-    lambda weight, indices, padding_idx: _embedding_rule(weight, indices, padding_idx, False), name="embedding_sparse",
-    late_errors=_check_rows, halves=True, grad_name="EmbeddingBackward0",
-    grad=lambda g, y, _weight, indices, padding_idx: (_sparse_rows(g, indices, _weight, padding_idx), None),
+    _embedding_rule, name="embedding_sparse", late_errors=_check_rows, halves=True, grad_name="EmbeddingBackward0",
+    grad=lambda g, y, _weight, indices, padding_idx, scale: (
+        _sparse_rows(g, indices, _weight, padding_idx, scale), None
+    ),
 )  # fmt: skip
-def _sparse_embedding(xp: Any, weight: Any, indices: Any, padding_idx: int) -> Any:
+def _sparse_embedding(xp: Any, weight: Any, indices: Any, padding_idx: int, scale: bool) -> Any:
     return weight.take(indices, 0)
 
 
-def _sparse_rows(g: Tensor, indices: Tensor, weight: Spec, padding_idx: int) -> Tensor:
+def _sparse_rows(g: Tensor, indices: Tensor, weight: Spec, padding_idx: int, scale: bool) -> Tensor:
     """The gradient of a table of which some rows were read: those rows, as often as they were."""
+    if scale:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
     where, values = indices.reshape(1, -1).to(dtypes.int64), g.reshape(-1, weight.size[1])
     if padding_idx >= 0:
         keep = (where[0] != padding_idx).nonzero().reshape(-1)

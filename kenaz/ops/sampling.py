@@ -287,7 +287,14 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
     """Fill with values drawn evenly from [from, to)."""
     from_ = rest.pop("from", from_)
     _float_dtype("check_uniform_bounds", self.dtype)
-    return _fill(self, lambda d, n: samplers.uniform(of(generator), n, d, float(from_), float(to)))
+
+    def draw(d: Any, n: int) -> np.ndarray:
+        if self.dtype.is_complex:  # both parts, one after the other
+            d = d.type(0).real.dtype
+            return samplers.uniform(of(generator), 2 * n, d, float(from_), float(to)).view(self.dtype.np)
+        return samplers.uniform(of(generator), n, d, float(from_), float(to))
+
+    return _fill(self, draw)
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:

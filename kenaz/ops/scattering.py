@@ -321,7 +321,11 @@ def _replaced(name: str, look: Any) -> Any:
     @opaque(
         spec_rule, name=name, halves=True,
         grad=(
-            lambda g, y, _x, _src, args: raw(g, g.new_zeros(_src.size), args=args),
+            # PyTorch's gradient of as_strided_scatter is what was written to, and not the rest
+            lambda g, y, _x, _src, args: (
+                raw(g.new_zeros(_x.size), look(g, *args), args=args) if look is as_strided_view
+                else raw(g, g.new_zeros(_src.size), args=args)
+            ),
             lambda g, y, _x, _src, args: look(g, *args),
         ),
     )  # fmt: skip

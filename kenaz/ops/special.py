@@ -67,7 +67,7 @@ one(
     lambda g, y, x: g * _half_near_zero(SPECIAL["i0e"](x) - y * (x.sgn() + 1 / x), x),
     grad_name="SpecialI1EBackward0",
 )
-one("log_ndtr", lambda g, y, x: g * math.sqrt(2 / math.pi) / SPECIAL["erfcx"](x * -math.sqrt(0.5)))
+one("log_ndtr", lambda g, y, x: g * (-(y + x * x * 0.5)).exp() / math.sqrt(2 * math.pi))
 one("ndtri", lambda g, y, _x: g * (y * y / 2).exp() * math.sqrt(2 * math.pi))
 one("ndtr", lambda g, y, x: g * (x * x * -0.5).exp() / math.sqrt(2 * math.pi), grad_name="MulBackward1")
 for _name in (

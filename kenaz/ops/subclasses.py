@@ -177,6 +177,21 @@ def __init_subclass__(cls: Any, **kwargs: Any) -> None:
 Tensor.__init_subclass__ = __init_subclass__  # type: ignore[assignment]
 
 
+# ------------------------------------------------------------------------------------------------- read-only properties
+def _unwritable(name: str) -> Callable:
+    def refuse(self: Tensor, value: Any = None) -> None:
+        raise AttributeError(f"attribute '{name}' of 'torch._C.TensorBase' objects is not writable")
+
+    return refuse
+
+
+def seal() -> None:
+    """Let assignments to properties that cannot be set say so in PyTorch's words; called once all are there."""
+    for name, member in list(vars(Tensor).items()):
+        if type(member) is property and member.fset is None:
+            setattr(Tensor, name, property(member.fget, _unwritable(name), _unwritable(name), member.__doc__))
+
+
 def rewrapped(out: Any, inputs: tuple) -> Any:
     """The result of a function, as what the subclasses among its inputs ask for."""
     types = types_of(inputs)

@@ -396,7 +396,10 @@ def multinomial(generator: Generator, weights: np.ndarray, num_samples: int, rep
     rows = weights.reshape(-1, weights.shape[-1])
     with np.errstate(invalid="ignore"):
         is_fine = bool(np.all((rows >= 0) & (rows < math.inf)))
-    _require(is_fine, "probability tensor contains either `inf`, `nan` or element < 0")
+    _require(is_fine or replacement, "probability tensor contains either `inf`, `nan` or element < 0")
+    has_infinity = bool((rows == math.inf).any())
+    reason = "= infinity or NaN" if has_infinity else "< 0"
+    _require(is_fine, f"invalid multinomial distribution (encountering probability entry {reason})")
     draw = _look_up if replacement and num_samples > 1 else _race
     return draw(generator, rows, num_samples).reshape(*weights.shape[:-1], num_samples)
 

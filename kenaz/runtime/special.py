@@ -306,6 +306,7 @@ def _zeta(s: Array, q: Array) -> Array:
     for k, b in enumerate(_BERNOULLI):
         total += term * (b / math.factorial(2 * k + 2))
         term = term * (s + 2 * k + 1) * (s + 2 * k + 2) / (a * a)
+    total = np.where((sums == 0) & (power == 0), np.nan, total)  # all terms vanish: PyTorch gives no number
     total = np.where(np.isinf(s), np.where(sums > 0, sums, np.nan), np.where(np.isinf(q), np.nan, total))
     return np.where((s == 1) | ~(s < 1) & pole, np.inf, np.where(valid, total, np.nan))
 
@@ -412,7 +413,7 @@ def _gammainc(a: Array, x: Array) -> tuple[Array, Array]:
         p[high] = 1 - q[high]
     if large.any():
         p[large], q[large] = _by_quadrature(a[large], x[large])
-    none = ~(a <= 0) & (x == 0) | (a == np.inf) & (x >= 0) & np.isfinite(x)
+    none = ~(a <= 0) & (x == 0) | (a == np.inf) & ~(x < 0) & ~np.isinf(x)
     everything = (x == np.inf) & ~(a < 0) & ~np.isinf(a) | (a == 0) & (x > 0)
     p[none], q[none], p[everything], q[everything] = 0, 1, 1, 0
     return p, q

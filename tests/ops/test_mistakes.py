@@ -21,6 +21,12 @@ ARGUMENTS: list[tuple[Callable, str]] = [
     (lambda: torch.cumsum(x, 1, axes=1), "cumsum() got an unexpected keyword argument 'axes'"),
     (lambda: torch.zeros("a"), "zeros(): argument 'size' (position 1) must be tuple of ints, not str"),
     (lambda: torch.block_diag(x, 1), "block_diag(): argument 'tensors' (position 2) must be Tensor, not int"),
+    (lambda: torch.max(2, x), "max() received an invalid combination of arguments - got (int, Tensor), but expected one of:"),
+    (lambda: torch.sum(), "sum() received an invalid combination of arguments - got (), but expected one of:"),
+    (lambda: torch.sum(3), "sum(): argument 'input' (position 1) must be Tensor, not int"),
+    (lambda: torch.rsub(2, 3), "rsub() received an invalid combination of arguments - got (int, int)"),
+    (lambda: torch.linspace(0, 3, 1.0), "linspace() received an invalid combination of arguments - got (int, int, float)"),
+    (lambda: torch.tensor([1, "a"]), "new(): invalid data type 'str'"),
     (lambda: ~x, "~ (operator.invert) is only implemented on integer and Boolean-type tensors"),
 ]
 VALUES: list[tuple[Callable, type[Exception], str]] = [
@@ -28,6 +34,15 @@ VALUES: list[tuple[Callable, type[Exception], str]] = [
     (lambda: torch.tensor([5]) % torch.tensor([0]), RuntimeError, "ZeroDivisionError"),
     (lambda: torch.fmod(torch.tensor([5]), 0), RuntimeError, "ZeroDivisionError"),
     (lambda: F.embedding(torch.tensor([3]), torch.ones(3, 2)), IndexError, "index out of range in self"),
+    (lambda: torch.linspace(x[0], x[0], 2), RuntimeError, "linspace only supports 0-dimensional start and end tensors, but"),
+    (lambda: torch.logspace(0, 3, -1), RuntimeError, "number of steps must be non-negative"),
+    (lambda: torch.tensor([2**70]), ValueError, "Overflow when unpacking long long"),
+    (lambda: setattr(x, "T", 3), AttributeError, "attribute 'T' of 'torch._C.TensorBase' objects is not writable"),
+    (lambda: torch.masked_select(x, x > 0, out=x), RuntimeError, "refer to a single memory location"),
+    (
+        lambda: torch.multinomial(torch.tensor([1.0, float("inf")]), 2, replacement=True), RuntimeError,
+        "encountering probability entry = infinity or NaN",
+    ),
     (lambda: F.nll_loss(x, torch.tensor([0, 3])), IndexError, "Target 3 is out of bounds."),
 ]
 

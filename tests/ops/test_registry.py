@@ -24,6 +24,7 @@ DISCONTINUOUS = {  # the result jumps with its input or picks between equals: no
 NO_GRADIENTS = {
     **dict.fromkeys(
         ("cholesky", "cholesky_inverse", "cholesky_solve"), "it reads one half of a matrix, its derivative is that of both: tests of linalg"),
+    "as_strided_scatter": "PyTorch's gradient is not the derivative: nothing comes back from what was not written to",
     "ctc_loss": "its derivative is that of log-probabilities that sum to one, as PyTorch's: tests/nn",
 }
 ONCE = {  # PyTorch has no second derivative of these either
