@@ -22,11 +22,13 @@ from .graph.storage import Storage
 class Tensor:
     """A multi-dimensional array of elements of one dtype, with gradients."""
 
-    __slots__ = ("__dict__", "__weakref__", "_grad_fn", "_offset", "_spec", "_storage")
+    __slots__ = ("__dict__", "__weakref__", "_base", "_grad_fn", "_offset", "_output_nr", "_spec", "_storage")
     _storage: Storage
     _spec: Spec
     _offset: int
     _grad_fn: Any  # the backward node that made it, AccumulateGrad for a leaf that requires gradients, or None
+    _output_nr: int  # which of that node's outputs it is
+    _base: Tensor | None  # the tensor this is a view of
 
     if TYPE_CHECKING:  # what operators attach, for the type checker
 
@@ -70,10 +72,9 @@ class Tensor:
         __iter__: Any
 
     # what few tensors have lives in __dict__, over these defaults
-    _output_nr = 0
     _grad: Tensor | None = None
-    _base: Tensor | None = None  # the tensor this is a view of
-    _view_version = 0
+    _grad_version = 0  # of a base: how often its history changed by writes in place
+    _view_version = 0  # of a view: the base's when the view got its own history
     _silent = False  # a `data`: autograd does not notice what is written to it
     _inference = False  # made in inference mode
     _creation: str | None = None  # how a view was made, where that forbids to write to it: "no_grad" or "function"
@@ -163,6 +164,7 @@ class Tensor:
         """A tensor of class `cls` that shares the data of another."""
         self: Any = object.__new__(cls)
         self._storage, self._spec, self._offset, self._grad_fn = data._storage, data._spec, data._offset, None
+        self._base, self._output_nr = None, 0
         if require_grad:
             self.requires_grad_()
         return self
@@ -257,6 +259,7 @@ def make_tensor(storage: Storage, spec: Spec, offset: int = 0) -> Tensor:
     """A tensor of known parts."""
     self = new_tensor(Tensor)
     self._storage, self._spec, self._offset, self._grad_fn = storage, spec, offset, None
+    self._base, self._output_nr = None, 0
     return self
 
 
@@ -265,4 +268,5 @@ def wrap(node: Node) -> Tensor:
     self, storage = new_tensor(Tensor), Storage()  # as make_tensor and make_storage, without the calls
     storage.node, storage.version, storage.exposed = node, 0, False
     self._storage, self._spec, self._offset, self._grad_fn = storage, node.call.out, 0, None
+    self._base, self._output_nr = None, 0
     return self

@@ -273,7 +273,7 @@ def _become_output(ctx: Any, out: Tensor, number: int, written: bool) -> None:
         return
     if out._base is not None:
         out._creation = "function"
-        out._view_version = out._base.__dict__.get("_grad_version", 0)
+        out._view_version = out._base._grad_version
     out._grad_fn, out._output_nr = ctx, number
 
 

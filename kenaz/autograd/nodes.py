@@ -512,7 +512,7 @@ def _remember(out: Tensor, value: bool) -> Any:
 def refreshed(view: Tensor) -> Any:
     """The grad_fn of a view, made anew from its base when the base was written to in place since."""
     base = view._base
-    if base is not None and view._view_version != base.__dict__.get("_grad_version", 0):
+    if base is not None and view._view_version != base._grad_version:
         regenerate(view)  # noqa: F821
     return view._grad_fn
 

@@ -13,6 +13,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from ..core.dtype import FLOAT
 from ..core.spec import Spec
 
 
@@ -74,8 +75,8 @@ class Call:
     """
 
     __slots__ = (
-        "attributes", "compute", "derivatives", "is_loop", "op", "out", "plain", "prepared", "shifted", "simple",
-        "specs",
+        "attributes", "compute", "derivatives", "differentiable", "is_loop", "op", "out", "plain", "prepared", "shifted",
+        "simple", "specs",
     )  # fmt: skip
 
     def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
@@ -87,6 +88,7 @@ class Call:
         self.simple = self.plain and not self.shifted and type(out) is Spec  # ... of one result, without offsets
         self.prepared: Callable | None = None
         self.derivatives: dict[int, Any] = {}  # autograd's: what is known of the backward node, by who needs gradients
+        self.differentiable = op.grad is not None and any(s.dtype.kind >= FLOAT for s in _specs(out))
         # whether compiling it could pay: a loop over enough elements, or a whole optimizer's step
         sizes = [s.numel for s in (*specs, out) if type(s) is Spec]
         self.is_loop = op.family == "update" or (
@@ -101,6 +103,10 @@ class Call:
 
     def __repr__(self) -> str:
         return f"{self.op.name}({', '.join(map(str, self.specs))}, {self.attributes}) -> {self.out}"
+
+
+def _specs(out: Any) -> tuple:
+    return out if type(out) is tuple else (out,)
 
 
 class Node:

@@ -14,7 +14,21 @@ from ..core.shape import broadcast
 from ..core.spec import fresh
 from .creation import _full
 from .declare import SAME, pointwise, rename_node
-from .record import COPY, NUMBERS, _rewire, apply, assign, check_writable, composite, method, number, public, put
+from .record import (
+    COPY,
+    NUMBERS,
+    _rewire,
+    apply,
+    assign,
+    check_writable,
+    composite,
+    is_free,
+    method,
+    number,
+    overwrite_free,
+    public,
+    put,
+)
 from .views import in_format, is_contiguous
 
 
@@ -94,6 +108,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to zero."""
+    call = _full.op.calls.get((int, self._spec))  # type: ignore[attr-defined]
+    if call is not None and call.simple and is_free(self):
+        return overwrite_free(self, call, (0,))
     return overwrite(self, _full(0, out=fresh(self._spec.size, self._spec.dtype)), "ZeroBackward0")
 
 

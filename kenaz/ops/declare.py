@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import execute
-from .._tensor import Tensor, make_tensor
+from .._tensor import Tensor, new_tensor
 from ..autograd.modes import state
 from ..autograd.nodes import attach, call_of
 from ..core import dtype as dtypes
@@ -32,7 +32,22 @@ from ..graph.storage import Storage
 from ..runtime import xp
 from ..runtime.blocks import LEAST, blockwise, is_one_pass
 from .arguments import explained
-from .record import NUMBERS, apply, apply_call, assign, layouts, method, new_call, number, public, register, write_out
+from .record import (
+    NUMBERS,
+    apply,
+    apply_call,
+    apply_one,
+    assign,
+    is_free,
+    layouts,
+    method,
+    new_call,
+    number,
+    overwrite_free,
+    public,
+    register,
+    write_out,
+)
 
 # ---------------------------------------------------------------------------------------------------------------- kinds
 # A kind says, from the promoted dtype of the inputs, which dtype is computed in and which one comes out.
@@ -178,10 +193,13 @@ def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, *
         Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
     )
 
+    calls = op.calls
+
     def function(input: Tensor = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
         if not isinstance(input, Tensor):
             raise _no_tensor(name, input)
-        result = apply(op, (input,))
+        call = calls.get((input._spec,))
+        result = apply(op, (input,)) if call is None else apply_one(call, input)
         return result if out is None else write_out(result, out, name)
 
     def inplace(self: Tensor) -> Tensor:
@@ -296,7 +314,7 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
     """
     calls = op.calls
     append = pending.append
-    new_node, new_storage, new_tensor = Node, Storage, object.__new__
+    new_node, new_storage = Node, Storage
     limit = execute.config.PENDING
 
     def general(a: Tensor, b: Any) -> Tensor:
@@ -329,16 +347,41 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
         storage.node, storage.version, storage.exposed = node, 0, False
         out = new_tensor(Tensor)
         out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
+        out._base, out._output_nr = None, 0
         append(node)
         if len(pending) > limit:
             execute.flush()
-        if tracked and state.enabled and op.grad is not None and call.out.dtype.kind >= FLOAT:
+        if tracked and state.enabled and call.differentiable:
             attach(call, out, (other, self) if reverse else (self, other))
         return out
 
     chosen = general if op.late_errors else fast
     rename(chosen, f"__{'r' * reverse}{op.name}__")
     return chosen
+
+
+def writer(op: Op, general: Callable) -> Callable:
+    """The fast form of `a += b` for a tensor on its own and a known call: the storage gets another node.
+
+    What is tracked, a view, exposed or of another dtype goes the general way.
+    """
+    calls = op.calls
+
+    def fast(self: Tensor, other: Any) -> Tensor:
+        kind = type(other)
+        if kind in NUMBERS:
+            call = calls.get((self._spec, kind))
+        elif isinstance(other, Tensor) and (other._grad_fn is None or not state.enabled):
+            call = calls.get((self._spec, other._spec))
+        else:
+            return general(self, other)
+        if call is None or not call.simple or call.out is not self._spec or not is_free(self):
+            return general(self, other)
+        source = other if kind in NUMBERS else other._storage.node
+        return overwrite_free(self, call, (self._storage.node, source))
+
+    rename(fast, f"__i{op.name}__")
+    return fast
 
 
 def pointwise(kind: Kind, grad: Callable | None = None, **extra: Any) -> Callable:
@@ -477,11 +520,12 @@ def rename_node(y: Tensor, name: str) -> Tensor:
     """A result whose backward node goes by another name, as PyTorch prints it."""
     fn = y._grad_fn
     if fn is not None:
-        base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
-        key = (base, name)
-        if key not in _renamed_classes:
-            _renamed_classes[key] = type(name, (base,), {"__slots__": (), "_renamed": True, "__module__": "builtins"})
-        fn.__class__ = _renamed_classes[key]
+        renamed = _renamed_classes.get((type(fn), name))
+        if renamed is None:
+            base = type(fn).__mro__[1] if "_renamed" in type(fn).__dict__ else type(fn)
+            renamed = type(name, (base,), {"__slots__": (), "_renamed": True, "__module__": "builtins"})
+            _renamed_classes[type(fn), name] = renamed
+        fn.__class__ = renamed
     return y
 
 
@@ -638,7 +682,8 @@ def make_view(x: Tensor, op: Op, v: View, attributes: dict[str, Any]) -> Tensor:
 
 def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any]) -> Tensor:
     """A tensor of a known spec that looks at the storage of `x`, and remembers how it was taken from `x`."""
-    out = make_tensor(x._storage, seen, offset)
+    out = new_tensor(Tensor)  # as make_tensor
+    out._storage, out._spec, out._offset, out._grad_fn, out._output_nr = x._storage, seen, offset, None, 0
     base = x._base
     out._base = base = x if base is None else base
     if not state.enabled:
@@ -647,9 +692,8 @@ def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any])
             out._inference = True
     elif x._grad_fn is not None and op.grad is not None:
         attach(call_of(op, out, (x,), attributes), out, (x,))
-    version = base.__dict__.get("_grad_version", 0)
-    if version:
-        out._view_version = version
+    if base._grad_version:
+        out._view_version = base._grad_version
     return out
 
 
@@ -728,5 +772,5 @@ def source(rule: Callable, **extra: Any) -> Callable:
 __all__ = [
     "COMPLEX", "FLOAT", "FLOATING", "INT", "NUMBERS", "SAME", "TO_BOOL", "TO_REAL", "WIDEN_INTS", "Spec", "Tensor", "View",
     "apply", "apply_call", "assign", "binary", "bind", "dunder", "fresh", "look", "make_view", "new_call", "only", "opaque", "pointwise",
-    "public", "reduction", "source", "unary", "view", "write_out",
+    "public", "reduction", "source", "unary", "view", "write_out", "writer",
 ]  # fmt: skip

@@ -239,12 +239,12 @@ def swap_tensors(t1: Tensor, t2: Tensor) -> None:
                 if t is t1
                 else "Cannot swap t2 because it has weakref associated with it"
             )
-    parts = operator.attrgetter("_storage", "_spec", "_offset", "_grad_fn", "__dict__", "__class__")
+    parts = operator.attrgetter(
+        "_storage", "_spec", "_offset", "_grad_fn", "_base", "_output_nr", "__dict__", "__class__"
+    )
     a, b = parts(t1), parts(t2)
     for t, values in ((t1, b), (t2, a)):
-        t._storage, t._spec, t._offset, t._grad_fn = values[:4]
-        t.__dict__ = values[4]
-        t.__class__ = values[5]
+        t._storage, t._spec, t._offset, t._grad_fn, t._base, t._output_nr, t.__dict__, t.__class__ = values
         if type(t._grad_fn) is AccumulateGrad:
             t._grad_fn.tensor = weakref.ref(t)
 

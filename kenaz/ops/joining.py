@@ -186,7 +186,7 @@ UNBIND = register(Op("unbind", "view", _never, rule=_never, grad=_stack_pieces))
 
 def _pieces(x: Tensor, op: Op, specs: list, offsets: list, attributes: dict) -> tuple:
     base = x if x._base is None else x._base
-    version = base.__dict__.get("_grad_version", 0)
+    version = base._grad_version
     out = []
     for s, offset in zip(specs, offsets, strict=True):
         piece = make_tensor(x._storage, s, offset)

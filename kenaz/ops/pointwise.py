@@ -25,6 +25,7 @@ from .declare import (
     rename_node,
     same_size,
     unary,
+    writer,
 )  # fmt: skip
 from .record import REGISTRY, assign, composite, method, number, public, write_out
 
@@ -82,8 +83,13 @@ def _with_alpha(base: Any, name: str) -> Any:
             other = other * alpha
         return base(input, other, out=out)
 
+    def general(self: Tensor, other: Any) -> Tensor:
+        return assign(self, same_size(self, base(self, other)))
+
+    fast = writer(base.op, general)
+
     def inplace(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-        return assign(self, same_size(self, function(self, other, alpha=alpha)))
+        return fast(self, other if alpha == 1 else other * alpha)
 
     function.__name__, inplace.__name__ = name, name + "_"
     for n in (name, {"add": "add", "sub": "subtract"}[name]):
@@ -260,7 +266,7 @@ for _op, _names in {
 }.items():  # fmt: skip
     method(_names[0], dunder(REGISTRY[_op]))
     method(_names[1], dunder(REGISTRY[_op], reverse=True))
-    method(_names[0].replace("__", "__i", 1), getattr(Tensor, _op + "_"))
+    method(_names[0].replace("__", "__i", 1), writer(REGISTRY[_op], getattr(Tensor, _op + "_")))
 for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
     method(f"__{_op}__", dunder(REGISTRY[_op]))
 method("__rsub__", dunder(REGISTRY["rsub"]))

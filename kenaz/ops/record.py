@@ -128,23 +128,40 @@ def apply_call(call: Call, inputs: tuple) -> Any:
             tracked = tracked or x._grad_fn is not None
         else:
             sources.append(x)
-    if call.simple and not mode.slow:  # what almost all calls are: `_recorded`, written out
-        node, storage, out = Node(), Storage(), new_tensor(Tensor)
-        node.call, node.sources, node.offsets, node.value = call, tuple(sources), None, None
-        storage.node, storage.version, storage.exposed = node, 0, False
-        out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
-        pending.append(node)
-        if len(pending) > PENDING:
-            execute.flush()
+    if call.simple and not mode.slow:  # what almost all calls are
+        out = result_of(call, tuple(sources))
     else:
         out = _recorded(call, tuple(sources), inputs)
     if not state.enabled:
         if state.inference:
             _mark_inference(out)
-    elif tracked and call.op.grad is not None and _differentiable(out):
+    elif tracked and call.differentiable:
         attach(call, out, inputs)
     if routing.active and not routing.disabled:
         return routing.rewrap(out, inputs)
+    return out
+
+
+def apply_one(call: Call, x: Tensor) -> Any:
+    """As `apply_call` to one tensor."""
+    if not call.simple or mode.slow or routing.active or state.inference:
+        return apply_call(call, (x,))
+    out = result_of(call, (x._storage.node,))
+    if x._grad_fn is not None and state.enabled and call.differentiable:
+        attach(call, out, (x,))
+    return out
+
+
+def result_of(call: Call, sources: tuple) -> Tensor:
+    """The tensor over a new node of a simple call: `execute.record` and `wrap` without what they ask for others."""
+    node, storage, out = Node(), Storage(), new_tensor(Tensor)
+    node.call, node.sources, node.offsets, node.value = call, sources, None, None
+    storage.node, storage.version, storage.exposed = node, 0, False
+    out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
+    out._base, out._output_nr = None, 0
+    pending.append(node)
+    if len(pending) > PENDING:
+        execute.flush()
     return out
 
 
@@ -171,11 +188,6 @@ def requires_grad(inputs: Sequence) -> bool:
         if isinstance(x, Tensor) and x._grad_fn is not None:
             return True
     return False
-
-
-def _differentiable(out: Any) -> bool:
-    first = out[0] if type(out) is tuple else out
-    return first._spec.dtype.kind >= 2 or type(out) is tuple and any(o._spec.dtype.kind >= 2 for o in out)
 
 
 def number(value: Any) -> Any:
@@ -250,6 +262,27 @@ def is_whole(x: Tensor) -> bool:
     return spec.contiguous and not spec.shifted and spec.numel == memory.numel and spec.dtype is memory.dtype and (
         memory.contiguous
     )  # fmt: skip
+
+
+def is_free(x: Tensor) -> bool:
+    """Whether writing to a tensor is nothing but to give its storage another node: it is whole, and on its own."""
+    spec = x._spec
+    return (
+        x._storage.node.call.out is spec and spec.contiguous and x._base is None
+        and (x._grad_fn is None or not state.enabled) and not (mode.slow or x._silent or x._inference)
+    )  # fmt: skip
+
+
+def overwrite_free(x: Tensor, call: Call, sources: tuple) -> Tensor:
+    """Give a free tensor the values of a simple call that has the tensor's spec."""
+    node, storage = Node(), x._storage
+    node.call, node.sources, node.offsets, node.value = call, sources, None, None
+    pending.append(node)
+    storage.node = node
+    storage.version += 1
+    if len(pending) > PENDING:
+        execute.flush()
+    return x
 
 
 def check_writable(x: Tensor, tracked: bool = False) -> None:
@@ -409,7 +442,7 @@ def _rewire(x: Tensor, value: Tensor) -> None:
         _move_retained(base, fn, 0)
         base._grad_fn = fn
         base._output_nr = 0
-    changed._grad_version = changed.__dict__.get("_grad_version", 0) + 1
+    changed._grad_version += 1
     if base is not None:
         regenerate(x)
     for view in views:
@@ -488,7 +521,7 @@ def regenerate(view: Tensor) -> None:
     """Give a view the history of its base as it is now."""
     base = view._base
     assert base is not None
-    view._view_version = base.__dict__.get("_grad_version", 0)
+    view._view_version = base._grad_version
     if base._grad_fn is None:
         return
     fn = _AsStrided()

@@ -106,6 +106,7 @@ def build(where: Tensor, values: Tensor, size: Sequence[int], is_sorted: bool = 
     """The sparse tensor of known parts; its gradient goes to the values."""
     self: Any = object.__new__(SparseTensor)
     self._spec, self._offset, self._grad_fn = SparseSpec(size, values.dtype, values.device), 0, None
+    self._base, self._output_nr = None, 0
     self._where, self._is_sorted = where, is_sorted or where.shape[1] < 2
     self._data = values.detach() if values._grad_fn is not None else values
     if state.enabled and values._grad_fn is not None:
