@@ -200,7 +200,10 @@ def _run_plan(plan: Any, nodes: list[Node]) -> None:
     """Run a plan; after an error what has not run stays pending."""
     try:
         with np.errstate(all="ignore"):
-            plan.run(nodes, _compute)
+            if config.CHECK:
+                _run_checked(plan, nodes)
+            else:
+                plan.run(nodes, _compute)
     except BaseException as error:
         left = [node for node in nodes if node.value is None]
         if type(error).__name__ == "Unplanned":
@@ -208,6 +211,12 @@ def _run_plan(plan: Any, nodes: list[Node]) -> None:
             return
         pending[:0] = left
         raise
+
+
+def _run_checked(plan: Any, nodes: list[Node]) -> None:
+    from .codegen.check import run_checked
+
+    run_checked(plan, nodes, _compute)
 
 
 def _run(nodes: list[Node]) -> None:

@@ -88,6 +88,9 @@ class Plan:
     alive: list[int]  # the places of these nodes among all that were recorded
     words: np.ndarray
     jobs: np.ndarray
+    jobs_at: int
+    bound: int  # the base of the arena that the words know
+    routines: list[Routine]  # they hold the tables that words point at
     floats: np.ndarray
     ints: np.ndarray
     arena_bytes: int
@@ -382,7 +385,7 @@ class _Builder:
         for part in plan.sequence:
             if type(part) is not int:
                 part.freeze()
-        plan.routines = [step.routine for step in self.steps]  # they hold the tables that words point at
+        plan.routines = [step.routine for step in self.steps]
 
 
 def make_plan(nodes: list[Node], seen: list[bool]) -> Plan | None:

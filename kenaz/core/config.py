@@ -19,5 +19,6 @@ def _flag(name: str) -> bool:
 
 EAGER = _flag("KENAZ_EAGER")  # run each op as it is recorded
 DEBUG = _int("KENAZ_DEBUG", 0)  # 1: what runs where ... 5: LLVM
+CHECK = _flag("KENAZ_CHECK")  # compare every compiled plan with the interpreter
 HOT = os.environ.get("KENAZ_HOT", "auto")  # "always" compiles what it can at once, "never" only interprets
 PENDING = _int("KENAZ_PENDING", 2000)  # run what is recorded when so many nodes wait
