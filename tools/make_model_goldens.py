@@ -1,4 +1,4 @@
-"""Write tests/vision/models.json: what torchvision's models are and give, for the cases of tests/vision/model_cases.py.
+"""Write tests/vision/{models,ops}.json: what torchvision gives for the cases of model_cases.py and ops_cases.py.
 
 Runs where torch and torchvision are installed; the tests need neither.
 """
@@ -9,18 +9,53 @@ from pathlib import Path
 
 import torch
 
-library = torch.library.Library("torchvision", "DEF")  # a CPU build of torch lacks operators that torchvision names
-for name in ("nms", "qnms"):
-    library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+# a CPU build of torch lacks operators that torchvision names
+library = torch.library.Library("torchvision", "DEF")
+for schema in (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    (
+        "roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
+        "int sampling_ratio, bool aligned) -> Tensor"
+    ),
+):
+    library.define(schema)
 
-from torchvision import models
+import torchvision
+from torchvision import models, ops
+
+torchvision.extension._has_ops = lambda: True
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+    overlaps = torchvision.ops.box_iou(boxes, boxes) > threshold
+    kept: list[int] = []
+    for i in scores.sort(stable=True, descending=True)[1].tolist():
+        if not overlaps[i, kept].any():
+            kept.append(i)
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def roi_align(*args):
+    return sys.modules["torchvision.ops.roi_align"]._roi_align(*args)  # torchvision's own, without its extension
+
+
+library.impl("nms", nms, "CPU")
+library.impl("roi_align", roi_align, "CompositeImplicitAutograd")
 
 FOLDER = Path(__file__).parent.parent / "tests" / "vision"
 sys.path.insert(0, str(FOLDER))
 
 import model_cases as cases
+import ops_cases
 
-goldens = {name: cases.run(torch, models, name) for name in cases.RUN}
-goldens.update({"named " + name: cases.name_only(models, name) for name in cases.NAMED})
-lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(results)}" for case, results in goldens.items())
-(FOLDER / "models.json").write_text("{\n" + lines + "\n}\n", "utf-8")
+
+def write(file: str, goldens: dict) -> None:
+    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(results)}" for case, results in goldens.items())
+    (FOLDER / file).write_text("{\n" + lines + "\n}\n", "utf-8")
+
+
+write("ops.json", {case: ops_cases.run(torch, ops, case) for case in ops_cases.CASES})
+if "ops" not in sys.argv:
+    goldens = {name: cases.run(torch, models, name) for name in cases.RUN}
+    write("models.json", goldens | {"named " + name: cases.name_only(models, name) for name in cases.NAMED})

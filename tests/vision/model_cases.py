@@ -54,6 +54,9 @@ RUN = {
         "M.RegNet(M.regnet.BlockParams.from_init_params(6, 24, 24.48, 2.54, 16), num_classes=3)",
         32,
     ),
+    "fcn": ("M.segmentation.fcn_resnet50(num_classes=3, aux_loss=True, weights_backbone=None)", 32),
+    "deeplabv3": ("M.segmentation.deeplabv3_mobilenet_v3_large(aux_loss=True, weights_backbone=None)", 33),
+    "lraspp": ("M.segmentation.lraspp_mobilenet_v3_large(num_classes=2, weights_backbone=None)", 40),
     "regnet_y": ("M.regnet_y_400mf(num_classes=3)", 32),
 }
 # printed, and all their parameters counted and named, without a value
@@ -94,6 +97,8 @@ def run(torch: ModuleType, M: ModuleType, name: str) -> dict[str, Any]:
     model.eval()
     with torch.no_grad():
         out = model(picture(torch, size))
+    if isinstance(out, dict):
+        out = torch.cat(list(out.values())).flatten()[:: out["out"].numel() // 2]
     return {**described(model), "next": drawn, "out": [round(v, 5) for v in out.flatten().tolist()[:3]]}
 
 

@@ -81,7 +81,8 @@ def test_models_by_name() -> None:
         "vgg16",
         "vgg19",
     ]
-    assert models.list_models(models) == models.list_models()
+    assert models.list_models(models.segmentation, include="*resnet50") == ["deeplabv3_resnet50", "fcn_resnet50"]
+    assert set(models.list_models(models)) < set(models.list_models())
     assert models.get_model_builder("ResNet18") is models.resnet18
     with pytest.raises(ValueError, match="Unknown model no_such"):
         models.get_model("no_such")

@@ -170,8 +170,8 @@ def settings(
         inputs //= divider if tail < 3 else 1
         wide //= divider if tail < 3 else 1
         outputs //= divider if tail <= 3 else 1
-        row = (inputs, kernel, wide, outputs, *rest)
-        configs.append(InvertedResidualConfig(*row, dilation if tail <= 3 else 1, width_mult))
+        row: list[Any] = [inputs, kernel, wide, outputs, *rest, dilation if tail <= 3 else 1, width_mult]
+        configs.append(InvertedResidualConfig(*row))
     return configs
 
 

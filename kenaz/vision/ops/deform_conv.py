@@ -18,7 +18,7 @@ def sampled(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
     count, channels, height, width = maps.shape
     flat = maps.reshape(count, channels, height * width)
     top, left = y.floor(), x.floor()
-    total = None
+    total: Any = None
     for row, row_weight in ((top, 1 - (y - top)), (top + 1, y - top)):
         for column, column_weight in ((left, 1 - (x - left)), (left + 1, x - left)):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)

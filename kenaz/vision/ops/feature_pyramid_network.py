@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from ... import _api as torch
 from ... import nn
@@ -14,15 +15,15 @@ F = nn.functional
 class ExtraFPNBlock(nn.Module):
     """Adds coarser maps to a pyramid."""
 
-    def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
-        return results, names
+    def forward(self, p: list[Tensor], c: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
+        return p, names
 
 
 class LastLevelMaxPool(ExtraFPNBlock):
     """Every second place of the coarsest map as one more."""
 
-    def forward(self, x: list[Tensor], y: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
-        return [*x, F.max_pool2d(x[-1], kernel_size=1, stride=2, padding=0)], [*names, "pool"]
+    def forward(self, p: list[Tensor], c: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
+        return [*p, F.max_pool2d(p[-1], kernel_size=1, stride=2, padding=0)], [*names, "pool"]
 
 
 class LastLevelP6P7(ExtraFPNBlock):
@@ -64,7 +65,7 @@ class FeaturePyramidNetwork(nn.Module):
         for channels in in_channels_list:
             if channels == 0:
                 raise ValueError("in_channels=0 is currently not supported")
-            options = {"norm_layer": norm_layer, "activation_layer": None}
+            options: dict[str, Any] = {"norm_layer": norm_layer, "activation_layer": None}
             self.inner_blocks.append(Conv2dNormActivation(channels, out_channels, 1, padding=0, **options))
             self.layer_blocks.append(Conv2dNormActivation(out_channels, out_channels, 3, **options))
         for module in self.modules():

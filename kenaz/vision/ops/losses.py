@@ -74,7 +74,8 @@ def distance_box_iou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none
     >>> distance_box_iou_loss(torch.tensor([[0., 0, 1, 1]]), torch.tensor([[1., 1, 2, 2]]))
     tensor([1.2500])
     """
-    return reduced(distance_terms(*in_float(boxes1, boxes2), eps)[0], reduction)
+    a, b = in_float(boxes1, boxes2)
+    return reduced(distance_terms(a, b, eps)[0], reduction)
 
 
 def complete_box_iou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7) -> Tensor:

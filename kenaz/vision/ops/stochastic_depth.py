@@ -46,6 +46,8 @@ def drop_block(
     """Blocks of `block_size` in the last `dims` dimensions zeroed, so that about a share p of the values is gone."""
     if p < 0.0 or p > 1.0:
         raise ValueError(f"drop probability has to be between 0 and 1, but got {p}.")
+    if block_size % 2 == 0:
+        raise ValueError(f"block size should be odd. Got {block_size} which is even.")
     if input.ndim != dims + 2:
         raise ValueError(f"input should be {dims + 2} dimensional. Got {input.ndim} dimensions.")
     if not training or p == 0.0:
