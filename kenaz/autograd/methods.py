@@ -10,7 +10,7 @@ from .._tensor import Tensor, make_tensor
 from ..core.dtype import scalar_name
 from ..core.handles import RemovableHandle
 from . import engine
-from .modes import state
+from .modes import notice, state
 from .nodes import AccumulateGrad, BackwardNode, add_hook, refreshed
 
 
@@ -28,6 +28,7 @@ def _set_requires_grad(self: Tensor, value: bool) -> None:
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Record operators on this leaf so that `backward` fills its `grad`."""
+    notice()
     if requires_grad:
         if self._inference and not state.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")

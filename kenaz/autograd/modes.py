@@ -1,7 +1,14 @@
-"""Grad modes: whether operators note how to differentiate themselves."""
+"""Grad modes: whether operators note how to differentiate themselves.
+
+Each thread has modes of its own. Operators read them at every call, so while only one thread uses Kenaz they are plain
+slots of `state`; the first time that another thread switches a mode, makes a leaf or runs backward, `notice` gives
+`state` a class that looks up whose modes are meant.
+"""
 
 from __future__ import annotations
 
+import threading
+from _thread import get_ident
 from typing import Any
 
 
@@ -32,6 +39,50 @@ class State:
         self.watched = self.anomaly or bool(self.saving)
 
 
+class _Modes(threading.local):
+    """The modes of a thread other than the first, with which it starts."""
+
+    def __init__(self) -> None:
+        self.enabled, self.inference, self.no_hooks = True, False, None
+        self.saving: list = []
+        self.passes: list = []
+
+
+_HOME = get_ident()
+_others = _Modes()
+
+
+def _per_thread(name: str) -> property:
+    slot: Any = getattr(State, name)
+
+    def get(self: State) -> Any:
+        return slot.__get__(self) if get_ident() == _HOME else getattr(_others, name)
+
+    def set(self: State, value: Any) -> None:
+        if get_ident() == _HOME:
+            slot.__set__(self, value)
+        else:
+            setattr(_others, name, value)
+
+    return property(get, set)
+
+
+class _SeveralStates(State):
+    """What `state` is once several threads use it: the first one's modes stay where they are."""
+
+    __slots__ = ()
+    enabled, inference, no_hooks, saving, passes = map(  # type: ignore[assignment]
+        _per_thread, ("enabled", "inference", "no_hooks", "saving", "passes")
+    )
+    watched = property(lambda self: self.anomaly or bool(self.saving), lambda self, value: None)  # type: ignore[assignment]
+
+
+def notice() -> None:
+    """Keep the modes of threads apart from now on, if this is not the first one."""
+    if get_ident() != _HOME:
+        state.__class__ = _SeveralStates
+
+
 state = State()
 state.enabled, state.inference = True, False
 state.anomaly, state.check_nan, state.saving, state.no_hooks, state.watched = False, True, [], None, False
@@ -51,6 +102,7 @@ class _Mode:
         return self
 
     def __enter__(self) -> Any:
+        notice()
         self._before = state.enabled
         state.enabled = self.value
         return self
@@ -117,6 +169,7 @@ class set_grad_enabled(_Mode):
     """Switch gradients on or off, at once and, as a context, until it ends."""
 
     def __init__(self, mode: bool):
+        notice()
         self._before = state.enabled
         self.value = bool(mode)
         state.enabled = self.value
@@ -145,6 +198,7 @@ class inference_mode(_Mode):
         self.mode = mode if not callable(mode) else True
 
     def __enter__(self) -> Any:
+        notice()
         self._before, self._inference = state.enabled, state.inference
         if self.mode:
             state.enabled, state.inference = False, True
@@ -161,10 +215,12 @@ class inference_mode(_Mode):
 
 def is_grad_enabled() -> bool:
     """Whether operators record how to differentiate themselves."""
+    notice()
     return state.enabled
 
 
 def is_inference_mode_enabled() -> bool:
+    notice()
     return state.inference
 
 
