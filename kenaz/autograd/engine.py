@@ -12,7 +12,7 @@ from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from ..graph.storage import make_storage
 from . import replay
-from .modes import state
+from .modes import notice, state
 from .nodes import AccumulateGrad, BackwardNode, grad_edge
 
 
@@ -297,6 +297,7 @@ def _tuple(value: Any) -> tuple:
 
 
 def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
+    notice()
     roots, values = [], []
     for i, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
         if not isinstance(tensor, Tensor):  # a GradientEdge
