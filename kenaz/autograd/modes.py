@@ -20,13 +20,14 @@ class State:
     """
 
     __slots__ = (
-        "anomaly", "check_nan", "enabled", "inference", "no_hooks", "passes", "precision", "routing", "saving",
+        "anomaly", "check_nan", "enabled", "inference", "inferred", "no_hooks", "passes", "precision", "routing", "saving",
         "watched",
     )  # fmt: skip
     enabled: bool
     inference: bool
     anomaly: bool
     check_nan: bool
+    inferred: bool  # whether there has been an inference mode: its tensors must not be saved for backward
     saving: list
     no_hooks: str | None  # why saved-tensor hooks are forbidden here
     watched: bool
@@ -36,7 +37,7 @@ class State:
 
     def watch(self) -> None:
         """Bring `watched` up to date."""
-        self.watched = self.anomaly or bool(self.saving)
+        self.watched = self.anomaly or self.inferred or bool(self.saving)
 
 
 class _Modes(threading.local):
@@ -74,7 +75,9 @@ class _SeveralStates(State):
     enabled, inference, no_hooks, saving, passes = map(  # type: ignore[assignment]
         _per_thread, ("enabled", "inference", "no_hooks", "saving", "passes")
     )
-    watched = property(lambda self: self.anomaly or bool(self.saving), lambda self, value: None)  # type: ignore[assignment]
+    watched = property(  # type: ignore[assignment]
+        lambda self: self.anomaly or self.inferred or bool(self.saving), lambda self, value: None
+    )  # type: ignore[assignment]
 
 
 def notice() -> None:
@@ -86,7 +89,7 @@ def notice() -> None:
 state = State()
 state.enabled, state.inference = True, False
 state.anomaly, state.check_nan, state.saving, state.no_hooks, state.watched = False, True, [], None, False
-state.passes = []
+state.passes, state.inferred = [], False
 
 
 class _Mode:
@@ -202,6 +205,7 @@ class inference_mode(_Mode):
         self._before, self._inference = state.enabled, state.inference
         if self.mode:
             state.enabled, state.inference = False, True
+            state.inferred = state.watched = True
         else:
             state.enabled, state.inference = (True, False) if state.inference else (state.enabled, False)
         return self

@@ -291,6 +291,12 @@ def _watch(fn: OpBackward, out: Any) -> None:
 
         lines = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(_HERE)]
         fn.metadata["traceback_"] = traceback.format_list(lines)
+    if state.inferred and any(fn.inputs[i]._inference for i in fn.derivative.kept):  # type: ignore[index]
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+            "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+        )
     if state.saving:
         _pack_all(fn, out)
 
