@@ -3,8 +3,8 @@
 A row is what one fold folds: the elements along some axes. It stays in the cache between sweeps, and different rows
 run in parallel. How rows lie in memory decides how they are walked, `task` by `task`, with vectors along `lane`:
 
-    along a row    [task][lane], [block][task][lane]    a row is `blocks` runs of `lanes` neighbours; lanes are folded
-    across rows    [task][block][lane]                  neighbours belong to different rows; every lane folds its own
+    along a row    [task][block][lane], [block][task][lane]    a row is `blocks` runs of neighbours; lanes are folded
+    across rows    [task][block][lane]                         neighbours belong to different rows; a lane folds its own
 
 A body is written once, over `xp`, like the body of a pointwise operator, with folds along the row:
 
@@ -18,6 +18,7 @@ what comes after it is recomputed in the next, or read again from the memory of 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -144,18 +145,19 @@ class Place(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Rows in memory. strides: (task, block, lane) of each operand that was given."""
+    """Rows in memory. strides: (outer task, task, block, lane) of each operand that was given."""
 
     columns: bool  # whether neighbours belong to different rows
-    tasks: int
+    tasks: tuple[int, int]  # counted in two digits, where one stride does not reach all
     blocks: int
     lanes: int
-    strides: list[tuple[int, int, int]]
+    strides: list[tuple[int, ...]]
     in_order: bool  # whether rows come in the order of memory, and elements in their rows too
 
     @property
     def rows(self) -> int:
-        return self.tasks * self.lanes if self.columns else self.tasks
+        tasks = self.tasks[0] * self.tasks[1]
+        return tasks * self.lanes if self.columns else tasks
 
     @property
     def length(self) -> int:
@@ -165,18 +167,22 @@ class Shape(NamedTuple):
 
 # what groups of axes are, from the slowest to the fastest: r is folded, k is kept
 _PATTERNS: dict[str, tuple[str, ...]] = {
-    "": (), "r": ("lane",), "kr": ("task", "lane"), "rkr": ("block", "task", "lane"),
-    "k": ("lane",), "rk": ("block", "lane"), "krk": ("task", "block", "lane"),
+    "": (), "r": ("lane",), "rr": ("block", "lane"), "rkr": ("block", "task", "lane"),
+    "kr": ("task", "lane"), "krr": ("task", "block", "lane"), "kkr": ("outer", "task", "lane"),
+    "kkrr": ("outer", "task", "block", "lane"),
+    "k": ("lane",), "kk": ("task", "lane"), "rk": ("block", "lane"), "rkk": ("block", "task", "lane"),
+    "krk": ("task", "block", "lane"), "kkrk": ("outer", "task", "block", "lane"),
 }  # fmt: skip
+_DIGITS = ("outer", "task", "block", "lane")
 
 
 def arrange(size: Sequence[int], dims: Sequence[int], strides: Sequence[Sequence[int]]) -> Shape | None:
     """How rows along `dims` lie in arrays of one size and these strides; None where they cannot be walked.
 
     >>> arrange((8, 64, 7, 7), (0, 2, 3), [(3136, 49, 7, 1)])
-    Shape(columns=False, tasks=64, blocks=8, lanes=49, strides=[(49, 3136, 1)], in_order=True)
+    Shape(columns=False, tasks=(1, 64), blocks=8, lanes=49, strides=[(0, 49, 3136, 1)], in_order=True)
     >>> arrange((8, 10), (0,), [(10, 1)])
-    Shape(columns=True, tasks=1, blocks=8, lanes=10, strides=[(0, 10, 1)], in_order=True)
+    Shape(columns=True, tasks=(1, 1), blocks=8, lanes=10, strides=[(0, 0, 10, 1)], in_order=True)
     """
     axes = sorted((d for d in range(len(size)) if size[d] != 1), key=lambda d: -strides[0][d])
     groups: list[list] = []  # [folded, size, stride in each array]
@@ -189,16 +195,15 @@ def arrange(size: Sequence[int], dims: Sequence[int], strides: Sequence[Sequence
     roles = _PATTERNS.get("".join("r" if g[0] else "k" for g in groups))
     if roles is None:
         return None
-    extent, step = {"task": 1, "block": 1, "lane": 1}, {"task": [0] * len(strides), "block": [0] * len(strides)}
-    step["lane"] = [1] * len(strides)
-    for role, (_, n, here) in zip(roles, groups, strict=True):
-        extent[role], step[role] = n, here
-    found = list(zip(step["task"], step["block"], step["lane"], strict=True))
+    extent = dict.fromkeys(_DIGITS, 1) | {role: g[1] for role, g in zip(roles, groups, strict=True)}
+    step = {role: [role == "lane"] * len(strides) for role in _DIGITS}
+    step |= {role: g[2] for role, g in zip(roles, groups, strict=True)}
+    found = [tuple(map(int, s)) for s in zip(*(step[role] for role in _DIGITS), strict=True)]
     kept, gone = [d for d in axes if d not in dims], [d for d in axes if d in dims]
-    columns = bool(groups) and not groups[-1][0]
     return Shape(
-        columns, extent["task"], extent["block"], extent["lane"], found, kept == sorted(kept) and gone == sorted(gone)
-    )
+        bool(groups) and not groups[-1][0], (extent["outer"], extent["task"]), extent["block"], extent["lane"],
+        found, kept == sorted(kept) and gone == sorted(gone),
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------- routines
@@ -246,27 +251,28 @@ def outputs_first(given: list[Argument]) -> list[Spec]:
 
 
 def _place(
-    a: Argument, element: str, shape: Shape, stride: tuple[int, int, int] | None
-) -> tuple[Place, tuple[int, int]] | None:
-    """How an argument is found in memory, and its strides from task to task and from block to block."""
+    a: Argument, element: str, shape: Shape, stride: tuple[int, ...] | None
+) -> tuple[Place, tuple[int, ...]] | None:
+    """How an argument is found in memory, and its strides from (outer) task to task and from block to block."""
     if stride is not None:
         if a.spec.dtype.name != element:
             return None
-        return (Place(a.spec.dtype.name, False, stride[2] == 1), stride[:2]) if stride[2] in (0, 1) else None
+        return (Place(element, False, stride[3] == 1), stride[:3]) if stride[3] in (0, 1) else None
     if not isinstance(a.spec, Spec):
-        return Place("int64" if a.spec in (int, bool) else "float64", True, False), (0, 0)
+        return Place("int64" if a.spec in (int, bool) else "float64", True, False), (0, 0, 0)
     kind, n = a.spec.dtype.name, a.spec.numel
     if not a.spec.contiguous or kind not in (element, "int32", "int64"):
         return None
     if a.role == "row" and n == 1:
-        return Place(kind, True, False), (0, 0)
+        return Place(kind, True, False), (0, 0, 0)
     if not shape.in_order or n != (shape.rows if a.role == "row" else shape.length):
         return None
     if a.role == "row":
-        return Place(kind, True, shape.columns), (shape.lanes if shape.columns else 1, 0)
+        each = shape.lanes if shape.columns else 1
+        return Place(kind, True, shape.columns), (shape.tasks[1] * each, each, 0)
     if a.role == "across":
-        return None if shape.columns or shape.blocks > 1 else (Place(kind, False, True, True), (0, 0))
-    return (Place(kind, False, False), (0, 1)) if shape.columns else (Place(kind, False, True), (0, shape.lanes))
+        return None if shape.columns or shape.blocks > 1 else (Place(kind, False, True, True), (0, 0, 0))
+    return Place(kind, False, not shape.columns), (0, 0, 1 if shape.columns else shape.lanes)
 
 
 class Kernel(NamedTuple):
@@ -280,11 +286,11 @@ class Kernel(NamedTuple):
 
 
 def _routine(kernel: Kernel, shape: Shape, strides: list, numbers: Sequence[float], cost: int) -> Routine:
-    lanes_each = UNROLL * jit.vector_bytes() // kernel.itemsize
+    lanes_each, tasks = UNROLL * jit.vector_bytes() // kernel.itemsize, math.prod(shape.tasks)
     pieces = -(-shape.lanes // lanes_each) if shape.columns else 1
-    chunks = chunks_for(shape.rows * shape.length * cost, shape.tasks * pieces, 1 if kernel.across else 4)
-    parts = min(pieces, -(-chunks // shape.tasks))
-    constants = [shape.tasks, shape.blocks, shape.lanes, parts, chunks, *[q for s in strides for q in s]]
+    chunks = chunks_for(shape.rows * shape.length * cost, tasks * pieces, 1 if kernel.across else 4)
+    parts = min(pieces, -(-chunks // tasks))
+    constants = [tasks, shape.tasks[1], shape.blocks, shape.lanes, parts, chunks, *[q for s in strides for q in s]]
     constants += [_bits(float(shape.length)), *map(_bits, numbers)]
     if not kernel.across:
         return Routine([(kernel.run, chunks)], constants, 0, kernel.in_place)
@@ -338,8 +344,8 @@ _NO_SLOT: tuple[Any] = (None,)  # along a row a uniform value has no place of it
 class _Rows:
     """Writes `rows(block, chunk)`: tasks, sweeps, terms.
 
-    Words of the block: addresses of inputs and outputs, scratch; tasks, blocks, lanes, parts, chunks; the strides of
-    each operand; the count of elements in a row and other numbers, as doubles.
+    Words of the block: addresses of inputs and outputs, scratch; tasks, how many of them an outer one has, blocks,
+    lanes, parts, chunks; three strides of each operand; the length of a row and other numbers, as doubles.
     """
 
     def __init__(
@@ -405,9 +411,9 @@ class _Rows:
         n = len(self.places)
         self.addresses = [w.word(block, i, ELEMENTS[p.dtype]) for i, p in enumerate(self.places)]
         self.scratch = w.word(block, n, w.element)
-        tasks, self.blocks, self.lanes, parts, chunks = w.words(block, n + 1, 5)
-        self.steps = [tuple(w.words(block, n + 6 + 2 * i, 2)) for i in range(n)]
-        self.numbers = w.b.inttoptr(w.add(block, 8 * (3 * n + 6)), ir.DoubleType().as_pointer())
+        tasks, self.inner, self.blocks, self.lanes, parts, chunks = w.words(block, n + 1, 6)
+        self.steps = [tuple(w.words(block, n + 7 + 3 * i, 3)) for i in range(n)]
+        self.numbers = w.b.inttoptr(w.add(block, 8 * (4 * n + 7)), ir.DoubleType().as_pointer())
         self._clear(chunk)
         first, last = part(w, w.mul(tasks, parts), chunk, chunks)
         with w.loop(first, last) as unit:
@@ -449,7 +455,7 @@ class _Rows:
 
     def _row(self, task: Any, slots: list[Slot]) -> None:
         """All sweeps over one row; across rows, over as many as `slots` have lanes."""
-        self.task, self.known = task, {}
+        self.task, self.known = (self.w.div(task, self.inner), self.w.rem(task, self.inner)), {}
         for level in range(self._levels()):
             for t in self._read(level):
                 if t.uniform:
@@ -587,8 +593,9 @@ class _Rows:
         return x.cast(self.kind if x.dtype.kind == "f" else np.int32)
 
     def _address(self, i: int, block: Any) -> Any:
-        w, (by_task, by_block) = self.w, self.steps[i]
-        return w.at(self.addresses[i], w.mul(self.task, by_task), w.mul(block, by_block))
+        w, (by_outer, by_task, by_block) = self.w, self.steps[i]
+        outer, task = self.task
+        return w.at(self.addresses[i], w.mul(outer, by_outer), w.mul(task, by_task), w.mul(block, by_block))
 
     def _store(self, i: int, block: Any, slot: Slot, value: Any) -> None:
         w = self.w
@@ -639,7 +646,7 @@ def _emit_gather(module: Any, kind: str, inputs: int, outputs: Sequence[Place]) 
     """Write `gather(block, chunk)`: the chunks' sums over rows become one."""
     w = Writer(new_function(module, "gather"), kind)
     block, n = w.function.args[0], inputs + len(outputs)
-    scratch, lanes, chunks = w.word(block, n, w.element), w.word(block, n + 3), w.word(block, n + 5)
+    scratch, lanes, chunks = w.word(block, n, w.element), w.word(block, n + 4), w.word(block, n + 6)
     across = [i for i, o in enumerate(outputs) if o.across]
     for k, i in enumerate(across):
         target = w.word(block, inputs + i, w.element)

@@ -45,6 +45,19 @@ def _rstd(xp: Any, variance: Any, eps: Any) -> Any:
     return 1 / xp.sqrt(variance + eps)
 
 
+def _standardized(xp: Any, x: Any, weight: Any, bias: Any, eps: Any) -> tuple:
+    mean = xp.mean(x)
+    centred = x - mean
+    rstd = _rstd(xp, xp.mean(centred * centred), eps)
+    return _affine(centred * rstd, weight, bias), mean, rstd
+
+
+def _slope(xp: Any, g: Any, z: Any, rstd: Any, weight: Any) -> Any:
+    """The gradient of x."""
+    h = g if weight is None else g * weight
+    return (h - xp.mean(h) - z * xp.mean(h * z)) * rstd
+
+
 def _formulas(g: Tensor, z: Tensor, rstd: Tensor, weight: Tensor | None, dims: tuple) -> tuple[Tensor, Tensor]:
     """The gradients of x and of the scale at each element, in operators that have gradients themselves.
 
@@ -87,10 +100,7 @@ def _tail_rule(x: Spec, weight: Any, bias: Any, dims: tuple, eps: float) -> list
 @rowwise("layer_norm", _tail_rule, "element position position", "element row row")
 def _tail(xp: Any, x: Any, weight: Any, bias: Any, eps: Any) -> tuple:
     """Rows with mean 0 and variance 1, scaled and shifted; their means and 1 / deviations."""
-    mean = xp.mean(x)
-    centred = x - mean
-    rstd = _rstd(xp, xp.mean(centred * centred), eps)
-    return _affine(centred * rstd, weight, bias), mean, rstd
+    return _standardized(xp, x, weight, bias, eps)
 
 
 def _tail_backward_rule(g: Spec, x: Spec, mean: Spec, rstd: Spec, weight: Any, dims: tuple, affine: bool) -> list:
@@ -103,8 +113,7 @@ def _tail_backward_rule(g: Spec, x: Spec, mean: Spec, rstd: Spec, weight: Any, d
 )  # fmt: skip
 def _tail_backward(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any, affine: bool) -> tuple:
     z = (x - mean) * rstd
-    h = g if weight is None else g * weight
-    slope = (h - xp.mean(h) - z * xp.mean(h * z)) * rstd
+    slope = _slope(xp, g, z, rstd, weight)
     return (slope, g * z, g) if affine else (slope,)
 
 
@@ -122,12 +131,6 @@ def _tail_grad(
 
 
 _layer = _history(_tail_grad, "NativeLayerNormBackward0")
-_group = _history(_tail_grad, "NativeGroupNormBackward0")
-
-
-def _over_tail(history: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, dims: tuple, eps: float) -> Tensor:
-    y, mean, rstd = _tail(x, *_given(weight, bias), dims=dims, eps=eps)
-    return history(x, weight, bias, mean, rstd, y, dims=dims, eps=eps)
 
 
 def layer_norm(
@@ -138,7 +141,9 @@ def layer_norm(
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     _check_tail("weight", weight, shape)
     _check_tail("bias", bias, shape)
-    return _over_tail(_layer, input, weight, bias, _tail_of(input, shape), float(eps))
+    dims, eps = _tail_of(input, shape), float(eps)
+    y, mean, rstd = _tail(input, *_given(weight, bias), dims=dims, eps=eps)
+    return _layer(input, weight, bias, mean, rstd, y, dims=dims, eps=eps)
 
 
 def _tail_of(input: Tensor, shape: tuple) -> tuple[int, ...]:
@@ -160,6 +165,66 @@ def _check_tail(name: str, p: Tensor | None, shape: tuple) -> None:
         )
 
 
+# ------------------------------------------------------------------------------------------------------------- groups
+_GROUP = (2, 3)  # the axes of a group, where x is (samples, groups, channels of a group, the rest)
+
+
+@rowwise("group_norm", _tail_rule, "element element element", "element row row")
+def _groups(xp: Any, x: Any, weight: Any, bias: Any, eps: Any) -> tuple:
+    """As for the last axes; weight and bias are as large as x, repeated."""
+    return _standardized(xp, x, weight, bias, eps)
+
+
+@rowwise(
+    "group_norm_backward", lambda g, x, mean, rstd, weight, dims: (x.size, x.dtype),
+    "element element row row element", "element",
+)  # fmt: skip
+def _groups_backward(xp: Any, g: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tuple:
+    return (_slope(xp, g, (x - mean) * rstd, rstd, weight),)
+
+
+@rowwise(
+    "channel_sums", lambda g, x, dims: [((*x.size[:3], 1), x.dtype)] * 2, "element element", "row row", cost=1
+)  # fmt: skip
+def _channel_sums(xp: Any, g: Any, x: Any) -> tuple:
+    return xp.sum(g * x), xp.sum(g)
+
+
+def _group_grad(
+    g: Tensor, y: Any, x: Tensor, weight: Any, bias: Any, mean: Any, rstd: Any, _value: Spec, groups: int, eps: float
+) -> tuple:
+    size = mean.shape[:2] + (x.shape[1] // groups, -1)
+    g, x, w = g.reshape(size), x.reshape(size), _in_groups(weight, size)
+    if modes.enabled:  # the gradient of this gradient is wanted
+        z, rstd = _statistics(x, _GROUP, eps)
+        slope, by_weight = _formulas(g, z, rstd, w, _GROUP)
+        slope = rename_node(slope, "NativeGroupNormBackwardBackward0")
+        by_weight, by_bias = by_weight.sum((0, 3)), g.sum((0, 3))
+    else:
+        slope = _groups_backward(g, x, mean, rstd, *_given(_spread(w, x)), dims=_GROUP)
+        if weight is None and bias is None:
+            return slope.reshape(_value.size), None, None, *_NONE
+        products, totals = _channel_sums(g, x, dims=(3,))
+        by_weight, by_bias = ((products - totals * mean) * rstd).sum((0, 3)), totals.sum((0, 3))
+    return (
+        slope.reshape(_value.size),
+        *(None if p is None else s.reshape(-1) for p, s in ((weight, by_weight), (bias, by_bias))),
+        *_NONE,
+    )
+
+
+_grouped = _history(_group_grad, "NativeGroupNormBackward0")
+
+
+def _in_groups(p: Tensor | None, size: tuple) -> Tensor | None:
+    """A number for each channel, as it stands beside x."""
+    return None if p is None else p.reshape(1, size[1], size[2], 1)
+
+
+def _spread(p: Tensor | None, x: Tensor) -> Tensor | None:
+    return None if p is None else p.expand(x.shape)
+
+
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
@@ -171,13 +236,11 @@ def group_norm(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
-    if input.dtype in HALF:  # several steps, rounded once
-        wide = [None if t is None else t.to(float32) for t in (input, weight, bias)]
-        y = group_norm(wide[0], num_groups, wide[1], wide[2], eps).to(input.dtype)
-        return rename_node(y, "NativeGroupNormBackward0")
-    y = _over_tail(_group, input.reshape(n, num_groups, -1), None, None, (2,), float(eps)).reshape(input.shape)
-    y = _affine(y, *(None if p is None else _per_channel(p, input.ndim) for p in (weight, bias)))
-    return rename_node(y, "NativeGroupNormBackward0")
+    size = (n, num_groups, c // num_groups, input.numel() // max(n * c, 1))
+    x = input.detach().reshape(size)
+    scales = [_spread(_in_groups(None if p is None else p.detach(), size), x) for p in (weight, bias)]
+    y, mean, rstd = _groups(x, *_given(*scales), dims=_GROUP, eps=float(eps))
+    return _grouped(input, weight, bias, mean, rstd, y.reshape(input.shape), groups=num_groups, eps=float(eps))
 
 
 # ------------------------------------------------------------------------------------------------ all but the channels
