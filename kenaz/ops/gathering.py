@@ -12,15 +12,47 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
+from ..graph.node import Op
 from .declare import opaque
 from .indexing import add_at, check_bounds, check_range
 from .masking import checked_number
-from .record import assign, composite, number, write_out
+from .record import apply, assign, composite, number, register, write_out
 from .views import expand
 
 
 def axis_of(x: Spec, dim: Any) -> int:
     return shapes.axis(operator.index(dim), x.ndim)
+
+
+# ------------------------------------------------------------------------------------------ numbers known now, or later
+# Where the numbers of an index are there when the line runs, they are checked then, and compiled code may use them. A
+# twin of the operator waits for those that are not: it is interpreted, and finds mistakes when it runs.
+def native(name: str, **given: Any) -> Any:
+    """The field `native` of an operator whose compiled code is a function of `codegen.lookups`."""
+
+    def offer(call: Any) -> Any:
+        from ..codegen import lookups
+
+        return getattr(lookups, name)(call, **given)
+
+    return offer
+
+
+def with_twin(function: Any) -> Any:
+    """A function of (tensors, the second of which is an index; attributes) that applies an operator, or its twin."""
+    op: Op = function.op
+    twin = register(
+        Op(f"late_{op.name}", op.family, op.kernel, rule=op.rule, grad=op.grad, grad_name=op.grad_name, late_errors=True)
+    )
+
+    def apply_either(*inputs: Any, **attributes: Any) -> Any:
+        return apply(op if is_known(inputs[1]) else twin, inputs, attributes)
+
+    return apply_either
+
+
+def is_known(t: Tensor) -> bool:
+    return type(t._storage.node.value) is np.ndarray
 
 
 # --------------------------------------------------------------------------------------------------------- index_select
@@ -31,23 +63,24 @@ def _select_rule(x: Spec, index: Spec, dim: int) -> tuple:
 
 
 @opaque(
-    _select_rule, name="index_select", halves=True, late_errors=True,
+    _select_rule, name="index_select", halves=True, native=native("index_select"),
     grad=lambda g, y, _x, index, dim: _spread_rows(g, index, size=_x.size, dim=dim),
 )  # fmt: skip
 def _index_select(xp: Any, x: Any, index: Any, dim: int) -> Any:
     if not x.ndim:
         return x.copy()
-    _check_selected(index, x.shape[dim])
+    check_selected(index, x.shape[dim])
     return x.take(index.reshape(-1), dim)
 
 
-def _check_selected(index: Any, n: int) -> None:
+def check_selected(index: Any, n: int) -> None:
+    """Raise where an index names a slice that is not there."""
     if index.size and (index.min() < 0 or index.max() >= n):
         raise IndexError("index out of range in self")
 
 
 @opaque(
-    lambda g, index, size, dim: (size, g.dtype), name="spread_rows", halves=True,
+    lambda g, index, size, dim: (size, g.dtype), name="spread_rows", halves=True, native=native("spread_rows"),
     grad=lambda g, y, _g, index, size, dim: _index_select(g, index, dim=dim),
 )  # fmt: skip
 def _spread_rows(xp: Any, g: Any, index: Any, size: tuple, dim: int) -> Any:
@@ -56,6 +89,9 @@ def _spread_rows(xp: Any, g: Any, index: Any, size: tuple, dim: int) -> Any:
         return g.reshape(())
     add_at(xp, xp.moveaxis(out, dim, 0), (index.reshape(-1),), xp.moveaxis(g, dim, 0))
     return out
+
+
+_selected = with_twin(_index_select)
 
 
 @composite()
@@ -70,8 +106,8 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     d = axis_of(input._spec, dim)
     values = _known(index)
     if input._spec.ndim and values is not None:
-        _check_selected(values, input._spec.size[d])
-    result = _index_select(input, index, dim=d)
+        check_selected(values, input._spec.size[d])
+    result = _selected(input, index, dim=d)
     return result if out is None else write_out(result, out, "index_select")
 
 
@@ -115,7 +151,7 @@ def places(xp: Any, index: Any, dim: int) -> tuple:
 
 
 @opaque(
-    _gather_rule, name="gather", halves=True, late_errors=True,
+    _gather_rule, name="gather", halves=True, native=native("gather"),
     grad=lambda g, y, _x, index, dim: _spread_places(g, index, size=_x.size, dim=dim),
 )  # fmt: skip
 def _gather(xp: Any, x: Any, index: Any, dim: int) -> Any:
@@ -132,13 +168,16 @@ def _gather(xp: Any, x: Any, index: Any, dim: int) -> Any:
 
 
 @opaque(
-    lambda g, index, size, dim: (size, g.dtype), name="spread_places", halves=True,
+    lambda g, index, size, dim: (size, g.dtype), name="spread_places", halves=True, native=native("spread_places"),
     grad=lambda g, y, _g, index, size, dim: _gather(g, index, dim=dim),
 )  # fmt: skip
 def _spread_places(xp: Any, g: Any, index: Any, size: tuple, dim: int) -> Any:
     out = xp.zeros(size, g.dtype)
     add_places(xp, out, index, g, dim)
     return out
+
+
+_gathered = with_twin(_gather)
 
 
 def add_places(xp: Any, out: Any, index: Any, values: Any, dim: int) -> None:
@@ -166,7 +205,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     if index._spec.ndim == input._spec.ndim and input._spec.ndim:
         check_bounds(index, input._spec.size[d], 0, d, RuntimeError)
-    result = _gather(input, index, dim=d)
+    result = _gathered(input, index, dim=d)
     return result if out is None else write_out(result, out, "gather")
 
 
@@ -177,7 +216,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
             f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices.dtype)}"
         )
     if dim is None:
-        result = _gather(input.reshape(-1), indices.reshape(-1), dim=0)
+        result = gather(input.reshape(-1), 0, indices.reshape(-1))
         return result if out is None else write_out(result, out, "take_along_dim")
     if indices._spec.ndim != input._spec.ndim:
         raise RuntimeError(
@@ -357,7 +396,7 @@ def as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
 
 
 @opaque(
-    lambda x, index, source, dim: (x.size, x.dtype), name="index_add", late_errors=True,
+    lambda x, index, source, dim: (x.size, x.dtype), name="index_add", native=native("index_add"),
     grad=(
         lambda g, y, _x, index, _source, dim: g,
         None,
@@ -371,13 +410,16 @@ def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     return out
 
 
+_added = with_twin(_index_add)
+
+
 @composite()
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
     """The tensor with slices of `source` added to the slices whose numbers are in `index`."""
     d = check_rows_of("index_add", input, dim, index, source, INTS)
-    result = _index_add(input, index, source * alpha if alpha != 1 else source, dim=d)
+    result = _added(input, index, source * alpha if alpha != 1 else source, dim=d)
     return result if out is None else write_out(result, out, "index_add")
 
 

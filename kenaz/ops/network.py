@@ -13,6 +13,7 @@ from ..core import dtype as dtypes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from .declare import opaque
+from .gathering import check_selected, is_known, native, with_twin
 from .likelihoods import cross_entropy, log_softmax, nll_loss, softmax
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .products import linear
@@ -34,24 +35,27 @@ def _embedding_rule(weight: Spec, indices: Spec, padding_idx: int, scale: bool) 
 
 def _check_rows(call: Any, weight: Any, indices: Any) -> None:
     """Indices are rows of the table."""
-    if indices is not None and indices.size and (indices.min() < 0 or indices.max() >= call.specs[0].size[0]):
-        raise IndexError("index out of range in self")
+    if indices is not None:
+        check_selected(indices, call.specs[0].size[0])
 
 
 @opaque(
-    _embedding_rule, name="embedding", late_errors=_check_rows, halves=True,
+    _embedding_rule, name="embedding", halves=True, native=native("embedding"),
     grad=lambda g, y, _weight, indices, padding_idx, scale: (
         _embedding_backward(g, indices, rows=_weight.size[0], padding_idx=padding_idx, scale=scale), None
     ),
 )  # fmt: skip
 def _embedding(xp: Any, weight: Any, indices: Any, padding_idx: int, scale: bool) -> Any:
-    if indices.size and (indices.min() < 0 or indices.max() >= len(weight)):
-        raise IndexError("index out of range in self")
+    check_selected(indices, len(weight))
     return weight.take(indices, 0)
+
+
+_embedded = with_twin(_embedding)
 
 
 @opaque(
     lambda g, indices, rows, padding_idx, scale: ((rows, g.size[-1]), g.dtype), name="embedding_backward",
+    native=native("embedding_backward"),
     grad=(lambda g, y, _g, indices, rows, padding_idx, scale: _embedding(g, indices, padding_idx=-1, scale=False), lambda g, y, *rest: None),
 )  # fmt: skip
 def _embedding_backward(xp: Any, g: Any, indices: Any, rows: int, padding_idx: int, scale: bool) -> Any:
@@ -73,7 +77,9 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad
     With `sparse` the gradient has only the rows that were asked for.
     """
     padding_idx = -1 if padding_idx is None else padding_idx
-    kernel = _sparse_embedding if sparse else _embedding
+    if is_known(indices) and weight._spec.ndim == 2:
+        check_selected(indices._array(), weight._spec.size[0])
+    kernel = _sparse_embedding if sparse else _embedded
     return kernel(weight, indices, padding_idx=padding_idx, scale=bool(scale_grad_by_freq))
 
 

@@ -25,7 +25,9 @@ from .gathering import (
     check_rows_of,
     check_sizes,
     inplace_form,
+    native,
     places,
+    with_twin,
 )  # fmt: skip
 from .indexing import add_at, check_bounds, check_range
 from .masking import checked_number, where
@@ -155,9 +157,11 @@ def _write_places(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     return out
 
 
-SCATTER = opaque(_scatter_rule, _scatter_grads("write", True), name="scatter", halves=True, late_errors=True)(
-    _write_places
-)
+SCATTER = opaque(
+    _scatter_rule, _scatter_grads("write", True), name="scatter", halves=True,
+    native=native("scatter", program="put places in"),
+)(_write_places)  # fmt: skip
+_scattered = with_twin(SCATTER)
 SCATTER_VALUE = opaque(
     _scatter_rule,
     _scatter_grads("write", False),
@@ -168,12 +172,18 @@ SCATTER_VALUE = opaque(
 )(_write_places)
 
 
-@opaque(_scatter_rule, _scatter_grads("add", True), name="scatter_add", late_errors=True)
+@opaque(
+    _scatter_rule, _scatter_grads("add", True), name="scatter_add",
+    native=native("scatter", program="add places to"),
+)  # fmt: skip
 def _scatter_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
     if key is not None:
         add_places(xp, flat, index, source, dim)
     return out
+
+
+_scatter_added = with_twin(_scatter_add)
 
 
 def _scatter_reduce_grad(
@@ -224,7 +234,7 @@ def scatter(
         raise RuntimeError("reduce argument must be either add or multiply.")
     if isinstance(src, Tensor):
         if reduce is None:
-            result = SCATTER(input, index, src, dim=d)
+            result = _scattered(input, index, src, dim=d)
         else:
             warnings.warn(
                 "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
@@ -249,7 +259,7 @@ _REDUCE = {"add": "sum", "multiply": "prod"}
 @composite()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The tensor with src[i][j] added to out[index[i][j]][j] for dim 0, and likewise along the other axes."""
-    result = _scatter_add(input, index, src, dim=_scatter_arguments("scatter_add", input, dim, index, src))
+    result = _scatter_added(input, index, src, dim=_scatter_arguments("scatter_add", input, dim, index, src))
     return result if out is None else write_out(result, out, "scatter_add")
 
 

@@ -1,0 +1,281 @@
+"""Rows and elements by number, in compiled code: embedding, index_select, gather, and what goes back to such places.
+
+A tensor is seen as (outer, length, inner), `length` along the axis that is looked up:
+
+    rows      out[o, i, :] = x[o, index[i], :]                 and back:  out[o, index[i], :] += g[o, i, :]
+    places    out[o, i, k] = x[o, index[o, i, k], k]           and back:  out[o, index[o, i, k], k] += g[o, i, k]
+
+The way back begins with zeros or with a copy of what is added to. Threads share the outer axis, or columns where that
+is too short: a place gets its values from one thread and in order, so that results do not depend on how many threads
+there are. Numbers were checked when they were recorded; one out of range is taken for 0, or nothing is added.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from ..core.spec import Spec, fresh
+from ..graph.node import Call
+from . import jit
+from .routine import Routine
+from .share import chunks_for, part
+from .vectors import ELEMENTS, I64, Writer, module_text, new_function
+
+_KINDS = {1: "uint8", 4: "int32", 8: "int64"}  # by size, where elements are only moved
+_SIZES = ("outer", "count", "length", "inner", "skipped", "chunks")
+COLUMNS = 64  # elements that a thread's share of a row consists of: whole cache lines
+
+
+ZERO = ir.Constant(I64, 0)
+
+
+class Lookup(Writer):
+    """A writer that knows the sizes: words of the block from `place` on."""
+
+    def __init__(self, function: ir.Function, element: str, index: str, place: int):
+        super().__init__(function, element)
+        self.block, self.chunk = function.args
+        self.n = dict(zip(_SIZES, self.words(self.block, place, len(_SIZES)), strict=True))
+        self.index = ELEMENTS[index]
+
+    def array(self, i: int) -> Any:
+        return self.word(self.block, i, self.element)
+
+    def numbers(self, i: int) -> Any:
+        return self.word(self.block, i, self.index)
+
+    def number(self, pointer: Any) -> Any:
+        """A number of the index, as an int64."""
+        found = self.b.load(pointer)
+        return found if self.index is I64 else self.b.sext(found, I64)
+
+    def is_inside(self, number: Any) -> Any:
+        """Whether there is such a row, and it is not the one that is left out."""
+        inside = self.b.icmp_unsigned("<", number, self.n["length"])
+        return self.b.and_(inside, self.b.icmp_signed("!=", number, self.n["skipped"]))
+
+    def safe(self, number: Any) -> Any:
+        return self.b.select(self.b.icmp_unsigned("<", number, self.n["length"]), number, ZERO)
+
+    def each_vector(self, start: Any, end: Any, visit: Callable[[Any, Any], None]) -> None:
+        """`visit(first column, mask or None)` for all vectors of a row."""
+        step = 4 * self.lanes
+        whole = self.add(start, self.mul(self.div(self.sub(end, start), step), step))
+        with self.loop(start, whole, step) as i:
+            for k in range(4):
+                visit(self.add(i, k * self.lanes), None)
+        with self.loop(whole, end, self.lanes) as i:
+            visit(i, self.first_lanes(self.sub(end, i)))
+
+    def copy(self, x: Any, y: Any, start: Any, end: Any) -> None:
+        """Columns of a row of x, or zeros if there is none, to a row of y."""
+
+        def visit(i: Any, mask: Any) -> None:
+            self.store(self.zero if x is None else self.load(self.at(x, i), mask), self.at(y, i), mask)
+
+        self.each_vector(start, end, visit)
+
+    def share(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        """The chunk's part of the outer axis, and of the columns; one of them is everything."""
+        n = self.n
+        several = self.test(n["outer"], ">", 1)
+        of = self.b.select(several, n["outer"], self.div(self.add(n["inner"], COLUMNS - 1), COLUMNS))
+        first, last = part(self, of, self.chunk, n["chunks"])
+        pick = self.b.select
+        outer = pick(several, first, ZERO), pick(several, last, self.int(1))
+        left = pick(several, ZERO, self.mul(first, COLUMNS))
+        right = pick(several, n["inner"], self.min(self.mul(last, COLUMNS), n["inner"]))
+        return outer, (left, right)
+
+
+# ------------------------------------------------------------------------------------------------------------ programs
+def _take_rows(w: Lookup) -> None:
+    """Words: x, index, out, scratch, sizes."""
+    n, x, index, out = w.n, w.array(0), w.numbers(1), w.array(2)
+    first, last = part(w, w.mul(n["outer"], n["count"]), w.chunk, n["chunks"])
+    with w.loop(first, last) as i:
+        outer = w.div(i, n["count"])
+        number = w.safe(w.number(w.at(index, w.rem(i, n["count"]))))
+        row = w.at(x, w.mul(w.add(w.mul(outer, n["length"]), number), n["inner"]))
+        w.copy(row, w.at(out, w.mul(i, n["inner"])), 0, n["inner"])
+    w.b.ret_void()
+
+
+def _add_rows(w: Lookup, based: bool) -> None:
+    """Words: g, index, out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
+    n, index = w.n, w.numbers(1)
+    g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(2))
+    base = w.array(0) if based else None
+    outer, (left, right) = w.share()
+    with w.loop(*outer) as o:
+        with w.loop(0, n["length"]) as i:
+            at = w.mul(w.add(w.mul(o, n["length"]), i), n["inner"])
+            w.copy(None if base is None else w.at(base, at), w.at(out, at), left, right)
+        with w.loop(0, n["count"]) as i:
+            number = w.number(w.at(index, i))
+            with w.b.if_then(w.is_inside(number)):
+                row = w.at(out, w.mul(w.add(w.mul(o, n["length"]), number), n["inner"]))
+                _add(w, w.at(g, w.mul(w.add(w.mul(o, n["count"]), i), n["inner"])), row, left, right)
+    w.b.ret_void()
+
+
+def _add(w: Lookup, x: Any, y: Any, left: Any, right: Any) -> None:
+    def visit(i: Any, mask: Any) -> None:
+        w.store(w.b.fadd(w.load(w.at(y, i), mask), w.load(w.at(x, i), mask)), w.at(y, i), mask)
+
+    w.each_vector(left, right, visit)
+
+
+def _take_places(w: Lookup) -> None:
+    """Words: x, index, out, scratch, sizes."""
+    n, x, index, out = w.n, w.array(0), w.numbers(1), w.array(2)
+    first, last = part(w, n["outer"], w.chunk, n["chunks"])
+    with w.loop(first, last) as o, w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
+        at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
+        number = w.safe(w.number(w.at(index, at)))
+        cell = w.at(x, w.mul(w.add(w.mul(o, n["length"]), number), n["inner"]), k)
+        w.b.store(w.b.load(cell), w.at(out, at))
+    w.b.ret_void()
+
+
+def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
+    """Words: g, index, out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
+    n, index = w.n, w.numbers(1)
+    g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(2))
+    first, last = part(w, n["outer"], w.chunk, n["chunks"])
+    with w.loop(first, last) as o:
+        plane = w.mul(o, n["length"], n["inner"])
+        base = w.at(w.array(0), plane) if based else None
+        w.copy(base, w.at(out, plane), 0, w.mul(n["length"], n["inner"]))
+        with w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
+            at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
+            number, value = w.number(w.at(index, at)), w.b.load(w.at(g, at))
+            with w.b.if_then(w.is_inside(number)):
+                cell = w.at(out, plane, w.mul(number, n["inner"]), k)
+                w.b.store(w.b.fadd(w.b.load(cell), value) if add else value, cell)
+    w.b.ret_void()
+
+
+_PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many tensors come before the scratch memory
+    "take rows": (_take_rows, 3),
+    "add rows": (functools.partial(_add_rows, based=False), 3),
+    "add rows to": (functools.partial(_add_rows, based=True), 4),
+    "take places": (_take_places, 3),
+    "add places": (functools.partial(_put_places, based=False), 3),
+    "add places to": (functools.partial(_put_places, based=True), 4),
+    "put places in": (functools.partial(_put_places, based=True, add=False), 4),
+}
+
+
+@functools.cache
+def _compiled(program: str, element: str, index: str, vector_bytes: int) -> int:
+    def build() -> str:
+        module = ir.Module("lookups")
+        write, tensors = _PROGRAMS[program]
+        write(Lookup(new_function(module, "look"), element, index, tensors + 1))
+        return module_text(module)
+
+    return jit.load(("lookups", program, element, index, vector_bytes), ["look"], build)["look"]
+
+
+# ------------------------------------------------------------------------------------------------------------ routines
+def _routine(
+    program: str, index: Spec, dense: tuple[Spec, ...], dim: int, length: int, skipped: int = -1
+) -> Routine | None:
+    """A program over tensors that are dense, the first of which has `count` places along the axis, not `length`."""
+    like, adds = dense[0], program.startswith("add")
+    element = like.dtype.name if adds else _KINDS.get(like.dtype.itemsize)
+    if index.dtype.name not in ("int64", "int32") or not all(s.contiguous and s.dtype is like.dtype for s in dense):
+        return None
+    if not index.contiguous or adds and element not in ("float32", "float64"):
+        return None
+    outer, inner = math.prod(like.size[:dim]), math.prod(like.size[dim + 1 :])
+    count = like.size[dim]
+    units = {"take rows": outer * count, "add rows": _parts(outer, inner), "add rows to": _parts(outer, inner)}
+    chunks = chunks_for(sum(s.numel for s in dense), units.get(program, outer))
+    function = _compiled(program, str(element), index.dtype.name, jit.vector_bytes())
+    return Routine([(function, chunks)], [outer, count, length, inner, skipped, chunks])
+
+
+def _parts(outer: int, inner: int) -> int:
+    """Into how many parts the way back can be cut."""
+    return outer if outer > 1 else -(-inner // COLUMNS)
+
+
+def embedding(call: Call) -> Routine | None:
+    """The rows of a table that indices of any size name."""
+    weight, indices = call.specs
+    rows = _flat(call.out, indices.numel)
+    return _routine("take rows", indices, (rows, weight), 0, weight.size[0]) if call.out.contiguous else None
+
+
+def embedding_backward(call: Call) -> Routine | None:
+    """Rows added where their indices say."""
+    g, indices = call.specs
+    of = call.attributes
+    if of["scale"] or not g.contiguous:
+        return None
+    return _routine("add rows", indices, (_flat(g, indices.numel), call.out), 0, of["rows"], of["padding_idx"])
+
+
+def _flat(rows: Spec, count: int) -> Spec:
+    """Dense rows as a matrix."""
+    return fresh((count, rows.size[-1]), rows.dtype, rows.device)
+
+
+def index_select(call: Call) -> Routine | None:
+    """Slices along an axis."""
+    x, index = call.specs
+    dim = call.attributes["dim"]
+    return _routine("take rows", index, (call.out, x), dim, x.size[dim]) if x.ndim else None
+
+
+def spread_rows(call: Call) -> Routine | None:
+    """Slices along an axis added, among zeros, where an index says."""
+    g, index = call.specs
+    dim = call.attributes["dim"]
+    return _routine("add rows", index, (g, call.out), dim, call.out.size[dim]) if g.ndim else None
+
+
+def index_add(call: Call) -> Routine | None:
+    """Slices along an axis added to those of a tensor."""
+    x, index, source = call.specs
+    dim = call.attributes["dim"]
+    if not x.ndim or source.ndim != x.ndim:
+        return None
+    return _routine("add rows to", index, (source, x, call.out), dim, x.size[dim])
+
+
+def _beside(index: Spec, x: Spec, dim: int) -> bool:
+    """Whether an index has the size of a tensor in all axes but one."""
+    if x.ndim != index.ndim or not x.ndim:
+        return False
+    return all(d == dim or n == m for d, (n, m) in enumerate(zip(index.size, x.size, strict=True)))
+
+
+def gather(call: Call) -> Routine | None:
+    """Elements along an axis, each with a number of its own."""
+    x, index = call.specs
+    dim = call.attributes["dim"]
+    return _routine("take places", index, (call.out, x), dim, x.size[dim]) if _beside(index, x, dim) else None
+
+
+def spread_places(call: Call) -> Routine | None:
+    """Elements added, among zeros, where their indices say."""
+    g, index = call.specs
+    dim, out = call.attributes["dim"], call.out
+    return _routine("add places", index, (g, out), dim, out.size[dim]) if _beside(index, out, dim) else None
+
+
+def scatter(call: Call, program: str) -> Routine | None:
+    """Elements added to, or put in the place of, those of a tensor."""
+    x, index, source = call.specs
+    dim = call.attributes["dim"]
+    if type(source) is not Spec or source.size != index.size or not _beside(index, x, dim):
+        return None
+    return _routine(program, index, (source, x, call.out), dim, x.size[dim])

@@ -1,0 +1,138 @@
+"""Rows and elements looked up, and added to or put in their places, as NumPy does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import kenaz as torch
+from kenaz.codegen import jit
+from kenaz.core.spec import Spec, fresh
+from kenaz.graph.node import Call
+from kenaz.ops.record import REGISTRY
+from kenaz.runtime import threads
+
+KINDS = [torch.float32, torch.float64]
+INDICES = [torch.int64, torch.int32]
+SIZES = [((40, 17), 0), ((5, 9, 3), 1), ((2000, 130), 0), ((3, 1000), 1), ((7,), 0), ((64, 30, 50), 1), ((1, 300, 256), 1)]
+
+
+def call_of(name: str, specs: tuple, attributes: dict) -> Call:
+    op = REGISTRY[name]
+    return Call(op, specs, attributes, op.rule(specs, attributes)[0])
+
+
+def run(call: Call, *arrays: np.ndarray) -> np.ndarray:
+    """What the compiled code gives; the memory around it does not change."""
+    routine = call.op.native(call)
+    assert routine is not None
+    other = np.array(77).astype(call.out.dtype.np)
+    room = np.full(call.out.numel + 128, other)
+    found = room[64:-64].reshape(call.out.size)
+    routine.run(arrays, [found])
+    assert (room[:64] == other).all() and (room[-64:] == other).all()
+    return found
+
+
+def values(size: tuple, kind: torch.dtype, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(size).astype(kind.np)
+
+
+def numbers(size: tuple, length: int, kind: torch.dtype) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, length, size).astype(kind.np)
+
+
+def spec_of(array: np.ndarray, kind: torch.dtype) -> Spec:
+    return fresh(array.shape, kind)
+
+
+@pytest.fixture(params=[1, 2])
+def number_of_threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = threads.get_num_threads()
+    threads.set_num_threads(request.param)
+    yield
+    threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size, dim", SIZES)
+def test_rows(size: tuple, dim: int, kind: torch.dtype, index: torch.dtype, number_of_threads: None) -> None:
+    for count in (1, 33, 500):
+        i = numbers((count,), size[dim], index)
+        x, g = values(size, kind), values((*size[:dim], count, *size[dim + 1 :]), kind, 1)
+        specs = spec_of(x, kind), spec_of(i, index), spec_of(g, kind)
+        found = run(call_of("index_select", specs[:2], {"dim": dim}), x, i)
+        np.testing.assert_array_equal(found, x.take(i, dim))
+        back = call_of("spread_rows", (specs[2], specs[1]), {"size": size, "dim": dim})
+        np.testing.assert_allclose(run(back, g, i), back.run(g, i), rtol=1e-5, atol=1e-5)
+        onto = call_of("index_add", specs, {"dim": dim})
+        np.testing.assert_allclose(run(onto, x, i, g), onto.run(x, i, g), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size, dim", SIZES)
+def test_places(size: tuple, dim: int, kind: torch.dtype, index: torch.dtype, number_of_threads: None) -> None:
+    for count in (1, 21):
+        part = (*size[:dim], count, *size[dim + 1 :])
+        x, g, i = values(size, kind), values(part, kind, 1), numbers(part, size[dim], index)
+        specs = spec_of(x, kind), spec_of(i, index), spec_of(g, kind)
+        found = run(call_of("gather", specs[:2], {"dim": dim}), x, i)
+        np.testing.assert_array_equal(found, np.take_along_axis(x, i, dim))
+        back = call_of("spread_places", (specs[2], specs[1]), {"size": size, "dim": dim})
+        np.testing.assert_allclose(run(back, g, i), back.run(g, i), rtol=1e-5, atol=1e-5)
+        onto = call_of("scatter_add", specs, {"dim": dim})
+        np.testing.assert_allclose(run(onto, x, i, g), onto.run(x, i, g), rtol=1e-5, atol=1e-5)
+        put = call_of("scatter", specs, {"dim": dim})
+        np.testing.assert_array_equal(run(put, x, i, g), put.run(x, i, g))
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32, None])
+@pytest.mark.parametrize("kind", KINDS)
+def test_embeddings(kind: torch.dtype, vector_bytes: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if vector_bytes:
+        monkeypatch.setattr(jit, "vector_bytes", lambda: vector_bytes)
+    table, i = values((50, 37), kind), numbers((4, 6), 50, torch.int64)
+    g = values((4, 6, 37), kind, 1)
+    forward = call_of("embedding", (spec_of(table, kind), spec_of(i, torch.int64)), {"padding_idx": -1, "scale": False})
+    np.testing.assert_array_equal(run(forward, table, i), table[i])
+    for padding in (-1, int(i[0, 0])):
+        back = call_of(
+            "embedding_backward", (spec_of(g, kind), spec_of(i, torch.int64)),
+            {"rows": 50, "padding_idx": padding, "scale": False},
+        )  # fmt: skip
+        np.testing.assert_allclose(run(back, g, i), back.run(g, i), rtol=1e-5, atol=1e-6)
+    scaled = {"rows": 50, "padding_idx": -1, "scale": True}
+    assert REGISTRY["embedding_backward"].native(call_of("embedding_backward", back.specs, scaled)) is None
+
+
+def test_integers_and_booleans_are_moved_too() -> None:
+    for kind in (torch.int64, torch.uint8, torch.bool, torch.int32):
+        x, i = (np.arange(60).reshape(12, 5) % 2).astype(kind.np), numbers((9,), 12, torch.int64)
+        found = run(call_of("index_select", (spec_of(x, kind), spec_of(i, torch.int64)), {"dim": 0}), x, i)
+        np.testing.assert_array_equal(found, x[i])
+
+
+def test_numbers_out_of_range_touch_nothing() -> None:
+    x, i = values((4, 3), torch.float32), np.array([1, -1, 4, 1 << 60, 2])
+    specs = spec_of(x, torch.float32), spec_of(i, torch.int64)
+    found = run(call_of("index_select", specs, {"dim": 0}), x, i)
+    np.testing.assert_array_equal(found, x[[1, 0, 0, 0, 2]])
+    g = np.ones((5, 3), np.float32)
+    back = call_of("spread_rows", (spec_of(g, torch.float32), specs[1]), {"size": (4, 3), "dim": 0})
+    np.testing.assert_array_equal(run(back, g, i)[:, 0], [0, 1, 1, 0])
+    back = call_of("spread_places", (fresh((5,), torch.float32), specs[1]), {"size": (4,), "dim": 0})
+    np.testing.assert_array_equal(run(back, np.ones(5, np.float32), i), [0, 1, 1, 0])
+
+
+def test_what_is_left_to_numpy() -> None:
+    x, i = fresh((4, 3), torch.float32), fresh((2, 2), torch.int64)
+    assert REGISTRY["gather"].native(call_of("gather", (x, i), {"dim": 0})) is None  # smaller along another axis
+    turned = torch.zeros(3, 4).T._spec
+    assert REGISTRY["index_select"].native(call_of("index_select", (turned, fresh((2,), torch.int64)), {"dim": 0})) is None
+    whole = fresh((4, 3), torch.int64)
+    one = fresh((2,), torch.int64)
+    assert REGISTRY["index_add"].native(call_of("index_add", (whole, one, fresh((2, 3), torch.int64)), {"dim": 0})) is None
