@@ -63,10 +63,20 @@ _FROM = {
     "GradScaler": "amp",
     "compile": "compiler",
     "OutOfMemoryError": "cuda",
+    "fork": "jit",
+    "wait": "jit",
     "Event": "_streams",
     "Stream": "_streams",
     "get_device_module": "_streams",
 }
+_FROM |= dict.fromkeys(  # signatures of old
+    (
+        "batch_norm_update_stats", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "embedding_bag",
+        "embedding_renorm_", "hinge_embedding_loss", "kl_div", "margin_ranking_loss", "native_batch_norm",
+        "native_dropout", "native_group_norm", "native_layer_norm", "poisson_nll_loss", "triplet_margin_loss",
+    ),
+    "nn.functional.native",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
