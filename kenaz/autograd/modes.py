@@ -77,7 +77,7 @@ class _SeveralStates(State):
     )
     watched = property(  # type: ignore[assignment]
         lambda self: self.anomaly or self.inferred or bool(self.saving), lambda self, value: None
-    )  # type: ignore[assignment]
+    )
 
 
 def notice() -> None:

@@ -232,3 +232,14 @@ def test_renewed_view_of_another_order_of_memory() -> None:
     y.mul_(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
     (row.sum() + wide.sum()).backward()
     assert x.grad.tolist() == [[5, 12, 20], [2, 0, 0]]
+
+
+def test_inference_tensors_are_not_saved():
+    with torch.inference_mode():
+        z = torch.ones(2)
+    w = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        z * w
+    (z + w).sum().backward()
+    (z.clone() * w).sum().backward()
+    assert w.grad.tolist() == [2.0, 2.0]
