@@ -68,7 +68,7 @@ def panel_width(element: str) -> int:
 
 def _driver_text(element: str) -> str:
     module = ir.Module()
-    task = _emit_task(module, element, tiles.emit_pack(module, element))
+    task = _emit_task(module, element, tiles.emit_pack(module, element), emit_block(module, element))
     for name in ENTRIES:
         _emit_entry(module, name, element, task)
         _emit_sum(module, name, element)
@@ -152,8 +152,50 @@ def _floor(w: Writer, cuts: Any) -> Any:
     return w.b.select(w.test(cuts, "!=", 0), zero, low)
 
 
+# ----------------------------------------------------------------------------------------------------------- the block
+BLOCK = (
+    "kernels", "m", "n", "depth", "rows", "columns", "lanes", "a", "a_row", "a_step", "a_far", "b", "b_step", "b_far",
+    "c", "c_row", "d", "d_row", "alpha", "beta", "floor",
+)  # fmt: skip
+
+
+def emit_block(module: ir.Module, element: str) -> ir.Function:
+    """A function (`BLOCK`) that multiplies a block of rows by a block of columns, of any depth, a tile at a time.
+
+    Tiles have `rows` rows and `columns` columns, of which `lanes` are a vector; `a_far` and `b_far` are the distances
+    of panels: rows * a_row and columns where nothing is packed. C, D, alpha, beta and floor are as for tiles.
+    """
+    pointer, e = ELEMENTS[element].as_pointer(), ELEMENTS[element]
+    kinds = dict.fromkeys("abcd", pointer) | dict.fromkeys(("alpha", "beta", "floor"), e) | {"kernels": _WORDS}
+    function = ir.Function(module, ir.FunctionType(VOID, [kinds.get(n, I64) for n in BLOCK]), f"block_{element}")
+    function.attributes.add("noinline")
+    w = Writer(function, element)
+    at = dict(zip(BLOCK, function.args, strict=True))
+    nothing = tiles.is_null(w, at["d"])
+    with w.loop(0, at["m"], at["rows"], name="i") as i:
+        rows = w.min(at["rows"], w.sub(at["m"], i))
+        panel = w.at(at["a"], w.mul(w.div(i, at["rows"]), at["a_far"]))
+        with w.loop(0, at["n"], at["columns"], name="j") as j:
+            kernel, last = _kernel(w, at, rows, w.min(at["columns"], w.sub(at["n"], j)))
+            from_b = w.at(at["b"], w.mul(w.div(j, at["columns"]), at["b_far"]))
+            c, d = (w.at(at[x], w.mul(i, at[x + "_row"]), j) for x in "cd")
+            given = dict(at, a=panel, b=from_b, last=last, c=c, d=w.b.select(nothing, at["d"], d))
+            w.b.call(kernel, [given[name] for name in tiles.ROWS])
+    w.b.ret_void()
+    return function
+
+
+def _kernel(w: Writer, at: dict[str, Any], rows: Any, columns: Any) -> tuple[Any, Any]:
+    """The tile for so many rows and columns, and how many columns its last vector has."""
+    vectors = w.div(w.add(columns, w.sub(at["lanes"], 1)), at["lanes"])
+    last = w.sub(columns, w.mul(w.sub(vectors, 1), at["lanes"]))
+    kind = tiles.tile_type(Tile(1, 1, w.name)).as_pointer()
+    place = w.add(w.mul(vectors, KERNELS), rows)
+    return w.b.inttoptr(w.b.load(w.b.gep(at["kernels"], [place])), kind), last
+
+
 # ------------------------------------------------------------------------------------------------------------ the task
-def _emit_task(module: ir.Module, element: str, pack: ir.Function) -> ir.Function:
+def _emit_task(module: ir.Module, element: str, pack: ir.Function, block: ir.Function) -> ir.Function:
     e = ELEMENTS[element]
     pointer = e.as_pointer()
     kind = [_WORDS, _WORDS, _WORDS, pointer, pointer, pointer, pointer, e, e, pointer]
@@ -161,7 +203,7 @@ def _emit_task(module: ir.Module, element: str, pack: ir.Function) -> ir.Functio
     function.attributes.add("noinline")
     w = Writer(function, element)
     record, layout, kernels, a, b, c, d, alpha, beta, own = function.args
-    _Walk(w, record, layout, kernels, (a, b, c, d), (alpha, beta), own, pack).emit()
+    _Walk(w, record, layout, kernels, (a, b, c, d), (alpha, beta), own, pack, block).emit()
     w.b.ret_void()
     return function
 
@@ -170,9 +212,10 @@ class _Walk:
     """Writes the loops of the module's docstring."""
 
     def __init__(
-        self, w: Writer, record: Any, layout: Any, kernels: Any, places: tuple, factors: tuple, own: Any, pack: Any
+        self, w: Writer, record: Any, layout: Any, kernels: Any, places: tuple, factors: tuple, own: Any, pack: Any,
+        block: Any,
     ):  # fmt: skip
-        self.w, self.kernels, self.pack, (self.alpha, self.beta) = w, kernels, pack, factors
+        self.w, self.kernels, self.pack, self.block, (self.alpha, self.beta) = w, kernels, pack, block, factors
         self.at = dict(zip(LAYOUT, w.words(layout, 0, len(LAYOUT))))
         *offsets, self.m, self.n, self.k = w.words(record, 0, len(TASK))
         self.a, self.b, self.c, self.d = (w.at(p, o) for p, o in zip(places, offsets))
@@ -180,7 +223,6 @@ class _Walk:
         self.d = w.b.select(nothing, ir.Constant(w.pointer, None), self.d)
         self.own_a, self.own_b = own, w.at(own, self.at["room_of_a"])
         self.cuts = w.b.select(w.test(self.at["parts"], "==", 1), self.at["cut"], constant(0))
-        self.tile = ir.FunctionType(VOID, tiles.tile_type(Tile(1, 1, w.name)).args).as_pointer()
 
     def emit(self) -> None:
         w, at = self.w, self.at
@@ -218,35 +260,20 @@ class _Walk:
         return tuple(self.w.b.select(condition, x, y) for x, y in zip(first, second))
 
     def _block(self, of_a: tuple, of_b: tuple, start: tuple, size: tuple) -> None:
-        """All tiles of a block: a panel of A with every panel of B."""
+        """All tiles of a block."""
         w, at = self.w, self.at
-        (a, a_row, a_step, a_far), (b, b_step, b_far) = of_a, of_b
         (i0, j0, k0), (height, width, depth) = start, size
         d, d_row, beta = self._added(k0)
         is_last = w.test(w.add(k0, depth), "==", self.k)
         floor = _floor(w, w.b.select(is_last, self.cuts, constant(0)))
-        with w.loop(0, height, at["rows"], name="i") as i:
-            rows = w.min(at["rows"], w.sub(height, i))
-            panel = w.at(a, w.mul(w.div(i, at["rows"]), a_far))
-            with w.loop(0, width, at["columns"], name="j") as j:
-                kernel, last = self._kernel(rows, w.min(at["columns"], w.sub(width, j)))
-                row, column = w.add(i0, i), w.add(j0, j)
-                to_c, to_d = (w.at(p, w.mul(row, q), column) for p, q in ((self.c, at["c_row"]), (d, d_row)))
-                to_d = w.b.select(tiles.is_null(w, d), d, to_d)
-                from_b = w.at(b, w.mul(w.div(j, at["columns"]), b_far))
-                added = to_c, at["c_row"], to_d, d_row, self.alpha, beta, floor
-                w.b.call(kernel, [depth, panel, a_row, a_step, from_b, b_step, last, *added])
+        c, added = (w.at(p, w.mul(i0, row), j0) for p, row in ((self.c, at["c_row"]), (d, d_row)))
+        added = w.b.select(tiles.is_null(w, d), d, added)
+        shape = at["rows"], at["columns"], at["lanes"]
+        sums = c, at["c_row"], added, d_row, self.alpha, beta, floor
+        w.b.call(self.block, [self.kernels, height, width, depth, *shape, *of_a, *of_b, *sums])
 
     def _added(self, k0: Any) -> tuple:
         """What is added to the product of a block of the depth: D to the first, C to the others."""
         w, at = self.w, self.at
         later = self.c, at["c_row"], ir.Constant(w.element, 1.0)
         return self._either(w.test(k0, "==", 0), (self.d, at["d_row"], self.beta), later)
-
-    def _kernel(self, rows: Any, columns: Any) -> tuple[Any, Any]:
-        """The tile for so many rows and columns, and how many columns its last vector has."""
-        w = self.w
-        vectors = w.div(w.add(columns, w.sub(self.at["lanes"], 1)), self.at["lanes"])
-        last = w.sub(columns, w.mul(w.sub(vectors, 1), self.at["lanes"]))
-        place = w.add(w.mul(vectors, KERNELS), rows)
-        return w.b.inttoptr(w.b.load(w.b.gep(self.kernels, [place])), self.tile), last
