@@ -419,7 +419,10 @@ def attach(call: Call, out: Any, inputs: tuple) -> None:
         if isinstance(x, Tensor):
             source = x._grad_fn
             if source is not None:
-                edge = (source if x._base is None else refreshed(x)), x._output_nr
+                base = x._base
+                if base is not None and base._grad_version != x._view_version:
+                    source = refreshed(x)
+                edge = source, x._output_nr
                 mask |= bit
         edges.append(edge)
         bit += bit
@@ -429,19 +432,20 @@ def attach(call: Call, out: Any, inputs: tuple) -> None:
         derivative = call.derivatives[mask] = Derivative(call, inputs, needed)
     fn = derivative.backward_class()
     fn.derivative, fn.edges, fn.sequence, fn.marked = derivative, tuple(edges), next(_sequence), False
-    if derivative.kept:
-        fn.versions = [inputs[i]._storage.version for i in derivative.kept]
+    fn.versions = None
+    if derivative.kept or derivative.numbers:
+        fn.inputs = inputs
         if derivative.replaced:
             saved = list(inputs)
             for i in derivative.replaced:
                 saved[i] = derivative.specs[i]
             fn.inputs = tuple(saved)
-        else:
-            fn.inputs = inputs
+        if derivative.kept:
+            fn.versions = versions = []
+            for i in derivative.kept:
+                versions.append(inputs[i]._storage.version)
     else:
-        fn.versions = None
-        specs = derivative.specs
-        fn.inputs = tuple([s or x for s, x in zip(specs, inputs, strict=True)]) if derivative.numbers else specs
+        fn.inputs = derivative.specs
     if type(out) is tuple:
         fn.outputs = [_remember(o, derivative.y) for o in out]
         for i, o in enumerate(out):

@@ -504,9 +504,30 @@ def reduction(
         return result if out is None else write_out(result, out, name)
 
     rename(function, name)
-    function = explained(numpy_names(function), name)
-    function.op = op  # type: ignore[attr-defined]
+    function = _of_all(op, explained(numpy_names(function), name), whole_name)
     publish(name, function, None, torch, tensor, (), doc)
+    return function
+
+
+def _of_all(op: Op, general: Callable, whole_name: str | None) -> Callable:
+    """A reduction that knows its call where it is given nothing but a tensor, and that tensor's kind came before."""
+    calls: dict[Spec, Call] = {}  # these, and only these, are for all axes
+
+    @functools.wraps(general)
+    def function(*args: Any, **kwargs: Any) -> Tensor:
+        if kwargs or len(args) != 1:
+            return general(*args, **kwargs)
+        x = args[0]
+        call = calls.get(x._spec) if isinstance(x, Tensor) else None
+        if call is None:
+            result = general(x)
+            if isinstance(x, Tensor) and type(x._spec) is Spec and type(result) is Tensor:
+                calls[x._spec] = result._storage.node.call
+            return result
+        result = apply_one(call, x)
+        return rename_node(result, whole_name) if whole_name and result._grad_fn is not None else result
+
+    function.op = op  # type: ignore[attr-defined]
     return function
 
 
@@ -633,14 +654,14 @@ def view(grad: Callable | None, *, grad_name: str | None = None, torch: bool = T
             except TypeError:  # an argument that cannot be hashed
                 seen = key = None
             if seen is not None:
-                return look(input, op, seen, input._offset, dict(zip(parameters, args, strict=True)))
+                return look(input, op, seen.out, input._offset, seen.attributes, seen)
             if type(s) is layouts.spec:
                 return layouts.apply(op, (input,), dict(zip(parameters, args, strict=True)))
             v = rule(View(s.size, s.stride, 0, s.dtype), *args)
             out = make_view(input, op, v, dict(zip(parameters, args, strict=True)))
             # what moves the offset differs from index to index: remembering it would grow without bound
             if key is not None and not v.offset and out._spec.dtype is s.dtype and plain(args):
-                s.variants[key] = out._spec
+                s.variants[key] = call_of(op, out, (input,), dict(zip(parameters, args, strict=True)))
             return out
 
         publish(n, function, None, torch, tensor, (), rule.__doc__)
@@ -680,7 +701,7 @@ def make_view(x: Tensor, op: Op, v: View, attributes: dict[str, Any]) -> Tensor:
     return look(x, op, spec(v.size, v.stride, v.dtype or s.dtype, s.device, offset != 0), offset, attributes)
 
 
-def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any]) -> Tensor:
+def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any], call: Call | None = None) -> Tensor:
     """A tensor of a known spec that looks at the storage of `x`, and remembers how it was taken from `x`."""
     out = new_tensor(Tensor)  # as make_tensor
     out._storage, out._spec, out._offset, out._grad_fn, out._output_nr = x._storage, seen, offset, None, 0
@@ -691,7 +712,7 @@ def look(x: Tensor, op: Op, seen: Spec, offset: int, attributes: dict[str, Any])
         if x._inference:
             out._inference = True
     elif x._grad_fn is not None and op.grad is not None:
-        attach(call_of(op, out, (x,), attributes), out, (x,))
+        attach(call or call_of(op, out, (x,), attributes), out, (x,))
     if base._grad_version:
         out._view_version = base._grad_version
     return out

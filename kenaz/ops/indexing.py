@@ -290,23 +290,63 @@ def _rows(x: Tensor, key: slice) -> Tensor:
     """x[a:b]: the next commonest."""
     s = x._spec
     start, stop, step = key.start, key.stop, key.step
-    if (
-        not s.ndim
-        or step is not None
-        or not (start is None or type(start) is int)
-        or not (stop is None or type(stop) is int)
-    ):
+    if step is not None or type(start) not in _BOUND or type(stop) not in _BOUND or not s.ndim:
         return _view_of(x, read_key(s, key))
     n = s.size[0]
-    first = 0 if start is None else max(start + n, 0) if start < 0 else min(start, n)
-    end = n if stop is None else max(stop + n, 0) if stop < 0 else min(stop, n)
-    count = end - first if end > first else 0
-    found = s.variants.get(("rows", count))
+    first, end = _bounds(start, stop, n)
+    count = end - first
+    found = s.variants.get(count)  # other kinds of variants have other kinds of keys
     if found is None:
         found = tuple(spec((count, *s.size[1:]), s.stride, s.dtype, s.device, far) for far in (False, True))
-        s.variants["rows", count] = found
+        s.variants[count] = found
     offset = x._offset + first * s.stride[0]
     return look(x, _SLICE, found[offset != 0], offset, {"parts": (slice(first, end),)})
+
+
+_BOUND = frozenset((int, type(None)))
+
+
+def _bounds(start: int | None, stop: int | None, n: int) -> tuple[int, int]:
+    """Where a slice of n places begins and ends, the end not before the beginning."""
+    if start is None:
+        start = 0
+    elif start < 0:
+        start = start + n if start > -n else 0
+    if start > n:
+        start = n
+    if stop is None or stop > n:
+        stop = n
+    elif stop < 0:
+        stop += n
+    return start, stop if stop > start else start
+
+
+def _parts(x: Tensor, key: tuple) -> Tensor | None:
+    """x[i, a:b, ...] with integers and plain slices alone, the next commonest; None for all other keys."""
+    s = x._spec
+    size, stride, offset, parts, last = [], [], x._offset, [], _SELECT
+    if not 0 < len(key) <= s.ndim:
+        return None
+    for k, n, step in zip(key, s.size, s.stride):
+        kind = type(k)
+        if kind is int:
+            if not -n <= k < n:
+                return None
+            offset += (k + n if k < 0 else k) * step
+            parts.append(k)
+            last = _SELECT
+        elif kind is slice and k.step is None and type(k.start) in _BOUND and type(k.stop) in _BOUND:
+            first, end = _bounds(k.start, k.stop, n)
+            size.append(end - first)
+            stride.append(step)
+            offset += first * step
+            parts.append(slice(first, end))
+            last = _SLICE
+        else:
+            return None
+    place = len(key)
+    seen = spec((*size, *s.size[place:]), (*stride, *s.stride[place:]), s.dtype, s.device, offset != 0)
+    return look(x, last, seen, offset, {"parts": tuple(parts)})
 
 
 def _view_of(x: Tensor, reading: Reading) -> Tensor:
@@ -322,6 +362,9 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         return _row(self, key)
     if type(key) is slice:
         return _rows(self, key)
+    view = _parts(self, key) if type(key) is tuple else None
+    if view is not None:
+        return view
     reading = read_key(self._spec, key)
     if not reading.advanced:
         return _view_of(self, reading)

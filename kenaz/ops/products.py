@@ -14,7 +14,7 @@ from .declare import SAME, opaque, pointwise, rename_node, same_size
 from .pointwise import conj
 from .precision import lower
 from .precision import state as precision
-from .record import assign, composite, method, number, public, write_out
+from .record import apply_call, assign, composite, method, number, public, write_out
 
 
 def _same_dtype(a: Spec, b: Spec) -> None:
@@ -152,7 +152,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
 
 
 def _at(self: Tensor, other: Any) -> Any:
-    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    if not isinstance(other, Tensor):
+        return NotImplemented
+    call = _matmul.op.calls.get((self._spec, other._spec))
+    return matmul(self, other) if call is None or precision.on else apply_call(call, (self, other))
 
 
 public(matmul)

@@ -145,12 +145,14 @@ method("view", view_method)
 def reshape(input: Tensor, shape: tuple) -> Tensor:
     """The elements in another size: a view where strides allow it, else a copy."""
     s = input._spec
+    if (_view.op, (shape,)) in s.variants:  # type: ignore[attr-defined]  # it is known to be a view
+        return _view(input, shape)
     new = shapes.infer(shape, s.numel)
     if shapes.view_stride(s.size, s.stride, new) is None:
         out = _unsafe_view(contiguous(input), new)
         out._base = None  # nobody else sees the copy
         return out
-    return _view(input, new)
+    return _view(input, shape)
 
 
 @view(grad=lambda g, y, _x, size: g.reshape(_x.size), name="unsafe_view", torch=False, tensor=False)
