@@ -6,8 +6,7 @@ from typing import Any
 
 from .... import _api as torch
 from .... import nn
-from .. import mobilenetv3, resnet
-from .._registry import expect
+from .._registry import expect, get_model
 from .._utils import IntermediateLayerGetter, stages
 
 Tensor = torch.Tensor
@@ -35,14 +34,13 @@ def resized(scores: Tensor, image: Tensor) -> Tensor:
 
 def resnet_backbone(name: str, weights: Any, progress: bool, aux: bool) -> tuple[nn.Module, int, int]:
     """(backbone, channels of its output, channels of the auxiliary output); the last two stages keep their size."""
-    build = getattr(resnet, name)
-    model = build(weights=weights, progress=progress, replace_stride_with_dilation=[False, True, True])
+    model = get_model(name, weights=weights, progress=progress, replace_stride_with_dilation=[False, True, True])
     layers = {"layer4": "out", **({"layer3": "aux"} if aux else {})}
     return IntermediateLayerGetter(model, layers), 2048, 1024
 
 
 def mobilenet_backbone(weights: Any, progress: bool, aux: bool) -> tuple[nn.Module, int, int]:
-    features = mobilenetv3.mobilenet_v3_large(weights=weights, progress=progress, dilated=True).features
+    features: Any = get_model("mobilenet_v3_large", weights=weights, progress=progress, dilated=True).features
     found = stages(features)
     out, half = found[-1], found[-4]
     layers = {str(out): "out", **({str(half): "aux"} if aux else {})}

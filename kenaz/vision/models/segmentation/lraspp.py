@@ -5,8 +5,7 @@ from typing import Any
 
 from .... import _api as torch
 from .... import nn
-from .. import mobilenetv3
-from .._registry import family
+from .._registry import family, get_model
 from .._utils import IntermediateLayerGetter, stages
 from ._utils import resized
 
@@ -62,12 +61,12 @@ def make(
     if kwargs.pop("aux_loss", False):
         raise NotImplementedError("This model does not use auxiliary loss")
     weights = None if trained is not None else weights_backbone
-    features = mobilenetv3.mobilenet_v3_large(weights=weights, progress=progress, dilated=True).features
+    features: Any = get_model("mobilenet_v3_large", weights=weights, progress=progress, dilated=True).features
     found = stages(features)
     low, high = found[-4], found[-1]
     backbone = IntermediateLayerGetter(features, {str(low): "low", str(high): "high"})
-    channels = [features[i].out_channels for i in (low, high)]
-    return LRASPP(backbone, *channels, 21 if num_classes is None else num_classes, **kwargs)
+    fine, coarse = (features[i].out_channels for i in (low, high))
+    return LRASPP(backbone, fine, coarse, 21 if num_classes is None else num_classes, **kwargs)
 
 
 family(globals(), make, {"lraspp_mobilenet_v3_large": ("LRASPP_MobileNet_V3_Large", {})})
