@@ -73,9 +73,12 @@ def _index_select(xp: Any, x: Any, index: Any, dim: int) -> Any:
     return x.take(index.reshape(-1), dim)
 
 
-def check_selected(index: Any, n: int) -> None:
-    """Raise where an index names a slice that is not there."""
+def check_selected(index: Any, n: int, in_rows: bool = False) -> None:
+    """Raise where an index names a slice that is not there; of the second axis PyTorch says it with numbers."""
     if index.size and (index.min() < 0 or index.max() >= n):
+        if in_rows:
+            wrong = next(int(i) for i in index.reshape(-1) if not 0 <= i < n)
+            raise RuntimeError(f"INDICES element is out of DATA bounds, id={wrong} axis_dim={n}")
         raise IndexError("index out of range in self")
 
 
@@ -106,7 +109,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     d = axis_of(input._spec, dim)
     values = _known(index)
     if input._spec.ndim and values is not None:
-        check_selected(values, input._spec.size[d])
+        check_selected(values, input._spec.size[d], d == 1 and input._spec.contiguous)
     result = _selected(input, index, dim=d)
     return result if out is None else write_out(result, out, "index_select")
 
@@ -368,7 +371,7 @@ def check_rows_of(name: str, x: Tensor, dim: Any, index: Tensor, source: Tensor,
     if x._spec.ndim:
         values = _known(index)
         if values is not None:
-            check_rows(name, values, x._spec.size[d])
+            check_rows(name, values, x._spec.size, d)
     return d
 
 
@@ -380,11 +383,17 @@ _INDEX_DTYPE = {
 INTS = (dtypes.int64, dtypes.int32)
 
 
-def check_rows(name: str, index: Any, n: int) -> None:
+def check_rows(name: str, index: Any, size: Any, dim: int) -> None:
+    """Raise where an index names a slice that is not there, as the PyTorch kernel for this axis says it."""
+    n = size[dim] if len(size) else 1
+    if not index.size or index.min() >= 0 and index.max() < n:
+        return
+    at_an_end = len(size) > 1 and dim in (0, len(size) - 1)
+    if name == "index_reduce" or name == "index_add" and not at_an_end:
+        raise IndexError("index out of range in self")
     prefix, kind = ("index_copy_(): ", IndexError) if name == "index_copy" else ("", RuntimeError)
-    if index.size and (index.min() < 0 or index.max() >= n):
-        wrong = index[(index < 0) | (index >= n)].flat[0]
-        raise kind(f"{prefix}index {wrong} is out of bounds for dimension 0 with size {n}")
+    wrong = index[(index < 0) | (index >= n)].flat[0]
+    raise kind(f"{prefix}index {wrong} is out of bounds for dimension {dim} with size {n}")
 
 
 def as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
@@ -405,7 +414,7 @@ def as_rows(xp: Any, x: Any, index: Any, source: Any, dim: int) -> tuple:
 )  # fmt: skip
 def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     out, rows, index, source = as_rows(xp, x, index, source, dim)
-    check_rows("index_add", index, len(rows))
+    check_rows("index_add", index, x.shape, dim)
     add_at(xp, rows, (index,), source)
     return out
 
@@ -433,7 +442,7 @@ def index_add(
 )  # fmt: skip
 def _index_copy(xp: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
     out, rows, index, source = as_rows(xp, x, index, source, dim)
-    check_rows("index_copy", index, len(rows))
+    check_rows("index_copy", index, x.shape, dim)
     rows[index] = source
     return out
 
@@ -456,7 +465,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
 def _index_fill(xp: Any, x: Any, index: Any, value: Any, dim: int) -> Any:
     out = xp.array(x, order="C")
     rows = xp.moveaxis(out, dim, 0) if out.ndim else out.reshape(1)
-    check_range(index, len(rows), -len(rows))
+    check_range(index, len(rows), -len(rows), dim)
     rows[index.reshape(-1)] = value
     return out
 
@@ -479,7 +488,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     else:
         value = checked_number(value, input._spec.dtype)
     if input._spec.ndim:
-        check_bounds(index, input._spec.size[d])
+        check_bounds(index, input._spec.size[d], axis=d)
     return _index_fill(input, index, value, dim=d)
 
 

@@ -217,8 +217,14 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
 composite()(masked_select)
 
 
+def _check_source(call: Any, x: Any, mask: Any, source: Any) -> None:
+    """There is an element for each place where the mask is true."""
+    if mask is not None and call.specs[2].numel < np.count_nonzero(mask):
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+
+
 @opaque(
-    lambda x, mask, source: x.like(x.dtype), name="masked_scatter", halves=True, late_errors=True,
+    lambda x, mask, source: x.like(x.dtype), name="masked_scatter", halves=True, late_errors=_check_source,
     grad=(
         lambda g, y, _x, mask, _source: g.masked_fill(mask, 0),
         None,

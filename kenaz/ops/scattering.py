@@ -291,7 +291,7 @@ def _index_reduce_grad(
 @opaque(lambda x, index, source, **rest: (x.size, x.dtype), _index_reduce_grad, name="index_reduce", late_errors=True)
 def _index_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
     out, rows, index, source = as_rows(xp, x, index, source, dim)
-    check_rows("index_reduce", index, len(rows))
+    check_rows("index_reduce", index, x.shape, dim)
     _fold_into(xp, rows, (index,), source, reduce, include_self)
     return out
 

@@ -43,6 +43,22 @@ VALUES: list[tuple[Callable, type[Exception], str]] = [
         lambda: torch.multinomial(torch.tensor([1.0, float("inf")]), 2, replacement=True), RuntimeError,
         "encountering probability entry = infinity or NaN",
     ),
+    (lambda: x.index_select(1, torch.tensor([9])), RuntimeError, "INDICES element is out of DATA bounds, id=9 axis_dim=3"),
+    (lambda: x.masked_scatter(torch.tensor([True, True, True]), torch.ones(1)), RuntimeError, "Number of elements of source < number of ones in mask"),
+    *[
+        (call, (IndexError, RuntimeError), "out of (bounds|range)")
+        for call in (
+            lambda: x.gather(1, torch.tensor([[9]])),
+            lambda: x.scatter(1, torch.tensor([[9]]), 1.0),
+            lambda: x.scatter_add(1, torch.tensor([[9]]), x),
+            lambda: x.take(torch.tensor([9])),
+            lambda: x.put(torch.tensor([9]), torch.ones(1)),
+            lambda: x.index_put((torch.tensor([9]),), torch.ones(1)),
+            lambda: x[torch.tensor([9])],
+            lambda: x.index_add(0, torch.tensor([9]), torch.ones(1, 3)),
+            lambda: x.index_fill(0, torch.tensor([9]), 0),
+        )
+    ],
     (lambda: F.nll_loss(x, torch.tensor([0, 3])), IndexError, "Target 3 is out of bounds."),
 ]
 
