@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
-from ..runtime import threads
 from . import conv_code as code
+from . import wino
 from .conv_geometry import (
     Axes,
     Axis,
     Groups,
     Ints,
-    Padding,
     Source,
     backward_axes,
     forward_axes,
@@ -39,24 +39,10 @@ from .conv_geometry import (
     runs,
     weights,
 )
+from .conv_routine import BLOCK_VECTORS, DEPTH_BYTES, SMALL, Builder, Shapes, Weight, cut_rows, parts, rounded, task
 from .routine import ALIGN, Routine
 from .share import chunks_for
-from .tiles import Tile, lanes, most_rows, tile_address
-
-DEPTH_BYTES = 1536  # of one row of B or column of A in the cache: 384 float32
-BLOCK_VECTORS = 24  # of B side by side, which times the depth fill half of the second-level cache
-SMALL = 1 << 21  # multiplications that one thread does before another would have woken
-
-
-class Shapes(NamedTuple):
-    """A convolution over two axes: the element type, and the numbers of images, channels and groups."""
-
-    element: str
-    images: int
-    channels: int
-    features: int
-    groups: int
-    window: Any
+from .tiles import Tile, tile_address
 
 
 def forward(call: Call) -> Routine | None:
@@ -67,8 +53,10 @@ def forward(call: Call) -> Routine | None:
         return None
     stride = _four(w.stride)
     weight = Weight(stride[0], (stride[1], *stride[2:]), w.size[0] // shapes.groups * stride[0])
-    places = Places(shapes, shapes.features, shapes.channels, weight, type(bias) is Spec)
-    many = [((0, 0), forward_axes(shapes.window))]
+    axes, operands = forward_axes(shapes.window), (shapes.features, shapes.channels, weight, type(bias) is Spec)
+    if config.WINOGRAD and wino.pays(shapes, axes, *operands[:3]):
+        return wino.Winograd(shapes, *operands).routine(shapes.window.size, _four(x.stride), axes)
+    places, many = Places(shapes, *operands), [((0, 0), axes)]
     return places.routine(shapes.window.size, _four(x.stride), shapes.window.out, many, (1, 1))
 
 
@@ -85,7 +73,10 @@ def input_gradient(call: Call) -> Routine | None:
     reached = [bool(axes[0].taps and axes[1].taps) for _, axes in many]
     if not any(reached) or type(bias) is Spec and not all(reached):
         return None  # places that no tap reaches hold the bias alone
-    places = Places(shapes, shapes.channels, shapes.features, weight, type(bias) is Spec)
+    operands = (shapes.channels, shapes.features, weight, type(bias) is Spec)
+    if config.WINOGRAD and len(many) == 1 and wino.pays(shapes, many[0][1], *operands[:3]):
+        return wino.Winograd(shapes, *operands).routine(window.out, _four(y.stride), many[0][1])
+    places = Places(shapes, *operands)
     across = tuple(min(s, n) for s, n in zip(window.stride, window.size, strict=True))
     return places.routine(window.out, _four(y.stride), window.size, many, across)
 
@@ -105,112 +96,6 @@ def _shapes(call: Call, first: Spec, features: int, channels: int, others: Seque
 def _four(stride: Ints) -> Ints:
     """Strides over (image, channel, row, column): a signal has one row."""
     return tuple(stride) if len(stride) == 4 else (stride[0], stride[1], 0, stride[2])
-
-
-class Weight(NamedTuple):
-    """Elements from row to row of A, the strides of its depth (channel, row, column), elements from group to group."""
-
-    row: int
-    depth: Ints
-    group: int
-
-
-class Builder:
-    """Collects a routine: scratch memory, tables, and the tasks of its phases."""
-
-    def __init__(self, element: str, inputs: int):
-        self.element, self.inputs = element, inputs
-        self.lanes, self.item = lanes(element), np.dtype(element).itemsize
-        self.threads = threads.get_num_threads()
-        self.bytes = 0
-        self.held: list[np.ndarray] = []
-        self.prepare: list[list[int]] = []
-        self.multiply: list[list[int]] = []
-        self.finish: list[list[int]] = []
-
-    def take(self, size: int) -> int:
-        """The offset of some bytes of scratch memory."""
-        start = self.bytes
-        self.bytes += -(-size // ALIGN) * ALIGN + ALIGN
-        return start
-
-    def hold(self, array: Any) -> int:
-        """The address of an array of int64s that lives as long as the routine."""
-        array = np.ascontiguousarray(array, np.int64)
-        self.held.append(array)
-        return array.ctypes.data
-
-    def words(self, names: Sequence[str], values: dict[str, int]) -> int:
-        """The address of a block of named words."""
-        return self.hold([values[n] for n in names])
-
-    def slots(self, size: int) -> dict[str, int]:
-        """The words that tell of a buffer of so many bytes for each thread."""
-        size = -(-size // ALIGN) * ALIGN
-        found = {"buffer": self.take(size * self.threads), "buffer_bytes": size, "slot_count": self.threads}
-        slots = found["slots"] = self.take(8 * self.threads)
-        self.prepare.append(task(code.functions("common", self.element)["clear"], 0, 0, self.threads, 0, slots))
-        return found
-
-    def copy(self, shape: Ints, stride: Ints, padding: Padding | None, source: Source, input: int) -> dict[str, int]:
-        """Copy an input (images, channels, height, width) with its padding; the words that say where it is."""
-        if padding is None:
-            return {"padded": 0, "source": 0}
-        images, channels, height, width = shape
-        into = self.take((images * source.image + self.lanes) * self.item)
-        words = dict(zip(("image", "channel", "row", "column"), stride, strict=True))
-        words |= {"channels": channels, "height": height, "width": width, "input": input, "into": into}
-        words |= {"rows": padding.rows, "row_step": padding.row_step, "first_row": padding.row}
-        words |= {"phases": padding.phases, "columns": padding.columns}
-        words |= {"column_step": padding.column_step, "first_column": padding.column}
-        at = self.words(code.PAD, words)
-        step = padding.column_step if stride[3] == 1 and padding.column_step in (1, 2) else 0
-        function = code.functions("common", self.element)[f"pad{step}"]
-        several = chunks_for(images * source.image, images * channels)
-        self.prepare += [task(function, at, *part) for part in parts(images * channels, several)]
-        return {"padded": 1, "source": into}
-
-    def routine(self) -> Routine:
-        """The routine that does the tasks phase by phase."""
-        common = code.functions("common", self.element)
-        phases = (self.prepare, self.multiply, self.finish)
-        tables = [np.array(tasks or [task(0)], np.int64) for tasks in phases]
-        called = [(common[f"phase{i}_{self.inputs}"], len(tasks)) for i, tasks in enumerate(phases) if tasks]
-        return Routine(called, [*tables, *self.held], self.bytes)
-
-
-def task(function: int, words: int = 0, first: int = 0, last: int = 0, *more: int) -> list[int]:
-    """A row of a phase's table."""
-    return [function, words, first, last, *more, *[0] * (code.TASK_WORDS - 4 - len(more))]
-
-
-def parts(count: int, several: int) -> list[tuple[int, int]]:
-    """The numbers below `count` in at most so many ranges of about the same size."""
-    several = max(1, min(several, count))
-    return [(i * count // several, (i + 1) * count // several) for i in range(several)]
-
-
-class Heights(NamedTuple):
-    """How rows are cut into tiles: `talls` of `tall` rows, then others with one row less; and the vectors of a tile."""
-
-    vectors: int
-    tall: int
-    talls: int
-    tiles: int
-
-
-def cut_rows(rows: int, vectors: Sequence[int] = (2, 3, 4)) -> Heights:
-    """The tiles that take the least time: a vector of B costs two fifths of a multiplication, a tile a bit more."""
-    best: tuple[float, Heights] | None = None
-    for v in vectors:
-        most = max(most_rows(v), 1)
-        count = -(-rows // most)
-        tall = -(-rows // count)
-        cost = (rows * v + count * (0.4 * v + 1.2)) / v
-        if best is None or cost < best[0]:
-            best = cost, Heights(v, tall, rows - count * (tall - 1), count)
-    assert best is not None
-    return best[1]
 
 
 # ------------------------------------------------------------------------------------------------ products over places
@@ -263,7 +148,7 @@ class Job:
         build, heights, images = whole.build, whole.heights, whole.shapes.images
         self.depth = whole.channels * len(axes[0].taps) * len(axes[1].taps)
         most = DEPTH_BYTES // build.item
-        self.block = _rounded(-(-self.depth // -(-self.depth // most)), build.lanes)
+        self.block = rounded(-(-self.depth // -(-self.depth // most)), build.lanes)
         self.places = axes[0].places * axes[1].places
         self.row = self.places * (images if through else 1)  # from channel to channel of the result
         self.image = self.places * (1 if through else whole.rows * whole.shapes.groups)
@@ -283,7 +168,7 @@ class Job:
         """Add the tasks: packing A, then multiplying."""
         whole, build = self.whole, self.whole.build
         groups, heights = whole.shapes.groups, whole.heights
-        packed = build.take(groups * whole.rows * _rounded(self.depth, build.lanes) * build.item)
+        packed = build.take(groups * whole.rows * rounded(self.depth, build.lanes) * build.item)
         words = {"rows": whole.rows, "depth": self.depth, "depth_block": self.block, "packed": packed}
         words |= {"tall": heights.tall, "talls": heights.talls}
         self._add_packing(words)
@@ -301,7 +186,7 @@ class Job:
         whole, build, weight = self.whole, self.whole.build, self.whole.weight
         offsets = weights(self.axes, weight.depth, whole.channels)
         turned = self.depth >= build.lanes and bool((offsets == np.arange(self.depth)).all())
-        table = runs(np.arange(_rounded(self.depth, build.lanes)), self.depth, build.lanes) if turned else 0
+        table = runs(np.arange(rounded(self.depth, build.lanes)), self.depth, build.lanes) if turned else 0
         words = words | {"offsets": build.hold(offsets), "stride": weight.row, "group": weight.group}
         words |= {"row_offsets": build.hold(np.arange(whole.rows) * weight.row), "groups_table": build.hold(table)}
         at = build.words(code.PACK, words)
@@ -333,10 +218,6 @@ class Job:
             "target_row": self.row, "through": int(self.through), "target": self.target,
             "has_bias": int(whole.has_bias),
         }  # fmt: skip
-
-
-def _rounded(n: int, step: int) -> int:
-    return -(-n // step) * step
 
 
 # ---------------------------------------------------------------------------------------------- gradient of the weight
@@ -377,7 +258,7 @@ class Turned:
         depth = block * build.lanes
         periods, columns = self._cuts(x.groups.periods)
         widest = max(b - a for a, b in columns)
-        column_block = _rounded(-(-widest // -(-widest // (BLOCK_VECTORS * build.lanes))), self.width)
+        column_block = rounded(-(-widest // -(-widest // (BLOCK_VECTORS * build.lanes))), self.width)
         words = self._tiles() | self._operand("x", x, self.channels) | self._operand("y", y, self.rows)
         words |= {"x_rows": build.hold(reads(x.axes, x.source, self.channels)), "column_block": column_block}
         words |= {"y_rows": build.hold(np.arange(self.rows) * y.source.channel), "depth_block": block}
@@ -438,7 +319,7 @@ class Turned:
     def _add_tasks(self, words: dict[str, int], periods: list, columns: list) -> None:
         build, count = self.build, len(periods)
         functions = code.functions("weight", build.element)
-        size = _rounded(self.elements * build.item, ALIGN) + ALIGN
+        size = rounded(self.elements * build.item, ALIGN) + ALIGN
         sums = {"parts": count, "part_bytes": size, "partial": build.take(size * count) if count > 1 else 0}
         at = build.words(code.TURNED, words | sums)
         for i, (period, column, group) in enumerate(product(periods, columns, range(self.shapes.groups))):

@@ -172,12 +172,12 @@ def _copy_any(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> No
 
 
 # ------------------------------------------------------------------------------------------------------------- packing
-def _read_runs(w: Writer, table: Any, runs: int) -> list[tuple[Any, Any]]:
+def read_runs(w: Writer, table: Any, runs: int) -> list[tuple[Any, Any]]:
     """The (offset, mask) of each run of a vector."""
     return [(w.word(table, 2 * r), w.bits(w.word(table, 2 * r + 1))) for r in range(runs)]
 
 
-def _load_runs(w: Writer, base: Any, runs: list[tuple[Any, Any]]) -> Any:
+def load_runs(w: Writer, base: Any, runs: list[tuple[Any, Any]]) -> Any:
     """A vector of B out of its runs; lanes in no run are zero."""
     x = None
     for offset, mask in runs:
@@ -185,7 +185,7 @@ def _load_runs(w: Writer, base: Any, runs: list[tuple[Any, Any]]) -> Any:
     return x
 
 
-def _load_any(w: Writer, base: Any, table: Any, count: Any) -> Any:
+def load_any(w: Writer, base: Any, table: Any, count: Any) -> Any:
     """The same for a number of runs that is known when it runs."""
     with w.folding(0, count, 1, [w.zero]) as (r, (x,), after):
         at = w.add(table, w.mul(r, 16))
@@ -217,7 +217,7 @@ def _emit_pack(module: ir.Module, element: str, runs: int) -> None:
     step, width = w.mul(count, 16), w.mul(vectors_, w.lanes)
     with w.loop(0, vectors_) as v:
         at = w.add(table, w.mul(v, step))
-        known = _read_runs(w, at, runs)
+        known = read_runs(w, at, runs)
         to = w.at(into, w.mul(v, w.lanes))
         whole = w.b.and_(depth, constant(-4))
         for start, end, steps in ((0, whole, 4), (whole, depth, 1)):
@@ -225,7 +225,7 @@ def _emit_pack(module: ir.Module, element: str, runs: int) -> None:
                 for s in range(steps):
                     i = w.add(k, s)
                     base = w.at(source, w.word(w.add(reads, w.mul(i, 8)), 0))
-                    x = _load_runs(w, base, known) if runs else _load_any(w, base, at, count)
+                    x = load_runs(w, base, known) if runs else load_any(w, base, at, count)
                     w.store(x, w.at(to, w.mul(i, width)))
     w.b.ret_void()
 
@@ -246,14 +246,14 @@ def _emit_turn(module: ir.Module, element: str, runs: int) -> None:
         mask = w.first_lanes(w.sub(rows, r))
         with w.loop(0, depth, w.lanes) as k:
             at = w.add(table, w.mul(w.div(k, w.lanes), step))
-            known = _read_runs(w, at, runs)
-            several = [_load_runs(w, base, known) if runs else _load_any(w, base, at, count) for base in bases]
+            known = read_runs(w, at, runs)
+            several = [load_runs(w, base, known) if runs else load_any(w, base, at, count) for base in bases]
             for j, x in enumerate(w.transpose(several)):
                 w.store(x, w.at(into, w.mul(w.add(k, j), stride), r), mask)
     w.b.ret_void()
 
 
-def _tile_rows(w: Code, tile: Any) -> tuple[Any, Any]:
+def tile_rows(w: Code, tile: Any) -> tuple[Any, Any]:
     """The first row of a tile, and how many it has: `talls` tiles of `tall` rows come first, then lower ones by one."""
     talls, tall = w["talls"], w["tall"]
     is_tall = w.test(tile, "<", talls)
@@ -273,7 +273,7 @@ def _emit_pack_weights(module: ir.Module, element: str, turned: bool) -> None:
     with w.loop(0, n["depth"], n["depth_block"]) as pc:
         depth = w.min(n["depth_block"], w.sub(n["depth"], pc))
         with w.loop(w.given(FIRST), w.given(LAST)) as tile:
-            row, high = _tile_rows(w, tile)
+            row, high = tile_rows(w, tile)
             to = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, _rounded(w, depth)))
             copy(w, n, weight, to, row, high, pc, depth)
     w.b.ret_void()
@@ -308,7 +308,7 @@ def _emit_clear(module: ir.Module) -> None:
     w.b.ret_void()
 
 
-def _take_slot(w: Code) -> tuple[Any, Any]:
+def take_slot(w: Code) -> tuple[Any, Any]:
     """A buffer that no other task uses, and its slot to give back: as many as threads, so that they stay in caches."""
     b = w.b
     slots, count = w.add(w.word(w.block, SCRATCH), w["slots"]), w["slot_count"]
@@ -325,7 +325,7 @@ def _take_slot(w: Code) -> tuple[Any, Any]:
     return w.scratch(w.add(w["buffer"], w.mul(i, w["buffer_bytes"]))), slot
 
 
-def _give_slot(w: Code, slot: Any) -> None:
+def give_slot(w: Code, slot: Any) -> None:
     w.b.store_atomic(constant(0), slot, "seq_cst", 8)
 
 
@@ -338,7 +338,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
     source = w.at(w.either(n["padded"], n["source"], SOURCE), w.mul(group, n["source_group"]))
     target = w.at(w.either(n["through"], n["target"], TARGET), w.mul(group, n["target_group"]))
     packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], _rounded(w, n["depth"])))
-    buffer, slot = _take_slot(w)
+    buffer, slot = take_slot(w)
     bias = w.at(w.input(BIAS), w.mul(group, n["rows"]))
     null = ir.Constant(w.pointer, None)
     tile_kind = tile_type(Tile(1, 1, element, "table"))
@@ -383,7 +383,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
             with w.b.if_then(w.test(border, "<", n["rows"])):
                 with w.loop(border, n["rows"], low) as row:
                     tiles_of(n["low_tile"], low, row, first, several, pc, depth)
-    _give_slot(w, slot)
+    give_slot(w, slot)
     w.b.ret_void()
 
 
@@ -398,7 +398,7 @@ def _emit_multiply_turned(module: ir.Module, element: str) -> None:
     partial = w.add(n["partial"], w.mul(w.given(PART), n["part_bytes"]))
     target = w.b.select(w.test(n["parts"], ">", 1), w.scratch(partial), w.input(TARGET))
     target = w.at(target, w.mul(group, n["rows"], n["columns"]))
-    x_buffer, slot = _take_slot(w)
+    x_buffer, slot = take_slot(w)
     y_buffer = w.at(x_buffer, n["y_buffer"])
     turn_kind, tile_kind = turn_type(element), tile_type(Tile(1, 1, element))
     one, lowest = ir.Constant(w.element, 1.0), ir.Constant(w.element, float("-inf"))
@@ -445,7 +445,7 @@ def _emit_multiply_turned(module: ir.Module, element: str) -> None:
                 last = w.min(w.add(first, n["column_block"]), w.given(LAST))
                 pack_x(bases[0], at[0], depth, first, last)
                 multiply(depth, first, last, add)
-    _give_slot(w, slot)
+    give_slot(w, slot)
     w.b.ret_void()
 
 

@@ -159,26 +159,45 @@ class Panels(NamedTuple):
     ends: np.ndarray
 
 
+class Repeat(NamedTuple):
+    """A pattern of panels, as in `Panels`: for every lane of its tables the image, the place, and whether it counts."""
+
+    total: int
+    period: int
+    each: int
+    image: np.ndarray
+    place: np.ndarray
+    valid: np.ndarray
+
+
+def repeat(places: int, images: int, width: int) -> Repeat:
+    """The pattern of panels of some width over so many places of each image, and behind it the very last panel."""
+    period, each = _period(places, images, width)
+    left = images - (images - 1) // period * period  # images in the last period, from 1 to all
+    last = -(-left * places // width) - 1
+    total = (images - 1) // period * each + last + 1
+    lane = np.arange((each + 1) * width)
+    lane[each * width :] = np.arange(last * width, (last + 1) * width)
+    limit = np.full(len(lane), period * places)
+    limit[each * width :] = left * places
+    image, place = np.divmod(np.minimum(lane, limit - 1), places)
+    return Repeat(total, period, each, image, place, lane < limit)
+
+
 def panels(axes: Axes, source: Source, images: int, width: int, lanes: int, image: int) -> Panels:
     """The panels of a convolution, whose result has `image` elements from image to image."""
     rows, columns = axes
-    each_image = rows.places * columns.places
-    period, each = _period(each_image, images, width)
-    left = images - (images - 1) // period * period  # images in the last period, from 1 to all
-    last = -(-left * each_image // width) - 1
-    count = (images - 1) // period * each + last + 1
-    total = (each + 1) * width
-    place = np.arange(total)
-    place[each * width :] = np.arange(last * width, (last + 1) * width)
-    limit = np.full(total, period * each_image)
-    limit[each * width :] = left * each_image
-    valid = place < limit
-    n, rest = np.divmod(np.minimum(place, limit - 1), each_image)
-    y, x = np.divmod(rest, columns.places)
-    start = n * source.image + y * (rows.step * source.row) + x
-    shape = (each + 1, width // lanes, -1)
-    starts, ends = runs(start, valid, lanes), runs(n * image + rest, valid, lanes)
-    return Panels(count, period, each, starts.reshape(*shape, 2), ends.reshape(*shape, 2))
+    r = repeat(rows.places * columns.places, images, width)
+    starts = runs(starts_of(axes, source, r), r.valid, lanes)
+    ends = runs(r.image * image + r.place, r.valid, lanes)
+    shape = (r.each + 1, width // lanes, -1, 2)
+    return Panels(r.total, r.period, r.each, starts.reshape(shape), ends.reshape(shape))
+
+
+def starts_of(axes: Axes, source: Source, r: Repeat) -> np.ndarray:
+    """What the first tap of each place reads, as an offset."""
+    y, x = np.divmod(r.place, axes[1].places)
+    return r.image * source.image + y * (axes[0].step * source.row) + x
 
 
 class Groups(NamedTuple):

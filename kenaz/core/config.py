@@ -22,3 +22,4 @@ DEBUG = _int("KENAZ_DEBUG", 0)  # 1: what runs where ... 5: LLVM
 CHECK = _flag("KENAZ_CHECK")  # compare every compiled plan with the interpreter
 HOT = os.environ.get("KENAZ_HOT", "auto")  # "always" compiles what it can at once, "never" only interprets
 PENDING = _int("KENAZ_PENDING", 2000)  # run what is recorded when so many nodes wait
+WINOGRAD = os.environ.get("KENAZ_WINOGRAD", "1") != "0"  # fewer multiplications in 3x3 convolutions, a bit less exact

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kenaz as torch
 from kenaz.codegen import conv, jit
+from kenaz.core import config
 from kenaz.core import dtype as dtypes
 from kenaz.core.spec import Spec, spec
 from kenaz.graph.node import Call, Op
@@ -192,3 +194,34 @@ def test_what_is_left_to_numpy() -> None:
     assert conv.forward(case.call((half, case.w.astype(np.float16), None), case.y.astype(np.float16))) is None
     empty = Case((2, 3, 8, 8), (4, 3, 3, 3))
     assert conv.forward(empty.call((empty.x[:0], empty.w, None), empty.y[:0])) is None
+
+
+WINOGRAD = {
+    "rows of 13": Case((2, 66, 13, 15), (65, 66, 3, 3), padding=1, bias=True),
+    "even rows": Case((3, 64, 8, 8), (64, 64, 3, 3), padding=1),
+    "no padding": Case((1, 64, 9, 30), (70, 64, 3, 3), bias=True),
+    "deep": Case((2, 300, 7, 7), (64, 300, 3, 3), padding=1),
+    "padding 2": Case((2, 64, 6, 5), (64, 64, 3, 3), padding=2),
+}
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize("on", [True, False])
+def test_winograd(name: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "WINOGRAD", on)
+    WINOGRAD[name].check()
+
+
+def test_winograd_with_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 5)  # more than panels: rows are shared too
+    WINOGRAD["padding 2"].check()
+
+
+def test_winograd_is_a_switch() -> None:
+    try:
+        torch.backends.cpu.winograd = False
+        assert config.WINOGRAD is False
+    finally:
+        torch.backends.cpu.winograd = True
+    assert torch.backends.cpu.winograd is True
+    assert torch.backends.cpu.get_cpu_capability() in ("AVX512", "AVX2", "DEFAULT")
