@@ -20,6 +20,7 @@ from . import _utils
 from ._utils.collate import default_collate, default_convert
 from ._utils.fetch import _DatasetKind
 from ._utils.worker import _IterableDatasetStopIteration, get_worker_info
+from .datapipes.datapipe import IterDataPipe
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 
@@ -87,7 +88,13 @@ class DataLoader(Generic[_T_co]):
         self.multiprocessing_context = multiprocessing_context
         self.in_order = in_order
 
+        if isinstance(dataset, IterDataPipe):
+            from .graph_settings import apply_shuffle_settings
+
+            apply_shuffle_settings(dataset, shuffle)  # of those it has, as PyTorch's loader does
         is_iterable = isinstance(dataset, IterableDataset)
+        if isinstance(dataset, IterDataPipe):
+            shuffle = None  # its shufflers do it
         self._dataset_kind = _DatasetKind.Iterable if is_iterable else _DatasetKind.Map
         if is_iterable:
             _check_iterable(shuffle, sampler, batch_sampler)
@@ -251,12 +258,21 @@ def _check_context(context: Any, num_workers: int) -> Any:
 
 
 # ---------------------------------------------------------------------------------------- iterators
+def _seed_pipes(loader: DataLoader) -> int | None:
+    """Give the random pipes of a graph seeds for a pass, the same in every worker: drawn where there are pipes."""
+    if not isinstance(loader.dataset, IterDataPipe):
+        return None
+    from .graph_settings import seed_pipes
+
+    return seed_pipes(loader.dataset, draw_seed(loader.generator))
+
+
 class _BaseDataLoaderIter:
     """One pass over a loader."""
 
     def __init__(self, loader: DataLoader) -> None:
         self._dataset = loader.dataset
-        self._shared_seed = None
+        self._shared_seed = _seed_pipes(loader)
         self._pg = None
         self._dataset_kind = loader._dataset_kind
         self._IterableDataset_len_called = loader._IterableDataset_len_called
@@ -279,6 +295,7 @@ class _BaseDataLoaderIter:
         return self
 
     def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
+        self._shared_seed = _seed_pipes(loader)
         self._sampler_iter = iter(self._index_sampler)
         self._num_yielded = 0
         self._IterableDataset_len_called = loader._IterableDataset_len_called
@@ -379,7 +396,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._is_active = [True] * self._num_workers
         self._turn = 0
         if not first_iter:
-            self._crew.post_all((None, _utils.worker._ResumeIteration()))
+            self._crew.post_all((None, _utils.worker._ResumeIteration(self._shared_seed)))
         for _ in range(self._prefetch_factor * self._num_workers):
             self._try_put_index()
 

@@ -40,7 +40,10 @@ class _IterableDatasetStopIteration:
 
 
 class _ResumeIteration:
-    """The task of starting the next epoch."""
+    """The task of starting the next epoch, with the seed that random pipes share."""
+
+    def __init__(self, shared_seed: int | None = None) -> None:
+        self.shared_seed = shared_seed
 
 
 class Job:
@@ -54,6 +57,7 @@ class Job:
         self.drop_last = iterator._drop_last
         self.base_seed = iterator._base_seed
         self.num_workers = iterator._num_workers
+        self.shared_seed = iterator._shared_seed
         self.init_fn = init_fn
 
     def fetcher(self) -> Any:
@@ -107,6 +111,10 @@ def _answer_tasks(end: Any, job: Job, worker_id: int) -> None:
     has_ended = False
     try:
         _seed_generators(job.base_seed, worker_id)
+        if job.shared_seed is not None:
+            from ..graph_settings import share_pipes
+
+            share_pipes(job.dataset, job.shared_seed, job.num_workers, worker_id)
         if job.init_fn is not None:
             job.init_fn(worker_id)
         fetcher = job.fetcher()
@@ -117,6 +125,10 @@ def _answer_tasks(end: Any, job: Job, worker_id: int) -> None:
         key, indices = end.receive()
         if isinstance(indices, _ResumeIteration):
             has_ended = False
+            if indices.shared_seed is not None:
+                from ..graph_settings import seed_pipes
+
+                seed_pipes(job.dataset, indices.shared_seed)
             try:
                 fetcher = job.fetcher()
             except Exception:
