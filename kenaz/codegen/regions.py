@@ -127,15 +127,18 @@ class _Window:
                 continue
             if fold and region.folded not in (None, folded_axes(call)):
                 continue
-            if self._can_run_together(u, sources):
+            if self._can_run_together(u, node, sources):
                 return u
         return None
 
-    def _can_run_together(self, u: int, sources: list[tuple[int, int]]) -> bool:
-        """Whether no other source needs the unit, and no source is a sum that is there only after its loop."""
-        for _, m in sources:
+    def _can_run_together(self, u: int, node: Node, sources: list[tuple[int, int]]) -> bool:
+        """Whether no other source needs the unit, and what comes from the unit is there within the loop: it is no sum
+        and is read element by element."""
+        for j, m in sources:
             v = self.unit[m]
-            if self.needs[v] >> u & 1 or v == u and is_fold(self.nodes[m].call):
+            if self.needs[v] >> u & 1:
+                return False
+            if v == u and (is_fold(self.nodes[m].call) or not reads_whole(node, j, self.nodes[m])):
                 return False
         return True
 
