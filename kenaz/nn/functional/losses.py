@@ -13,7 +13,6 @@ from ...ops import activation, alignment, network
 from ...ops import losses as ops
 from .. import _reduction
 from .._reduction import resolve
-from .known import known
 
 if TYPE_CHECKING:
     from ..loss import LinearCrossEntropyOptions
@@ -196,14 +195,9 @@ def _check_class_weight(weight: Tensor, input: Tensor, who: str = "") -> None:
         raise RuntimeError(f"expected scalar type {_type_name(input)} but found {_type_name(weight)}")
 
 
-def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """The class indices, or PyTorch's error where they do not fit scores (C), (N, C) or (N, C, ...)."""
     _check_target(input, target, weight)
-    classes, indices = input.size(1 if input.dim() > 1 else 0), known(target)
-    if indices is not None and (indices.min() < 0 or indices.max() >= classes):
-        wrong = indices[((indices < 0) | (indices >= classes)) & (indices != ignore_index)]
-        if wrong.size:
-            raise IndexError(f"Target {wrong.flat[0]} is out of bounds.")
     return target.squeeze(0) if input.dim() == 1 and target.dim() == 1 else target
 
 
@@ -263,7 +257,7 @@ def nll_loss(
     """
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
-    target = _check_classes(input, target, weight, ignore_index)
+    target = _check_classes(input, target, weight)
     return network.nll_loss(input, target, weight=weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -285,7 +279,7 @@ def cross_entropy(
     reduction = resolve(size_average, reduce, reduction)
     _reduction.get_enum(reduction)
     if target.shape != input.shape:
-        target = _check_classes(input, target, weight, ignore_index)
+        target = _check_classes(input, target, weight)
     else:
         _check_class_probabilities(input, target, weight, ignore_index)
     if label_smoothing > 1.0:
