@@ -83,8 +83,8 @@ def _checked(pipe: Any, found: Iterator, number: int) -> Iterator:
             raise RuntimeError(
                 "This iterator has been invalidated because another iterator has been created from the same "
                 f"IterDataPipe: {pipe!r}\nThis may be caused multiple references to the same IterDataPipe. We "
-                "recommend using `.fork()` if that is necessary.\nFor feedback regarding this single iterator per IterDataPipe "
-                "constraint, feel free to comment on this issue: https://github.com/pytorch/data/issues/45."
+                "recommend using `.fork()` if that is necessary.\nFor feedback regarding this single iterator per "
+                "IterDataPipe constraint, feel free to comment on this issue: https://github.com/pytorch/data/issues/45."
             )
 
 
