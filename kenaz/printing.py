@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .autograd.modes import state
 from .core import dtype as dtypes
 
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -88,7 +89,8 @@ def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:
     name = type(tensor).__name__
     is_plain = name in ("Tensor", "Parameter")
     prefix = "tensor(" if is_plain else f"{name}("
-    contents, facts = (_sparse_facts if getattr(tensor, "is_sparse", False) else _contents_and_facts)(tensor, len(prefix))
+    parts = _sparse_facts if getattr(tensor, "is_sparse", False) else _contents_and_facts
+    contents, facts = parts(tensor, len(prefix))
     text = _join_facts(prefix + (contents if tensor_contents is None else tensor_contents), facts, len(prefix))
     return f"Parameter({text})" if not is_plain and _is_parameter(tensor) else text
 
@@ -128,9 +130,15 @@ def _contents_and_facts(tensor: Any, indent: int) -> tuple[str, list[str]]:
 
 
 def _gradient_facts(tensor: Any) -> list[str]:
+    facts = ["requires_grad=True"] if tensor.requires_grad else []
     if tensor.grad_fn is not None:
-        return [f"grad_fn=<{tensor.grad_fn.name()}>"]
-    return ["requires_grad=True"] if tensor.requires_grad else []
+        facts = [f"grad_fn=<{tensor.grad_fn.name()}>"]
+    if state.duals:
+        from .autograd.forward_ad import unpack_dual
+
+        tangent = unpack_dual(tensor).tangent
+        facts += [] if tangent is None else [f"tangent={tangent}"]
+    return facts
 
 
 def _sparse_facts(tensor: Any, indent: int) -> tuple[str, list[str]]:

@@ -1,6 +1,8 @@
 """Gradients of what was recorded. In: tensors with `_grad_fn`. Out: gradients, recorded like everything else.
 Start with `engine.py`."""
 
+from typing import Any
+
 from .. import _tensor
 from . import anomaly_mode, function, functional, graph, profiler
 from . import modes as grad_mode
@@ -12,6 +14,14 @@ from .gradcheck import gradcheck, gradgradcheck
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 Variable = _tensor.Tensor
+
+
+def __getattr__(name: str) -> Any:
+    if name == "forward_ad":  # loaded when first named
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def is_tensor_like(value: object) -> bool:

@@ -49,6 +49,8 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
     non_differentiable: tuple = ()
     dirty_tensors: tuple = ()
     to_save: tuple = ()
+    saved_for_forward: tuple = ()
+    pushing = False  # while jvp runs
     _released = False
     _output_specs: list
     _needs: tuple
@@ -60,6 +62,8 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple:
+        if self.pushing:
+            return self.saved_for_forward
         if self._released:
             raise RuntimeError(FREED)
         found: list[Any] = []
@@ -214,14 +218,20 @@ class Function(metaclass=_FunctionMeta):
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on the arguments, and remember backward where gradients are needed."""
         ctx = cls._backward_cls()  # type: ignore[attr-defined]
         ctx._is_tensor = tuple(isinstance(a, Tensor) for a in args)
-        ctx._needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)  # type: ignore[attr-defined]
-        ctx._inputs = args
         edges = tuple(grad_edge(a) if isinstance(a, Tensor) else None for a in args)
+        ctx._needs = tuple(edge is not None for edge in edges)
+        ctx._inputs = args
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 result = cls.forward(ctx, *args, **kwargs)
@@ -233,7 +243,13 @@ class Function(metaclass=_FunctionMeta):
         outputs = _connect(
             ctx, args, result if isinstance(result, tuple) else (result,), any(ctx._needs) and state.enabled
         )
+        if state.duals is not None and cls.jvp is not Function.jvp:
+            ctx.pushing = True
+            outputs = push_through(cls, ctx, args, outputs)  # noqa: F821
         return outputs if isinstance(result, tuple) else outputs[0]
+
+
+push_through: Callable[..., tuple]  # forward_ad.py, which is loaded when it is first used
 
 
 def _connect(ctx: Any, args: tuple, outputs: tuple, tracked: bool) -> tuple:

@@ -20,13 +20,15 @@ class State:
     """
 
     __slots__ = (
-        "anomaly", "check_nan", "enabled", "inference", "inferred", "no_hooks", "passes", "precision", "routing", "saving",
-        "watched",
+        "anomaly", "check_nan", "duals", "enabled", "inference", "inferred", "no_hooks", "outside_duals", "passes",
+        "precision", "routing", "saving", "watched",
     )  # fmt: skip
     enabled: bool
     inference: bool
     anomaly: bool
     check_nan: bool
+    duals: list | None  # inside forward_ad.dual_level: the nodes of tensors that have tangents
+    outside_duals: bool  # whether gradients were enabled before
     inferred: bool  # whether there has been an inference mode: its tensors must not be saved for backward
     saving: list
     no_hooks: str | None  # why saved-tensor hooks are forbidden here
@@ -89,7 +91,7 @@ def notice() -> None:
 state = State()
 state.enabled, state.inference = True, False
 state.anomaly, state.check_nan, state.saving, state.no_hooks, state.watched = False, True, [], None, False
-state.passes, state.inferred = [], False
+state.passes, state.inferred, state.duals, state.outside_duals = [], False, None, True
 
 
 class _Mode:
