@@ -349,7 +349,7 @@ def backward(
     inputs: Any = None,
 ) -> None:
     """Sum the gradients of `tensors` into the leaves of the graph."""
-    tensors = _tuple(tensors)
+    tensors, create_graph = _tuple(tensors), create_graph or state.duals is not None  # tangents go through gradients
     grad_tensors = _tuple(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
     if inputs is not None:
         inputs = _tuple(inputs)
@@ -417,6 +417,7 @@ def grad(
     Raises RuntimeError where an input took no part in the outputs, unless `allow_unused` (then None stands for it).
     """
     outputs, inputs = _tuple(outputs), _tuple(inputs)
+    create_graph = create_graph or state.duals is not None
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."

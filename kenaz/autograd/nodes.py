@@ -294,8 +294,8 @@ def _watch(fn: OpBackward, out: Any) -> None:
     if state.inferred and any(fn.inputs[i]._inference for i in fn.derivative.kept):  # type: ignore[index]
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
-            "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
+            "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
         )
     if state.saving:
         _pack_all(fn, out)
