@@ -12,6 +12,7 @@ from ..core import dtype as dtypes
 from ..core.dtype import dtype
 from ..core.shape import broadcast
 from ..core.spec import fresh
+from ..graph.node import Op
 from .creation import _full
 from .declare import SAME, pointwise, rename_node
 from .record import (
@@ -28,6 +29,7 @@ from .record import (
     overwrite_free,
     public,
     put,
+    register,
 )
 from .views import in_format, is_contiguous
 
@@ -143,17 +145,16 @@ def cast(x: Tensor, to: dtype) -> Tensor:
     """The tensor in another dtype; itself where it has that already."""
     if x._spec.dtype is to:
         return x
-    return apply(_TO, (x,), {"out": x._spec.like(to)})
+    return apply(_TO, (x,), {"to": to})
 
 
-def _make_cast() -> Any:
-    from ..graph.node import Op
-    from .record import register
-
-    return register(Op("to_copy", "pointwise", COPY.kernel, rule=COPY.rule, grad=lambda g, y, _x, out: g, grad_name=CAST_GRAD))
-
-
-_TO = _make_cast()
+# The same kernel as a copy's; in a compiled loop it is the value itself, computed in the dtype that it shall have.
+_TO = register(
+    Op(
+        "to_copy", "pointwise", COPY.kernel, rule=lambda specs, attributes: (specs[0].like(attributes["to"]), attributes["to"]),
+        body=lambda xp, x, to: x, grad=lambda g, y, _x, to: g, grad_name=CAST_GRAD,
+    )
+)  # fmt: skip
 
 
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -51,7 +51,7 @@ def _detach(self: Sparse) -> Sparse:
 
 def _to(self: Sparse, *args: Any, **kwargs: Any) -> Tensor:
     kind, _, copy = _to_arguments(*args, **kwargs)
-    out = self if kind is None or kind is self.dtype else on.cast(self, self._spec.like(kind))
+    out = self if kind is None or kind is self.dtype else on.cast(self, kind)
     return on.clone(out, None) if copy and out is self else out
 
 

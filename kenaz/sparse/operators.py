@@ -199,8 +199,8 @@ def clone(x: SparseTensor, out: Any) -> Tensor:
 
 
 @rule("to_copy")
-def cast(x: SparseTensor, out: Any) -> Tensor:
-    return with_values(x, tracked_values(x).to(out.dtype))  # type: ignore[attr-defined]
+def cast(x: SparseTensor, to: Any) -> Tensor:
+    return with_values(x, tracked_values(x).to(to))  # type: ignore[attr-defined]
 
 
 # ------------------------------------------------------------------------------------------------------------- products
