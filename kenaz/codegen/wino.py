@@ -9,9 +9,9 @@
 
 Summed over channels, the products of each of the 16 points are a product of matrices: M (row, piece) = sum over
 channels of U (row, channel) V (channel, piece). Pieces lie 2 apart, so they are places of a convolution with stride 2
-and 4 taps, read through the same tables. A thread transforms a panel of pieces into V, multiplies all rows for the 16 points, and
-transforms the products into results while they are in its cache. Sums in V and U cost precision: errors are two to four
-times those of the plain sum at 512 channels, which is why there is a switch.
+and 4 taps, read through the same tables. A thread transforms a panel of pieces into V, multiplies all rows for the 16
+points, and transforms the products into results while they are in its cache. Sums in V and U cost precision: errors are
+up to twice those of the plain sum at 512 channels, which is why there is a switch.
 
 Source: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks (2015).
 """
@@ -35,7 +35,7 @@ from .share import chunks_for
 from .tiles import Tile, tile_address, tile_type
 from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 
-LEAST = 64  # channels on both sides from which the transforms pay
+LEAST = 32  # channels on both sides from which the transforms pay
 
 WEIGHTS = ("channels", "tall", "talls", "row", "channel", "packed", "point")
 PANELS = (
@@ -320,5 +320,8 @@ def _ends(axes: Axes, pieces: Axes, r: Repeat, image: int, lanes: int) -> np.nda
     column = 2 * x[:, None, None] + np.arange(2)
     offset = r.image[:, None, None] * image + row * columns + column
     valid = r.valid[:, None, None] & (row < rows) & (column < columns)
-    offset, valid = (a.reshape(-1, lanes, 2, 2).transpose(0, 2, 1, 3).ravel() for a in (offset, valid))
-    return runs(offset, valid, lanes)
+
+    def in_order(a: np.ndarray) -> np.ndarray:
+        return a.reshape(-1, lanes, 2, 2).transpose(0, 2, 1, 3).ravel()
+
+    return runs(in_order(offset), in_order(valid), lanes)
