@@ -1,8 +1,9 @@
 """Elementary functions out of arithmetic that vectorises: no calls, no branches, to a few units in the last place.
 In float64 LLVM's own `log` is called, one element at a time.
 
-Reduction and polynomial coefficients are those of the Cephes library's single-precision functions (S. L. Moshier,
-"Methods and Programs for Mathematical Functions", 1989); erf is a rational approximation on [-4, 4].
+Reductions and coefficients are those of the Cephes library (S. L. Moshier, "Methods and Programs for Mathematical
+Functions", 1989), but for the exponential series of float64, which is Taylor's; erf is a rational approximation on
+[-4, 4].
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 _LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
         2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
 _TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+_TANH_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
+_TANH_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
 _ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
 -7.34990630326855e-04,
           -2.95459980854025e-03, -1.60960333262415e-02)
@@ -123,15 +126,15 @@ def sigmoid(xp: Any, x: Value) -> Value:
 
 
 def tanh(xp: Any, x: Value) -> Value:
-    """x + x^3 P(x^2) near zero, 1 - 2 / (e^2x + 1) elsewhere."""
+    """x + x^3 R(x^2) near zero, 1 - 2 / (e^2x + 1) elsewhere."""
     a = xp.abs(x)
     far = 1.0 - 2.0 / (exp(xp, a + a) + 1.0)
     z = x * x
     if _single(x):
-        near = _polynomial(z, _TANH) * z * x + x
-        return (a < 0.625).select(near, (x < 0.0).select(-far, far))
-    raise_unsupported("tanh in float64")
-    return far
+        ratio = _polynomial(z, _TANH)
+    else:
+        ratio = _polynomial(z, _TANH_P) / _polynomial(z, _TANH_Q)
+    return (a < 0.625).select(ratio * z * x + x, (x < 0.0).select(-far, far))
 
 
 def erf(xp: Any, x: Value) -> Value:

@@ -1,9 +1,10 @@
-"""Recurrent networks over a sequence, and their single steps: compositions, so that every step fuses.
+"""Recurrent networks over a sequence, and their single steps.
 
 The weights come flat, as PyTorch keeps them: for each layer and direction w_ih, w_hh, b_ih, b_hh and, where hidden
 states are projected, w_hr. What the input contributes to all gates of all steps is one product, and so are the
-gradients of the weights; only what a hidden state contributes to the next one is computed step by step. A packed
-sequence is the steps of all sequences in one matrix, the batch shrinking from step to step.
+gradients of the weights; only what a hidden state contributes to the next one is computed step by step. All steps of a
+layer in one direction are one operator (`_run`); where the batch changes or states are projected they are a composition
+(`_walk`). A packed sequence is the steps of all sequences in one matrix, the batch shrinking from step to step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import Any, NamedTuple
 from .._tensor import Tensor
 from ..autograd.engine import grad as gradients
 from ..autograd.modes import state as modes
+from ..core.dtype import float32, float64
+from ..core.spec import Spec
 from .composed import composed
+from .declare import opaque
 from .joining import cat, stack
 from .network import dropout as drop
 from .network import linear
@@ -27,86 +31,99 @@ State = tuple[Tensor, ...]
 
 # --------------------------------------------------------------------------------------------------------------- cells
 class Cell(NamedTuple):
-    """One step of a network, from what input (x) and hidden state (h) contribute to its gates.
+    """One step of a network, from what input (x) and hidden state (h) contribute to each gate: bodies over `xp`.
 
-    `forward(x, h, before)` gives the state after the step, and what `backward` needs of it. `backward(slopes, before,
-    kept)` takes gradients of the state after the step to those of x, h, and the state before (None: only through h).
+    `forward(xp, x, h, before)` gives the states after the step, and what `backward` keeps of it. `backward(xp, slopes,
+    before, kept)` takes gradients of the states after the step to those of x, of h, and of the states before it (None:
+    only through h).
     """
 
-    forward: Callable[[Any, Any, State], tuple[State, State]]
-    backward: Callable[[tuple, State, State], tuple[Any, Any, tuple]]
+    name: str
+    gates: int
+    states: int
+    kept: int
+    forward: Callable
+    backward: Callable
+    is_split: bool = False  # whether the gradients of x and h differ
 
 
-def _tanh_forward(x: Any, h: Any, before: State) -> tuple[State, State]:
-    new = (x + h).tanh()
+class _OnTensors:
+    """`xp` for cells whose steps are recorded one by one."""
+
+    sigmoid = staticmethod(lambda x: x.sigmoid())
+    tanh = staticmethod(lambda x: x.tanh())
+    maximum = staticmethod(lambda x, low: x.relu())
+
+
+def _tanh_forward(xp: Any, x: Any, h: Any, before: Any) -> tuple:
+    new = xp.tanh(x[0] + h[0])
     return (new,), (new,)
 
 
-def _tanh_backward(slopes: tuple, before: State, kept: Any) -> tuple[Any, Any, tuple]:
-    slope = slopes[0] * (1 - kept[0] * kept[0])
+def _tanh_backward(xp: Any, slopes: Any, before: Any, kept: Any) -> tuple:
+    slope = (slopes[0] * (1 - kept[0] * kept[0]),)
     return slope, slope, (None,)
 
 
-def _relu_forward(x: Any, h: Any, before: State) -> tuple[State, State]:
-    new = (x + h).relu()
+def _relu_forward(xp: Any, x: Any, h: Any, before: Any) -> tuple:
+    new = xp.maximum(x[0] + h[0], 0)
     return (new,), (new,)
 
 
-def _relu_backward(slopes: tuple, before: State, kept: Any) -> tuple[Any, Any, tuple]:
-    slope = slopes[0] * (kept[0] > 0)
+def _relu_backward(xp: Any, slopes: Any, before: Any, kept: Any) -> tuple:
+    slope = (slopes[0] * (kept[0] > 0),)
     return slope, slope, (None,)
 
 
-def _gru_forward(x: Any, h: Any, before: Any) -> tuple[State, State]:
-    width = before[0].shape[-1]
-    reset, update = (x[..., : 2 * width] + h[..., : 2 * width]).sigmoid().chunk(2, -1)
-    through = h[..., 2 * width :]
-    new = (x[..., 2 * width :] + reset * through).tanh()
-    return ((before[0] - new) * update + new,), (reset, update, new, through)
+def _gru_forward(xp: Any, x: Any, h: Any, before: Any) -> tuple:
+    reset, update = xp.sigmoid(x[0] + h[0]), xp.sigmoid(x[1] + h[1])
+    new = xp.tanh(x[2] + reset * h[2])
+    return ((before[0] - new) * update + new,), (reset, update, new, h[2])
 
 
-def _gru_backward(slopes: tuple, before: Any, kept: Any) -> tuple[Any, Any, tuple]:
+def _gru_backward(xp: Any, slopes: Any, before: Any, kept: Any) -> tuple:
     reset, update, new, through = kept
     (slope,) = slopes
     by_new = slope * (1 - update) * (1 - new * new)
     by_update = slope * (before[0] - new) * update * (1 - update)
     by_reset = by_new * through * reset * (1 - reset)
-    return cat((by_reset, by_update, by_new), -1), cat((by_reset, by_update, by_new * reset), -1), (slope * update,)
+    return (by_reset, by_update, by_new), (by_reset, by_update, by_new * reset), (slope * update,)
 
 
-def _lstm_forward(x: Any, h: Any, before: Any) -> tuple[State, State]:
-    enter, forget, new, leave = (x + h).chunk(4, -1)
-    enter, forget, new, leave = enter.sigmoid(), forget.sigmoid(), new.tanh(), leave.sigmoid()
+def _lstm_forward(xp: Any, x: Any, h: Any, before: Any) -> tuple:
+    enter, forget, new, leave = (a + b for a, b in zip(x, h, strict=True))
+    enter, forget, new, leave = xp.sigmoid(enter), xp.sigmoid(forget), xp.tanh(new), xp.sigmoid(leave)
     cell = forget * before[1] + enter * new
-    seen = cell.tanh()
+    seen = xp.tanh(cell)
     return (leave * seen, cell), (enter, forget, new, leave, seen)
 
 
-def _lstm_backward(slopes: tuple, before: Any, kept: Any) -> tuple[Any, Any, tuple]:
+def _lstm_backward(xp: Any, slopes: Any, before: Any, kept: Any) -> tuple:
     enter, forget, new, leave, seen = kept
     by_hidden, by_cell = slopes
     through = by_hidden * leave * (1 - seen * seen)
     by_cell = through if by_cell is None else by_cell + through
-    gates = (
+    slope = (
         by_cell * new * enter * (1 - enter),
         by_cell * before[1] * forget * (1 - forget),
         by_cell * enter * (1 - new * new),
         by_hidden * seen * leave * (1 - leave),
     )
-    slope = cat(gates, -1)
     return slope, slope, (None, by_cell * forget)
 
 
-TANH = Cell(_tanh_forward, _tanh_backward)
-RELU = Cell(_relu_forward, _relu_backward)
-GRU = Cell(_gru_forward, _gru_backward)
-LSTM = Cell(_lstm_forward, _lstm_backward)
+TANH = Cell("tanh", 1, 1, 1, _tanh_forward, _tanh_backward)
+RELU = Cell("relu", 1, 1, 1, _relu_forward, _relu_backward)
+GRU = Cell("gru", 3, 1, 4, _gru_forward, _gru_backward, is_split=True)
+LSTM = Cell("lstm", 4, 2, 5, _lstm_forward, _lstm_backward)
+_CELLS = {cell.name: cell for cell in (TANH, RELU, GRU, LSTM)}
 
 
 def _one_step(cell: Cell, x: Tensor, before: State, turned: Any, b_hh: Any, w_hr: Any) -> tuple[State, State]:
     """The state after a step, and what its gradient needs: that of the cell, and the hidden state before projection."""
     hidden = before[0] @ turned
-    after, kept = cell.forward(x, hidden if b_hh is None else hidden + b_hh, before)
+    hidden = hidden if b_hh is None else hidden + b_hh
+    after, kept = cell.forward(_OnTensors, x.chunk(cell.gates, -1), hidden.chunk(cell.gates, -1), before)
     if w_hr is None:
         return after, kept
     return (linear(after[0], w_hr), *after[1:]), (*kept, after[0])
@@ -187,7 +204,8 @@ def _walk_grad(
         if w_hr is not None:
             projected.append((slope, of_cell[-1]))
             slope, of_cell = slope @ w_hr, of_cell[:-1]
-        x, h, slopes = walk.cell.backward((slope, *slopes[1:]), before, of_cell)
+        x, h, slopes = walk.cell.backward(_OnTensors, (slope, *slopes[1:]), before, of_cell)
+        x, h = cat(x, -1), cat(h, -1)
         of_x.append(x)
         of_h.append(h)
         befores.append(before[0])
@@ -239,8 +257,125 @@ def _again(g: tuple, inputs: tuple, walk: Walk, needs: tuple) -> tuple:
     return tuple(next(found) if need else None for _, need in zip(inputs, needs, strict=False))
 
 
-_through = composed(_walk_grad, "StackBackward0", keeps=True)(_walk)
+_step_by_step = composed(_walk_grad, "StackBackward0", keeps=True)(_walk)
 _through_packed = composed(_walk_grad, "CatBackward0", keeps=True)(_walk)
+
+
+# --------------------------------------------------------------------------------------------- a whole sequence at once
+def _forward_rule(x: Spec, weight: Spec, bias: Any, *start: Spec, cell: str, backwards: bool) -> list:
+    steps, batch = x.size[:2]
+    width, kind = weight.size[1], x.dtype
+    states = [((steps + 1, batch, width), kind)] * _CELLS[cell].states
+    return [((steps, batch, width), kind), *states, ((steps, batch, _CELLS[cell].kept, width), kind)]
+
+
+def _native_forward(call: Any) -> Any:
+    from ..codegen import recurrent
+
+    cell = _CELLS[call.attributes["cell"]]
+    return recurrent.forward_routine(recurrent.Cell(*cell), call)
+
+
+def _native_backward(call: Any) -> Any:
+    from ..codegen import recurrent
+
+    cell = _CELLS[call.attributes["cell"]]
+    return recurrent.backward_routine(recurrent.Cell(*cell), call)
+
+
+@opaque(_forward_rule, name="recurrent", native=_native_forward)
+def _run(xp: Any, x: Any, weight: Any, bias: Any, *start: Any, cell: str, backwards: bool) -> tuple:
+    """(the hidden states, all states with those at the start, what each step keeps) of steps that follow one another.
+
+    The states before step i are at i, or at i + 1 going backwards.
+    """
+    of, steps = _CELLS[cell], len(x)
+    states = [xp.empty((steps + 1, *s.shape), x.dtype) for s in start]
+    kept = xp.empty((steps, x.shape[1], of.kept, weight.shape[1]), x.dtype)
+    turned = xp.ascontiguousarray(weight.T)
+    for state, first in zip(states, start, strict=True):
+        state[-backwards] = first
+    for i in range(steps - 1, -1, -1) if backwards else range(steps):
+        hidden = states[0][i + backwards] @ turned
+        hidden = hidden if isinstance(bias, bool) else hidden + bias
+        after, keep = of.forward(xp, *(xp.split(g, of.gates, -1) for g in (x[i], hidden)), [s[i + backwards] for s in states])
+        for state, new in zip(states, after, strict=True):
+            state[i + (not backwards)] = new
+        for k, value in enumerate(keep):
+            kept[i, :, k] = value
+    return states[0][:-1] if backwards else states[0][1:], *states, kept
+
+
+def _backward_rule(slope: Any, *others: Any, cell: str, backwards: bool) -> list:
+    of, kept = _CELLS[cell], others[-1]
+    steps, batch, _, width = kept.size
+    by_gates = ((steps, batch, of.gates * width), kept.dtype)
+    return [by_gates] * (1 + of.is_split) + [((batch, width), kept.dtype)] * of.states
+
+
+@opaque(_backward_rule, name="recurrent_backward", native=_native_backward)
+def _run_back(xp: Any, slope: Any, *others: Any, cell: str, backwards: bool) -> tuple:
+    """Gradients of what x contributed, of what h did where that differs, and of the states at the start."""
+    of = _CELLS[cell]
+    last, weight, states, kept = others[: of.states], others[of.states], others[of.states + 1 : -1], others[-1]
+    steps, batch, _, width = kept.shape
+    found = [xp.empty((steps, batch, of.gates * width), kept.dtype) for _ in range(1 + of.is_split)]
+    slopes = [xp.zeros((batch, width), kept.dtype) if isinstance(s, bool) else s for s in last]
+    for i in range(steps) if backwards else range(steps - 1, -1, -1):
+        if not isinstance(slope, bool):
+            slopes[0] = slopes[0] + slope[i]
+        before = [s[i + backwards] for s in states]
+        *by_gates, direct = of.backward(xp, slopes, before, [kept[i, :, k] for k in range(of.kept)])
+        for made, values in zip(found, by_gates, strict=False):
+            made[i] = xp.concatenate(values, -1)
+        slopes = [xp.zeros_like(s) if d is None else d for s, d in zip(slopes, direct, strict=True)]
+        slopes[0] = slopes[0] + found[-1][i] @ weight
+    return *found, *slopes
+
+
+def _sequence_grad(
+    g: tuple, y: Any, x: Any, w_hh: Any, b_hh: Any, *rest: Any, cell: str, backwards: bool, needs: tuple
+) -> tuple:
+    of = _CELLS[cell]
+    start, states, kept = rest[: of.states], rest[of.states : -1], rest[-1]
+    nothing = (None,) * (of.states + 1)
+    if modes.enabled:  # the gradient of this gradient is wanted: what was kept has no history
+        inputs = (x, w_hh, b_hh, None, *start)
+        found = _again(g, inputs, Walk(of, None, backwards), (*needs[:3], False, *needs[3 : 3 + of.states]))
+        return *found[:3], *found[4:], *nothing
+    given = [False if s is None else s for s in g]
+    by_x, *by_start = _run_back(*given, w_hh, *states, kept, cell=cell, backwards=backwards)
+    by_h = by_start.pop(0) if of.is_split else by_x
+    before = states[0][1:] if backwards else states[0][:-1]
+    return (
+        by_x,
+        by_h.flatten(0, 1).transpose(0, 1) @ before.flatten(0, 1) if needs[1] else None,
+        by_h.sum((0, 1)) if b_hh is not None and needs[2] else None,
+        *by_start,
+        *nothing,
+    )
+
+
+def _all_steps(x: Tensor, w_hh: Tensor, b_hh: Any, *start: Tensor, cell: str, backwards: bool) -> tuple:
+    """`_walk` as one operator, for a batch that keeps its size and states that are not projected."""
+    bias = False if b_hh is None else b_hh
+    output, *states, kept = _run(x, w_hh, bias, *start, cell=cell, backwards=backwards)
+    last = 0 if backwards else -1
+    return (output, *(s[last] for s in states)), (*states, kept)
+
+
+_at_once = composed(_sequence_grad, "StackBackward0", keeps=True)(_all_steps)
+
+
+_KINDS = frozenset((float32, float64))
+
+
+def _through(gates: Tensor, w_hh: Tensor, b_hh: Any, w_hr: Any, *start: Tensor, walk: Walk) -> tuple:
+    tensors = (gates, w_hh, *start) if b_hh is None else (gates, w_hh, b_hh, *start)
+    kind = gates.dtype
+    if w_hr is not None or kind not in _KINDS or any(t.dtype is not kind for t in tensors):
+        return _step_by_step(gates, w_hh, b_hh, w_hr, *start, walk=walk)
+    return _at_once(gates, w_hh, b_hh, *start, cell=walk.cell.name, backwards=walk.backwards)
 
 
 def _layer(
