@@ -75,8 +75,8 @@ class Call:
     """
 
     __slots__ = (
-        "attributes", "compute", "derivatives", "differentiable", "is_loop", "op", "out", "plain", "prepared", "shifted",
-        "simple", "specs",
+        "attributes", "compute", "derivatives", "differentiable", "is_loop", "op", "out", "plain", "prepared",
+        "shifted", "simple", "specs",
     )  # fmt: skip
 
     def __init__(self, op: Op, specs: tuple, attributes: dict[str, Any], out: Any, compute: Any = None):
@@ -85,7 +85,7 @@ class Call:
         self.shifted = any(type(s) is Spec and s.shifted for s in specs)
         is_meta = type(out) is Spec and out.device.type == "meta"
         self.plain = not is_meta and not op.late_errors  # recording it is nothing but a node
-        self.simple = self.plain and not self.shifted and type(out) is Spec  # ... of one result, without offsets
+        self.simple = self.plain and type(out) is Spec  # ... of one result
         self.prepared: Callable | None = None
         self.derivatives: dict[int, Any] = {}  # autograd's: what is known of the backward node, by who needs gradients
         self.differentiable = op.grad is not None and any(s.dtype.kind >= FLOAT for s in _specs(out))

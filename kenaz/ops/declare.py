@@ -252,10 +252,18 @@ def binary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, 
         Op(name, "pointwise", pointwise_kernel, rule=pointwise_rule(name, kind), body=body, grad=grad, **extra)
     )
 
+    calls = op.calls
+    second = NUMBERS if numbers != "none" else frozenset()  # what may stand for the second tensor
+
     def function(input: Tensor = MISSING, other: Any = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
-        if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        if isinstance(input, Tensor) and type(other) in second:
+            call = calls.get((input._spec, type(other)))
+        elif isinstance(input, Tensor) and isinstance(other, Tensor):
+            call = calls.get((input._spec, other._spec))
+        else:
+            call = None
             input, other = with_number(name, numbers, input, other)
-        result = apply(op, (input, other))
+        result = apply(op, (input, other)) if call is None else apply_call(call, (input, other))
         return result if out is None else write_out(result, out, name)
 
     def inplace(self: Tensor, other: Any) -> Tensor:
@@ -327,22 +335,24 @@ def dunder(op: Op, reverse: bool = False) -> Callable:
         kind = type(other)
         if kind in NUMBERS:
             call = calls.get((kind, self._spec) if reverse else (self._spec, kind))
-            if call is None or call.shifted or mode.slow:
+            if call is None or not call.simple or mode.slow:
                 return general(self, other)
-            sources = (other, self._storage.node) if reverse else (self._storage.node, other)
+            if reverse:
+                sources, offsets = (other, self._storage.node), (0, self._offset)
+            else:
+                sources, offsets = (self._storage.node, other), (self._offset, 0)
             tracked = self._grad_fn is not None
         else:
             try:
                 call = calls.get((self._spec, other._spec))
             except AttributeError:
                 return general(self, other)
-            if call is None or call.shifted or mode.slow or reverse:
+            if call is None or not call.simple or mode.slow or reverse:
                 return general(self, other)
-            sources = (self._storage.node, other._storage.node)
+            sources, offsets = (self._storage.node, other._storage.node), (self._offset, other._offset)
             tracked = self._grad_fn is not None or other._grad_fn is not None
         node = new_node()
-        node.call, node.sources = call, sources
-        node.offsets = node.value = None
+        node.call, node.sources, node.offsets, node.value = call, sources, offsets if call.shifted else None, None
         storage = new_storage()
         storage.node, storage.version, storage.exposed = node, 0, False
         out = new_tensor(Tensor)
@@ -375,7 +385,7 @@ def writer(op: Op, general: Callable) -> Callable:
             call = calls.get((self._spec, other._spec))
         else:
             return general(self, other)
-        if call is None or not call.simple or call.out is not self._spec or not is_free(self):
+        if call is None or not call.simple or call.shifted or call.out is not self._spec or not is_free(self):
             return general(self, other)
         source = other if kind in NUMBERS else other._storage.node
         return overwrite_free(self, call, (self._storage.node, source))

@@ -128,10 +128,11 @@ def apply_call(call: Call, inputs: tuple) -> Any:
             tracked = tracked or x._grad_fn is not None
         else:
             sources.append(x)
+    offsets = tuple([x._offset if isinstance(x, Tensor) else 0 for x in inputs]) if call.shifted else None
     if call.simple and not mode.slow:  # what almost all calls are
-        out = result_of(call, tuple(sources))
+        out = result_of(call, tuple(sources), offsets)
     else:
-        out = _recorded(call, tuple(sources), inputs)
+        out = _recorded(call, tuple(sources), offsets, inputs)
     if not state.enabled:
         if state.inference:
             _mark_inference(out)
@@ -146,16 +147,16 @@ def apply_one(call: Call, x: Tensor) -> Any:
     """As `apply_call` to one tensor."""
     if not call.simple or mode.slow or routing.active or state.inference:
         return apply_call(call, (x,))
-    out = result_of(call, (x._storage.node,))
+    out = result_of(call, (x._storage.node,), (x._offset,) if call.shifted else None)
     if x._grad_fn is not None and state.enabled and call.differentiable:
         attach(call, out, (x,))
     return out
 
 
-def result_of(call: Call, sources: tuple) -> Tensor:
+def result_of(call: Call, sources: tuple, offsets: tuple | None) -> Tensor:
     """The tensor over a new node of a simple call: `execute.record` and `wrap` without what they ask for others."""
     node, storage, out = Node(), Storage(), new_tensor(Tensor)
-    node.call, node.sources, node.offsets, node.value = call, sources, None, None
+    node.call, node.sources, node.offsets, node.value = call, sources, offsets, None
     storage.node, storage.version, storage.exposed = node, 0, False
     out._storage, out._spec, out._offset, out._grad_fn = storage, call.out, 0, None
     out._base, out._output_nr = None, 0
@@ -165,9 +166,8 @@ def result_of(call: Call, sources: tuple) -> Tensor:
     return out
 
 
-def _recorded(call: Call, sources: tuple, inputs: tuple) -> Any:
-    """The results of a call that has offsets, several results or errors to look for; or that is to run at once."""
-    offsets = tuple([x._offset if isinstance(x, Tensor) else 0 for x in inputs]) if call.shifted else None
+def _recorded(call: Call, sources: tuple, offsets: tuple | None, inputs: tuple) -> Any:
+    """The results of a call that has several, or errors to look for; or that is to run at once."""
     node = execute.record(call, sources, offsets)
     if mode.slow:
         execute.watch(node, tuple([x._storage for x in inputs if isinstance(x, Tensor)]))
@@ -274,7 +274,7 @@ def is_free(x: Tensor) -> bool:
 
 
 def overwrite_free(x: Tensor, call: Call, sources: tuple) -> Tensor:
-    """Give a free tensor the values of a simple call that has the tensor's spec."""
+    """Give a free tensor the values of a simple call without offsets that has the tensor's spec."""
     node, storage = Node(), x._storage
     node.call, node.sources, node.offsets, node.value = call, sources, None, None
     pending.append(node)
