@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from .core import config
 from .core.spec import Spec
 from .graph.node import Call, Failure, Node, make_node
 from .graph.storage import Storage, any_exposed
+from .runtime import trace
 
 pending: list[Node] = []
 _lock = threading.RLock()
@@ -39,7 +41,7 @@ mode.eager = mode.slow = config.EAGER
 
 
 def update_mode() -> None:
-    mode.slow = mode.eager or any_exposed()
+    mode.slow = mode.eager or any_exposed() or trace.state.on
 
 
 @contextmanager
@@ -103,14 +105,22 @@ def flush() -> None:
             return
         structure, seen = _structure(batch)
         plan = _plan_for(structure, batch, seen)
-        if plan is None:
-            nodes = _alive(batch, seen)
-            batch.clear()
-            _run(nodes)
-            return
-        nodes = [batch[i] for i in plan.alive]
+        nodes = _alive(batch, seen) if plan is None else [batch[i] for i in plan.alive]
         batch.clear()  # what nobody can ask for is freed before anything runs
-        _run_plan(plan, nodes)
+        if config.DEBUG:
+            _tell_run(plan, nodes)
+        if plan is None:
+            _run(nodes)
+        else:
+            _run_plan(plan, nodes)
+
+
+def _tell_run(plan: Any, nodes: list[Node]) -> None:
+    from .codegen import report
+
+    how = "interpreted" if plan is None else f"in {plan.native} compiled steps"
+    line = users_line()
+    report.tell(f"{len(nodes)} operators {how}" + (f", for {line[0]}:{line[1]}" if line else ""))
 
 
 # What getrefcount says of an object that only a list holds, when it is called like this.
@@ -189,11 +199,24 @@ def _compiled(batch: list[Node], seen: np.ndarray) -> Any:
         config.HOT = "never"
         return False
     alive = _alive_places(batch, seen)
-    plan = make_plan([batch[i] for i in alive], [bool(seen[i]) for i in alive])
+    nodes = [batch[i] for i in alive]
+    plan = make_plan(nodes, [bool(seen[i]) for i in alive])
+    if config.DEBUG >= 2 or config.EXPLAIN:
+        _tell_plan(plan, nodes)
     if plan is None:
         return False
     plan.alive = alive
     return plan
+
+
+def _tell_plan(plan: Any, nodes: list[Node]) -> None:
+    from .codegen import report
+
+    if config.EXPLAIN:
+        report.tell(report.reason(tuple(node.call for node in nodes), users_line()))
+    if config.DEBUG >= 2 and plan is not None:
+        for line in plan.told(nodes, config.DEBUG >= 3):
+            report.tell(line)
 
 
 def _run_plan(plan: Any, nodes: list[Node]) -> None:
@@ -241,6 +264,20 @@ def _run_silently(nodes: list[Node]) -> None:
 
 
 def _compute(node: Node) -> None:
+    if trace.state.on:
+        _compute_noted(node)
+    else:
+        _compute_silently(node)
+
+
+def _compute_noted(node: Node) -> None:
+    start, call = time.perf_counter_ns(), node.call
+    _compute_silently(node)
+    sizes = [list(s.size) for s in call.specs if type(s) is Spec]
+    trace.note(trace.Event(call.op.name, start, time.perf_counter_ns(), getattr(node, "line", None), sizes))
+
+
+def _compute_silently(node: Node) -> None:
     """Interpret a node. After an error it keeps failing, and what reads it fails silently until it is asked for."""
     try:
         interpret.compute(node)
@@ -362,7 +399,9 @@ def _write_through(storage: Storage, node: Node) -> None:
 
 
 def watch(node: Node, storages: tuple) -> None:
-    """In slow mode: run a node at once where it reads memory that others can change."""
+    """In slow mode: run a node at once where it reads memory that others can change, and note who asked for it."""
+    if trace.state.on and getattr(node, "line", None) is None:
+        node.line = users_line()
     if node.value is None and (mode.eager or any(s.exposed and s.is_exposed() for s in storages)):
         run_now(node)
 
@@ -373,3 +412,13 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _print_event(event: trace.Event) -> None:
+    line = f", {event.line[0]}:{event.line[1]}" if event.line else ""
+    print(f"kenaz: {(event.end - event.start) / 1000:9.1f} us {event.name} {event.sizes}{line}", file=sys.stderr)
+
+
+if config.DEBUG >= 4:
+    trace.listen(_print_event)
+    update_mode()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
+from ..core import config
 from ..runtime import cache
 
 _state: dict[str, Any] = {}
@@ -102,6 +104,8 @@ def _loaded(code: bytes, entries: Iterable[str]) -> dict[str, int]:
 
 
 def _optimized(text: str, vectorize: bool) -> bytes:
+    if config.DEBUG >= 5:
+        print(text, file=sys.stderr)
     module = llvm.parse_assembly(text)
     module.verify()
     module.triple = _state["target"].triple

@@ -16,8 +16,10 @@ import numpy as np
 
 from ..core.spec import Spec
 from ..graph.node import PICK, Node
+from ..runtime import trace
 from . import pool
 from .memory import Layout, arena
+from .report import label, lines
 from .routine import Routine, address
 from .steps import Step, make_steps
 
@@ -81,7 +83,8 @@ class Plan:
 
     def __init__(self, nodes: list[Node], seen: list[bool]):
         self.units = make_steps(nodes, seen)
-        self.native = sum(type(u) is Step for u in self.units)
+        self.steps = [u for u in self.units if type(u) is Step]
+        self.native = len(self.steps)
         if self.native:
             _Builder(self, nodes, seen)
 
@@ -90,7 +93,7 @@ class Plan:
     jobs: np.ndarray
     jobs_at: int
     bound: int  # the base of the arena that the words know
-    routines: list[Routine]  # they hold the tables that words point at
+    of_job: list[int]  # the number of each job's step
     floats: np.ndarray
     ints: np.ndarray
     arena_bytes: int
@@ -122,10 +125,29 @@ class Plan:
             self.floats[cell] = nodes[p].sources[j]
         for cell, p, j in batch.ints:
             self.ints[cell] = nodes[p].sources[j]
-        pool.native().run(self.jobs_at + 24 * batch.first, batch.count)
+        if trace.state.on:
+            self._run_noted(batch, nodes)
+        else:
+            pool.native().run(self.jobs_at + 24 * batch.first, batch.count)
         for (_, value), array in zip(batch.values, made, strict=True):
             for taker in value.takers:
                 nodes[taker].value = array
+
+    def _run_noted(self, batch: Batch, nodes: list[Node]) -> None:
+        """Run a batch and note when each job began and ended."""
+        times = np.zeros(2 * (batch.count + 1), np.int64)  # seconds and nanoseconds
+        pool.native().run_timed(self.jobs_at + 24 * batch.first, batch.count, address(times))
+        stamps = (times[::2] * 1_000_000_000 + times[1::2]).tolist()
+        for k in range(batch.count):
+            step = self.steps[self.of_job[batch.first + k]]
+            last = nodes[step.places[-1]]
+            sizes = [list(s.size) for s in last.call.specs if type(s) is Spec]
+            name = label(step, nodes)
+            trace.note(trace.Event(name, stamps[k], stamps[k + 1], getattr(last, "line", None), sizes))
+
+    def told(self, nodes: list[Node], detail: bool) -> list[str]:
+        """The plan in words."""
+        return lines(self.units, nodes, detail)
 
     def _addresses(self, batch: Batch, nodes: list[Node], made: list) -> list[int]:
         found: list[int] = []
@@ -166,7 +188,7 @@ class _Builder:
 
     def __init__(self, plan: Plan, nodes: list[Node], seen: list[bool]):
         self.plan, self.nodes, self.seen = plan, nodes, seen
-        self.steps = [u for u in plan.units if type(u) is Step]
+        self.steps = plan.steps
         self.values: dict[tuple[int, int], Value] = {}
         self.place = {node: i for i, node in enumerate(nodes)}
         self._make_values()
@@ -255,6 +277,7 @@ class _Builder:
         self.words: list[int] = []
         self.homes: list[int] = []
         self.jobs: list[tuple[int, int, int]] = []  # function, first word of the block, chunks
+        self.of_job: list[int] = []
         self.cells: dict[str, int] = {"float": 0, "int": 0}
         self.cell_words: list[tuple[int, str, int]] = []
         self.taken: set[tuple[int, int]] = set()
@@ -299,6 +322,7 @@ class _Builder:
         self._write_home(self.scratch[number])
         self.words += routine.words()
         self.jobs += [(function, start, chunks) for function, chunks in routine.phases]
+        self.of_job += [number] * len(routine.phases)
 
     def _write_home(self, home: int) -> None:
         self.homes.append(len(self.words))
@@ -385,7 +409,7 @@ class _Builder:
         for part in plan.sequence:
             if type(part) is not int:
                 part.freeze()
-        plan.routines = [step.routine for step in self.steps]
+        plan.of_job = self.of_job
 
 
 def make_plan(nodes: list[Node], seen: list[bool]) -> Plan | None:
