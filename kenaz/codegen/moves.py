@@ -294,3 +294,107 @@ def stack(call: Call) -> Routine | None:
     dim, out = call.attributes["dim"], call.out
     starts = [i * out.stride[dim] for i in range(len(call.specs))]
     return _joined(call.specs, out, starts, (*out.stride[:dim], *out.stride[dim + 1 :]))
+
+
+def flip(call: Call) -> Routine | None:
+    """The elements in reverse order along axes."""
+    x, out, dims = call.specs[0], call.out, call.attributes["dims"]
+    begin = sum((x.size[d] - 1) * x.stride[d] for d in dims)
+    there = [-q if d in dims else q for d, q in enumerate(x.stride)]
+    return routine(2, x.dtype.itemsize, [Box(0, begin, 1, 0, _dims(x.size, there, out.stride))])
+
+
+def roll(call: Call) -> Routine | None:
+    """The elements moved around along axes: each axis that moves has two parts."""
+    x, out = call.specs[0], call.out
+    boxes = [Box(0, 0, 1, 0, _dims(x.size, x.stride, out.stride))]
+    dims, shifts = call.attributes["dims"], call.attributes["shifts"]
+    if not dims or len(dims) > 4 or len(set(dims)) < len(dims):
+        return None
+    for d, shift in zip(dims, shifts, strict=True):
+        boxes = [part for box in boxes for part in _rolled(box, d, shift % max(x.size[d], 1))]
+    return routine(2, x.dtype.itemsize, boxes)
+
+
+def _rolled(box: Box, d: int, shift: int) -> list[Box]:
+    """The two parts of a box that go to other ends of an axis."""
+    n, there, here = box.dims[d]
+    stay = box._replace(start=box.start + shift * here, dims=_with(box.dims, d, (n - shift, there, here)))
+    wrap = box._replace(begin=box.begin + (n - shift) * there, dims=_with(box.dims, d, (shift, there, here)))
+    return [stay, wrap]
+
+
+def _with(dims: tuple, d: int, value: tuple[int, int, int]) -> tuple:
+    return (*dims[:d], value, *dims[d + 1 :])
+
+
+def repeat(call: Call) -> Routine | None:
+    """Copies of a tensor beside each other: an axis becomes one of copies, which stays where it is, and its own."""
+    x, out, repeats = call.specs[0], call.out, call.attributes["repeats"]
+    lead, dims = len(repeats) - x.ndim, []
+    for d, (r, q) in enumerate(zip(repeats, out.stride, strict=True)):
+        n, there = (x.size[d - lead], x.stride[d - lead]) if d >= lead else (1, 0)
+        dims += [(r, 0, n * q), (n, there, q)]
+    return routine(2, x.dtype.itemsize, [Box(0, 0, 1, 0, tuple(dims))])
+
+
+def pad(call: Call) -> Routine | None:
+    """A tensor with borders of one value. (Where the padding is negative, without its own.)"""
+    x, out, amounts = call.specs[0], call.out, call.attributes["pad"]
+    number = call.specs[1]
+    if x.dtype.name not in _NUMBERS or not out.contiguous or number not in (int, float, bool):
+        return None
+    sides = [(0, 0)] * (x.ndim - len(amounts) // 2) + [*zip(amounts[::2], amounts[1::2], strict=True)][::-1]
+    first = [max(before, 0) for before, _ in sides]
+    last = [n - max(after, 0) for n, (_, after) in zip(out.size, sides, strict=True)]
+    begin = sum(max(-before, 0) * q for (before, _), q in zip(sides, x.stride, strict=True))
+    kept = [max(b - a, 0) for a, b in zip(first, last, strict=True)]
+    start = sum(a * q for a, q in zip(first, out.stride, strict=True))
+    boxes = [Box(0, begin, 2, start, _dims(kept, x.stride, out.stride)), *_borders(out, first, last)]
+    found = routine(3, x.dtype.itemsize, boxes)
+    if found is not None:
+        store = _number_store("int" if number in (int, bool) else "float", x.dtype.name)
+        found.phases.insert(0, (store, 1))
+        found.scratch = 8
+    return found
+
+
+def _borders(out: Spec, first: list[int], last: list[int]) -> list[Box]:
+    """Boxes around the inside of a tensor: along each axis what is before and behind it, between those of the axes
+    before. Their source is the scratch memory, word 3."""
+    boxes = []
+    for d, n in enumerate(out.size):
+        for a, b in ((0, first[d]), (last[d], n)):
+            sizes = [*(h - f for f, h in zip(first[:d], last[:d], strict=True)), b - a, *out.size[d + 1 :]]
+            start = a * out.stride[d] + sum(f * q for f, q in zip(first[:d], out.stride[:d], strict=True))
+            if all(s > 0 for s in sizes):
+                boxes.append(Box(3, 0, 2, start, _dims(sizes, [0] * out.ndim, out.stride)))
+    return boxes
+
+
+_NUMBERS = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": I64, "int32": ir.IntType(32)}
+
+
+@functools.cache
+def _number_store(source: str, element: str) -> int:
+    """The address of a function that puts the Python number of word 1, an element now, into scratch memory, word 3."""
+
+    def build() -> str:
+        module = ir.Module("number")
+        w = Writer(new_function(module, "store"), "int64")
+        b, to = w.b, _NUMBERS[element]
+        value = b.load(w.word(w.function.args[0], 1, I64 if source == "int" else ir.DoubleType()))
+        b.store(_converted(b, value, to), w.word(w.function.args[0], 3, to))
+        b.ret_void()
+        return module_text(module)
+
+    return jit.load(("number", source, element), ["store"], build)["store"]
+
+
+def _converted(b: ir.IRBuilder, value: Any, to: Any) -> Any:
+    """A number in another type."""
+    if value.type == to:
+        return value
+    if isinstance(to, ir.IntType):
+        return b.trunc(value, to) if isinstance(value.type, ir.IntType) else b.fptosi(value, to)
+    return b.sitofp(value, to) if isinstance(value.type, ir.IntType) else b.fptrunc(value, to)

@@ -18,8 +18,22 @@ from .record import composite, number, public
 from .views import expand, integers, several
 
 
+def _native(name: str) -> Any:
+    """The field `native` of an operator whose compiled code is a function of `codegen.moves`."""
+
+    def offer(call: Any) -> Any:
+        from ..codegen import moves
+
+        return getattr(moves, name)(call)
+
+    return offer
+
+
 # ----------------------------------------------------------------------------------------------------------------- flip
-@opaque(lambda x, dims: (x.size, x.dtype), lambda g, y, _x, dims: _flip(g, dims=dims), name="flip", halves=True)
+@opaque(
+    lambda x, dims: (x.size, x.dtype), lambda g, y, _x, dims: _flip(g, dims=dims), name="flip", halves=True,
+    native=_native("flip"),
+)  # fmt: skip
 def _flip(xp: Any, x: Any, dims: tuple) -> Any:
     return xp.flip(x, dims) if x.ndim else x.copy()
 
@@ -49,7 +63,7 @@ def flipud(input: Tensor) -> Tensor:
 
 # ----------------------------------------------------------------------------------------------------------- roll, turn
 @opaque(
-    lambda x, shifts, dims: (x.size, x.dtype), name="roll", halves=True,
+    lambda x, shifts, dims: (x.size, x.dtype), name="roll", halves=True, native=_native("roll"),
     grad=lambda g, y, _x, shifts, dims: _roll(g, shifts=tuple(-s for s in shifts), dims=dims),
 )  # fmt: skip
 def _roll(xp: Any, x: Any, shifts: tuple, dims: tuple) -> Any:
@@ -122,7 +136,7 @@ def _repeat_grad(g: Tensor, y: Any, _x: Spec, repeats: tuple) -> Tensor:
     return g.reshape(size).sum(folded) if folded else g  # type: ignore[attr-defined]
 
 
-@opaque(_repeat_rule, _repeat_grad, name="repeat", halves=True)
+@opaque(_repeat_rule, _repeat_grad, name="repeat", halves=True, native=_native("repeat"))
 def _repeat(xp: Any, x: Any, repeats: tuple) -> Any:
     return xp.tile(x, repeats)
 
@@ -206,7 +220,7 @@ def _pad_rule(x: Spec, value: Any, pad: tuple) -> tuple:
 
 
 @opaque(
-    _pad_rule, name="constant_pad_nd", halves=True,
+    _pad_rule, name="constant_pad_nd", halves=True, native=_native("pad"),
     grad=(lambda g, y, _x, _value, pad: _constant_pad(g, 0, pad=tuple(-p for p in pad)), None),
 )  # fmt: skip
 def _constant_pad(xp: Any, x: Any, value: Any, pad: tuple) -> Any:
