@@ -377,7 +377,16 @@ def _accumulate_all(found: list[tuple[AccumulateGrad, Tensor | None]]) -> None:
     before, state.enabled = state.enabled, False
     try:
         for fn, grad in found:
-            if grad is not None:
+            tensor = fn.tensor()
+            if grad is None or tensor is None:
+                continue
+            spec = grad._spec
+            if (
+                tensor._grad is None and spec is tensor._spec and spec.contiguous
+                and grad._storage.node.call.out is spec and "_post_accumulate_grad_hooks" not in tensor.__dict__
+            ):  # fmt: skip
+                tensor._grad = grad  # it has a storage of its own already
+            else:
                 _accumulate(fn, [grad], False)
     finally:
         state.enabled = before

@@ -47,6 +47,7 @@ def update(body: Callable, groups: Sequence[tuple[Tensor, ...]], **scalars: Any)
         specs = key[:-1]
         attributes["written"] = _written(body, specs, attributes)
         call = op.calls[key] = new_call(op, specs, attributes)
+        attributes["picks"] = tuple([pick_call(call, i) for i in range(len(call.out))])
     _record(call, groups, inputs)
 
 
@@ -100,12 +101,14 @@ def _record(call: Call, groups: Sequence, inputs: tuple) -> None:
     node = execute.record(call, sources, offsets)
     if mode.slow:
         execute.watch(node, tuple(t._storage for t in inputs if isinstance(t, Tensor)))
-    written, k = call.attributes["written"], 0
+    written, picks = call.attributes["written"], iter(call.attributes["picks"])
     for group in groups:
         for t in group[:written]:
-            value = execute.record(pick_call(call, k), (node,))
-            k += 1
-            if is_whole(t):
-                execute.replace(t._storage, value)
+            value, storage, spec = execute.record(next(picks), (node,)), t._storage, t._spec
+            if storage.node.call.out is spec and spec.contiguous and not mode.slow:  # as parameters are
+                storage.node = value
+                storage.version += 1
+            elif is_whole(t):
+                execute.replace(storage, value)
             else:
                 put(t, wrap(value))
