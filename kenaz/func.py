@@ -1,7 +1,7 @@
 """Transformations of functions: derivatives, and functions of one example made functions of a batch.
 
-Derivatives are those of `autograd`, recorded so that they can be differentiated again. `vmap` calls the function once
-per example and stacks the results: the calls are recorded side by side and run together.
+Derivatives are those of `autograd`, recorded so that they can be differentiated again. `vmap` records one example
+and repeats it for all at once (`_batching.py`), or calls the function once per example and stacks the results.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _api as torch
+from . import execute
+from ._batching import CannotBatch, Recording
 from .autograd.functional import push_forward, rows_of
 from .nn.utils.stateless import _functional_call as _call_with
 from .utils._pytree import _broadcast_to_and_flatten, tree_flatten, tree_map, tree_unflatten
@@ -262,16 +264,45 @@ def vmap(
                 f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
                 "mapped dimension"
             )
-        results = []
+        leaves += keywords
+        dims += [0 if isinstance(t, torch.Tensor) else None for t in keywords]
+
+        def call(values: list) -> Any:
+            named = tree_unflatten(values[len(values) - len(keywords) :], keyword_structure)
+            return func(*tree_unflatten(values[: len(values) - len(keywords)], structure), **named)
+
         with _random_numbers(randomness) as restart:
+            if randomness != "different" and sizes[0] > 1:
+                found = _at_once(name, call, leaves, dims, out_dims)
+                if found is not None:
+                    return found[0]
+            results = []
             for i in range(sizes[0]):
                 restart()
-                example = tree_unflatten([t if d is None else t.select(d, i) for t, d in zip(leaves, dims)], structure)
-                named = [t[i] if isinstance(t, torch.Tensor) else t for t in keywords]
-                results.append(func(*example, **tree_unflatten(named, keyword_structure)))
+                results.append(call([t if d is None else t.select(d, i) for t, d in zip(leaves, dims)]))
         return _stacked(name, results, out_dims)
 
     return wrapper
+
+
+def _at_once(name: str, call: Callable, leaves: list, dims: list, out_dims: Any) -> tuple | None:
+    """The results for all examples from what the function records for one, in a tuple; None where it must loop."""
+    if execute.mode.eager or any(d is not None and t.requires_grad for t, d in zip(leaves, dims)):
+        return None
+    recording = Recording(leaves, dims)
+    result = call(recording.example)
+    flat, structure = tree_flatten(result)
+    axes = _broadcast_to_and_flatten(out_dims, structure)
+    if recording.was_computed() or axes is None or not all(isinstance(t, torch.Tensor) for t in flat):
+        return None
+    try:
+        batches = [t if d is None else recording.batch(t) for t, d in zip(flat, axes)]
+    except CannotBatch:
+        return None
+    if any(d is None and recording.varies(t) for t, d in zip(flat, axes)):
+        return None
+    moved = [b if d is None else b.movedim(0, d) for b, d in zip(batches, axes)]
+    return (tree_unflatten(moved, structure),)
 
 
 def _batched(name: str, args: tuple, in_dims: Any) -> tuple[list, list, Any]:
@@ -347,7 +378,7 @@ def _random_numbers(randomness: str) -> Iterator[Callable]:
         yield lambda: torch.default_generator.set_state(state)
         return
     yield lambda: None
-    if not torch.equal(state, torch.default_generator.get_state()):
+    if state._array().tobytes() != torch.default_generator.get_state()._array().tobytes():  # runs nothing, unlike equal
         raise RuntimeError(
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
             "randomness flags on vmap or perform the randomness operation out of vmap"
