@@ -10,6 +10,7 @@ from typing import Any
 from .._tensor import Tensor, make_tensor
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
+from ..graph.node import Node
 from ..graph.storage import make_storage
 from . import replay
 from .modes import notice, state
@@ -335,9 +336,17 @@ def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
 
 
 def _ones_like(tensor: Tensor) -> Tensor:
-    import numpy as np
+    """The gradient of a loss: nodes are immutable, so one node serves every loss of a kind."""
+    node = _ones.get(tensor._spec)
+    if node is None:
+        import numpy as np
 
-    return Tensor._from_array(np.ones(tensor.shape, tensor.dtype.np))
+        node = Tensor._from_array(np.ones(tensor.shape, tensor.dtype.np))._storage.node
+        _ones[tensor._spec] = node
+    return make_tensor(make_storage(node), node.call.out)
+
+
+_ones: dict[Spec, Node] = {}
 
 
 def backward(

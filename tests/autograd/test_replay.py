@@ -213,3 +213,20 @@ def test_a_warm_loop_keeps_nothing() -> None:
     for i in range(80):
         step(i)
     assert count() - before < 20
+
+
+@pytest.mark.parametrize("hot", ["never", "always"])
+def test_the_gradient_of_a_loss_is_not_written_to(hot: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All losses share the one that their gradients begin with; what is made of it belongs to the leaf."""
+    monkeypatch.setattr(execute.config, "HOT", hot)
+    for _ in range(5):
+        p = torch.tensor([3.0], requires_grad=True)
+        p.backward()
+        seen = p.grad.clone()
+        p.grad[0] = 5
+        p.grad.mul_(2)
+        q = torch.tensor([1.0], requires_grad=True)
+        q.sum().backward()
+        q.grad += 1
+        q.grad.numpy()[0] = 7
+        assert (seen.item(), p.grad.item(), q.grad.item()) == (1, 10, 7)
