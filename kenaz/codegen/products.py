@@ -250,15 +250,15 @@ def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | No
     m, n = a_size[-2], b_size[-1]
     batch = out.size[: out.ndim - (a.ndim > 1) - (b.ndim > 1)]
     full = (*batch, m, n)
-    d_stride = _spread((), (), full)
+    d_stride = spread((), (), full)
     if d is not None:
         keep = [True] * len(batch) + [a.ndim > 1, b.ndim > 1]
-        found = iter(_spread(d.size, d.stride, out.size))
+        found = iter(spread(d.size, d.stride, out.size))
         d_stride = tuple(next(found) if k else 0 for k in keep)
         if n > 1 and d_stride[-1] != 1:
             return None
     axes = list(zip(
-        batch, _spread(a_size[:-2], a_stride[:-2], batch), _spread(b_size[:-2], b_stride[:-2], batch),
+        batch, spread(a_size[:-2], a_stride[:-2], batch), spread(b_size[:-2], b_stride[:-2], batch),
         contiguous_stride(full), d_stride,
     ))  # fmt: skip
     a_row, d_row = a_stride[-2], d_stride[-2]
@@ -266,23 +266,23 @@ def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | No
         m *= axes.pop()[0]
     product = Product(
         m, n, a_size[-1], a_row, a_stride[-1], b_stride[-2], b_stride[-1], n, out.dtype.name, d_row,
-        offsets=_offsets(axes),
+        offsets=offsets_of(axes),
     )  # fmt: skip
     return _turned(product, d is None)
 
 
-def _spread(size: Sequence[int], stride: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
+def spread(size: Sequence[int], stride: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
     """Strides of a tensor that is broadcast to a size."""
     missing = len(full) - len(size)
     return (*[0] * missing, *[q if s != 1 else 0 for s, q in zip(size, stride)])
 
 
-def _offsets(axes: Sequence[tuple]) -> np.ndarray:
-    """The offsets of every product of a batch, whose axes are given as (size, stride of A, of B, of C, of D)."""
-    offsets = np.zeros((1, 4), np.int64)
+def offsets_of(axes: Sequence[tuple], operands: int = 4) -> np.ndarray:
+    """The offsets of all operands for every member of a batch, whose axes are given as (size, a stride for each)."""
+    offsets = np.zeros((1, operands), np.int64)
     for size, *stride in axes:
         steps = np.arange(size)[:, None] * np.array(stride)
-        offsets = (offsets[:, None] + steps).reshape(-1, 4)
+        offsets = (offsets[:, None] + steps).reshape(-1, operands)
     return offsets
 
 
