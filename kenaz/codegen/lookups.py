@@ -7,7 +7,8 @@ A tensor is seen as (outer, length, inner), `length` along the axis that is look
 
 The way back begins with zeros or with a copy of what is added to. Threads share the outer axis, or columns where that
 is too short: a place gets its values from one thread and in order, so that results do not depend on how many threads
-there are. Numbers were checked when they were recorded; one out of range is taken for 0, or nothing is added.
+there are. Numbers below zero count from the end. All were checked when they were recorded; one out of range is taken
+for 0, or nothing is added. Two indices of the first two axes, as in x[i, j], are one of an axis of pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .share import chunks_for, part
 from .vectors import ELEMENTS, I64, Writer, module_text, new_function
 
 _KINDS = {1: "uint8", 4: "int32", 8: "int64"}  # by size, where elements are only moved
-_SIZES = ("outer", "count", "length", "inner", "skipped", "chunks")
+_SIZES = ("outer", "count", "length", "inner", "skipped", "second", "chunks")
 COLUMNS = 64  # elements that a thread's share of a row consists of: whole cache lines
 
 
@@ -46,13 +47,27 @@ class Lookup(Writer):
     def array(self, i: int) -> Any:
         return self.word(self.block, i, self.element)
 
-    def numbers(self, i: int) -> Any:
-        return self.word(self.block, i, self.index)
+    def numbers(self, *words: int) -> Callable[[Any], Any]:
+        """What gives the i-th number of the index (or of two): an int64, not negative if there is such a row."""
+        first, *others = (self.word(self.block, word, self.index) for word in words)
+        if not others:
+            return lambda i: self._from_end(self._read(first, i), self.n["length"])
+        second = self.n["second"]
 
-    def number(self, pointer: Any) -> Any:
-        """A number of the index, as an int64."""
-        found = self.b.load(pointer)
+        def pair(i: Any) -> Any:
+            row = self._from_end(self._read(first, i), self.div(self.n["length"], second))
+            column = self._from_end(self._read(others[0], i), second)
+            fits = self.b.icmp_unsigned("<", column, second)
+            return self.b.select(fits, self.add(self.mul(row, second), column), self.int(-1))
+
+        return pair
+
+    def _read(self, index: Any, i: Any) -> Any:
+        found = self.b.load(self.at(index, i))
         return found if self.index is I64 else self.b.sext(found, I64)
+
+    def _from_end(self, number: Any, length: Any) -> Any:
+        return self.b.select(self.test(number, "<", 0), self.add(number, length), number)
 
     def is_inside(self, number: Any) -> Any:
         """Whether there is such a row, and it is not the one that is left out."""
@@ -94,22 +109,22 @@ class Lookup(Writer):
 
 
 # ------------------------------------------------------------------------------------------------------------ programs
-def _take_rows(w: Lookup) -> None:
-    """Words: x, index, out, scratch, sizes."""
-    n, x, index, out = w.n, w.array(0), w.numbers(1), w.array(2)
+def _take_rows(w: Lookup, *indices: int) -> None:
+    """Words: x, index (or two), out, scratch, sizes."""
+    n, x, number_at, out = w.n, w.array(0), w.numbers(*indices), w.array(1 + len(indices))
     first, last = part(w, w.mul(n["outer"], n["count"]), w.chunk, n["chunks"])
     with w.loop(first, last) as i:
         outer = w.div(i, n["count"])
-        number = w.safe(w.number(w.at(index, w.rem(i, n["count"]))))
+        number = w.safe(number_at(w.rem(i, n["count"])))
         row = w.at(x, w.mul(w.add(w.mul(outer, n["length"]), number), n["inner"]))
         w.copy(row, w.at(out, w.mul(i, n["inner"])), 0, n["inner"])
     w.b.ret_void()
 
 
-def _add_rows(w: Lookup, based: bool) -> None:
-    """Words: g, index, out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
-    n, index = w.n, w.numbers(1)
-    g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(2))
+def _add_rows(w: Lookup, *indices: int, based: bool = False) -> None:
+    """Words: g, index (or two), out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
+    n, number_at = w.n, w.numbers(*indices)
+    g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(1 + len(indices)))
     base = w.array(0) if based else None
     outer, (left, right) = w.share()
     with w.loop(*outer) as o:
@@ -117,7 +132,7 @@ def _add_rows(w: Lookup, based: bool) -> None:
             at = w.mul(w.add(w.mul(o, n["length"]), i), n["inner"])
             w.copy(None if base is None else w.at(base, at), w.at(out, at), left, right)
         with w.loop(0, n["count"]) as i:
-            number = w.number(w.at(index, i))
+            number = number_at(i)
             with w.b.if_then(w.is_inside(number)):
                 row = w.at(out, w.mul(w.add(w.mul(o, n["length"]), number), n["inner"]))
                 _add(w, w.at(g, w.mul(w.add(w.mul(o, n["count"]), i), n["inner"])), row, left, right)
@@ -133,11 +148,11 @@ def _add(w: Lookup, x: Any, y: Any, left: Any, right: Any) -> None:
 
 def _take_places(w: Lookup) -> None:
     """Words: x, index, out, scratch, sizes."""
-    n, x, index, out = w.n, w.array(0), w.numbers(1), w.array(2)
+    n, x, number_at, out = w.n, w.array(0), w.numbers(1), w.array(2)
     first, last = part(w, n["outer"], w.chunk, n["chunks"])
     with w.loop(first, last) as o, w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
         at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
-        number = w.safe(w.number(w.at(index, at)))
+        number = w.safe(number_at(at))
         cell = w.at(x, w.mul(w.add(w.mul(o, n["length"]), number), n["inner"]), k)
         w.b.store(w.b.load(cell), w.at(out, at))
     w.b.ret_void()
@@ -145,7 +160,7 @@ def _take_places(w: Lookup) -> None:
 
 def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
     """Words: g, index, out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
-    n, index = w.n, w.numbers(1)
+    n, number_at = w.n, w.numbers(1)
     g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(2))
     first, last = part(w, n["outer"], w.chunk, n["chunks"])
     with w.loop(first, last) as o:
@@ -154,7 +169,7 @@ def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
         w.copy(base, w.at(out, plane), 0, w.mul(n["length"], n["inner"]))
         with w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
             at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
-            number, value = w.number(w.at(index, at)), w.b.load(w.at(g, at))
+            number, value = number_at(at), w.b.load(w.at(g, at))
             with w.b.if_then(w.is_inside(number)):
                 cell = w.at(out, plane, w.mul(number, n["inner"]), k)
                 w.b.store(w.b.fadd(w.b.load(cell), value) if add else value, cell)
@@ -162,9 +177,11 @@ def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
 
 
 _PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many tensors come before the scratch memory
-    "take rows": (_take_rows, 3),
-    "add rows": (functools.partial(_add_rows, based=False), 3),
-    "add rows to": (functools.partial(_add_rows, based=True), 4),
+    "take rows": (lambda w: _take_rows(w, 1), 3),
+    "take pairs": (lambda w: _take_rows(w, 1, 2), 4),
+    "add rows": (lambda w: _add_rows(w, 1), 3),
+    "add pairs": (lambda w: _add_rows(w, 1, 2), 4),
+    "add rows to": (lambda w: _add_rows(w, 1, based=True), 4),
     "take places": (_take_places, 3),
     "add places": (functools.partial(_put_places, based=False), 3),
     "add places to": (functools.partial(_put_places, based=True), 4),
@@ -185,7 +202,7 @@ def _compiled(program: str, element: str, index: str, vector_bytes: int) -> int:
 
 # ------------------------------------------------------------------------------------------------------------ routines
 def _routine(
-    program: str, index: Spec, dense: tuple[Spec, ...], dim: int, length: int, skipped: int = -1
+    program: str, index: Spec, dense: tuple[Spec, ...], dim: int, length: int, skipped: int = -1, second: int = 1
 ) -> Routine | None:
     """A program over tensors that are dense, the first of which has `count` places along the axis, not `length`."""
     like, adds = dense[0], program.startswith("add")
@@ -196,15 +213,11 @@ def _routine(
         return None
     outer, inner = math.prod(like.size[:dim]), math.prod(like.size[dim + 1 :])
     count = like.size[dim]
-    units = {"take rows": outer * count, "add rows": _parts(outer, inner), "add rows to": _parts(outer, inner)}
-    chunks = chunks_for(sum(s.numel for s in dense), units.get(program, outer))
+    ways = {"take": outer * count, "add": outer if outer > 1 else -(-inner // COLUMNS)}
+    way, what = program.split()[:2]
+    chunks = chunks_for(sum(s.numel for s in dense), outer if what == "places" else ways[way])
     function = _compiled(program, str(element), index.dtype.name, jit.vector_bytes())
-    return Routine([(function, chunks)], [outer, count, length, inner, skipped, chunks])
-
-
-def _parts(outer: int, inner: int) -> int:
-    """Into how many parts the way back can be cut."""
-    return outer if outer > 1 else -(-inner // COLUMNS)
+    return Routine([(function, chunks)], [outer, count, length, inner, skipped, second, chunks])
 
 
 def embedding(call: Call) -> Routine | None:
@@ -279,3 +292,33 @@ def scatter(call: Call, program: str) -> Routine | None:
     if type(source) is not Spec or source.size != index.size or not _beside(index, x, dim):
         return None
     return _routine(program, index, (source, x, call.out), dim, x.size[dim])
+
+
+def index(call: Call) -> Routine | None:
+    """x[i] and x[i, j]: the rows that an index names, or the pairs of two of one size."""
+    x, *indices = call.specs
+    width = _indexed(call, indices)
+    if not width or not call.out.contiguous:
+        return None
+    length, rows = math.prod(x.size[:width]), (indices[0].numel, *x.size[width:])
+    dense = fresh(rows, x.dtype), x
+    return _routine(_NAMES["take"][width], indices[0], dense, 0, length, second=x.size[width - 1])
+
+
+def index_add_at(call: Call) -> Routine | None:
+    """What is added to the places of x[i] or x[i, j]."""
+    g, *indices = call.specs
+    width, size = _indexed(call, indices), call.attributes["size"]
+    if not width or not g.contiguous:
+        return None
+    dense = fresh((indices[0].numel, *size[width:]), g.dtype), call.out
+    return _routine(_NAMES["add"][width], indices[0], dense, 0, math.prod(size[:width]), second=size[width - 1])
+
+
+_NAMES = {"take": ("", "take rows", "take pairs"), "add": ("", "add rows", "add pairs")}
+
+
+def _indexed(call: Call, indices: list[Spec]) -> int:
+    """How many of the first axes are indexed, if there is code for it; else 0."""
+    alike = all(i.contiguous and i.dtype is indices[0].dtype and i.size == indices[0].size for i in indices)
+    return len(indices) if alike and call.attributes["where"] in ((0,), (0, 1)) else 0

@@ -12,47 +12,16 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
-from ..graph.node import Op
 from .declare import opaque
 from .indexing import add_at, check_bounds, check_range
+from .lookups import native, with_twin
 from .masking import checked_number
-from .record import apply, assign, composite, number, register, write_out
+from .record import assign, composite, number, write_out
 from .views import expand
 
 
 def axis_of(x: Spec, dim: Any) -> int:
     return shapes.axis(operator.index(dim), x.ndim)
-
-
-# ------------------------------------------------------------------------------------------ numbers known now, or later
-# Where the numbers of an index are there when the line runs, they are checked then, and compiled code may use them. A
-# twin of the operator waits for those that are not: it is interpreted, and finds mistakes when it runs.
-def native(name: str, **given: Any) -> Any:
-    """The field `native` of an operator whose compiled code is a function of `codegen.lookups`."""
-
-    def offer(call: Any) -> Any:
-        from ..codegen import lookups
-
-        return getattr(lookups, name)(call, **given)
-
-    return offer
-
-
-def with_twin(function: Any) -> Any:
-    """A function of (tensors, the second of which is an index; attributes) that applies an operator, or its twin."""
-    op: Op = function.op
-    twin = register(
-        Op(f"late_{op.name}", op.family, op.kernel, rule=op.rule, grad=op.grad, grad_name=op.grad_name, late_errors=True)
-    )
-
-    def apply_either(*inputs: Any, **attributes: Any) -> Any:
-        return apply(op if is_known(inputs[1]) else twin, inputs, attributes)
-
-    return apply_either
-
-
-def is_known(t: Tensor) -> bool:
-    return type(t._storage.node.value) is np.ndarray
 
 
 # --------------------------------------------------------------------------------------------------------- index_select

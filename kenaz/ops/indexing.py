@@ -23,6 +23,7 @@ from ..graph.node import Op
 from .conversion import copy_, fill_
 from .creation import from_numpy, tensor
 from .declare import View, look, opaque
+from .lookups import native, with_twin
 from .masking import checked_number, masked_put, where
 from .record import NUMBERS, assign, check_writable, composite, method, register
 from .views import embed, expand
@@ -411,7 +412,7 @@ def index(x: Tensor, indices: tuple, where: tuple) -> Tensor:
     """x at index tensors that stand at the axes `where`."""
     for i, (t, axis) in enumerate(zip(indices, where, strict=True)):
         check_bounds(t, x._spec.size[axis], axis=i)
-    return _index(x, *indices, where=where)
+    return _indexed(x, *indices, where=where)
 
 
 def _index_rule(x: Spec, *indices: Spec, where: tuple) -> tuple:
@@ -446,7 +447,7 @@ def _numpy_key(x: Any, indices: Sequence, where: tuple) -> tuple:
 
 
 @opaque(
-    _index_rule, name="index", halves=True, late_errors=True,
+    _index_rule, name="index", halves=True, native=native("index"),
     grad=lambda g, y, _x, *indices, where: _index_add_at(g, *indices, size=_x.size, where=where),
 )  # fmt: skip
 def _index(xp: Any, x: Any, *indices: Any, where: tuple) -> Any:
@@ -454,8 +455,11 @@ def _index(xp: Any, x: Any, *indices: Any, where: tuple) -> Any:
     return x.take(indices[0], 0) if where == (0,) else x[key]
 
 
+_indexed = with_twin(_index, None)
+
+
 @opaque(
-    lambda g, *indices, size, where: (size, g.dtype), name="index_add_at", halves=True,
+    lambda g, *indices, size, where: (size, g.dtype), name="index_add_at", halves=True, native=native("index_add_at"),
     grad=lambda g, y, _g, *indices, size, where: _index(g, *indices, where=where),
 )  # fmt: skip
 def _index_add_at(xp: Any, g: Any, *indices: Any, size: tuple, where: tuple) -> Any:

@@ -13,8 +13,9 @@ from ..core import dtype as dtypes
 from ..core.dtype import scalar_name
 from ..core.spec import Spec
 from .declare import opaque
-from .gathering import check_selected, is_known, native, with_twin
+from .gathering import check_selected
 from .likelihoods import cross_entropy, log_softmax, nll_loss, softmax
+from .lookups import is_known, native, with_twin
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .products import linear
 from .record import composite, layouts, public

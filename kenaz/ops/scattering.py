@@ -25,11 +25,10 @@ from .gathering import (
     check_rows_of,
     check_sizes,
     inplace_form,
-    native,
     places,
-    with_twin,
 )  # fmt: skip
 from .indexing import add_at, check_bounds, check_range
+from .lookups import native, with_twin
 from .masking import checked_number, where
 from .record import composite, number, write_out
 from .views import _as_strided as as_strided_view

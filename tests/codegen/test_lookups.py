@@ -109,6 +109,26 @@ def test_embeddings(kind: torch.dtype, vector_bytes: int | None, monkeypatch: py
     assert REGISTRY["embedding_backward"].native(call_of("embedding_backward", back.specs, scaled)) is None
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(50, 37), (9, 5, 70), (6, 7), (30, 1000)])
+def test_one_and_two_indices_from_either_end(size: tuple, kind: torch.dtype, number_of_threads: None) -> None:
+    x = values(size, kind)
+    i, j = (np.random.default_rng(k).integers(-size[k], size[k], (4, 25)) for k in range(2))
+    for indices in ((i,), (i, j)):
+        where = tuple(range(len(indices)))
+        specs = [spec_of(k, torch.int64) for k in indices]
+        call = call_of("index", (spec_of(x, kind), *specs), {"where": where})
+        np.testing.assert_array_equal(run(call, x, *indices), x[indices])
+        g = values(call.out.size, kind, 5)
+        back = call_of("index_add_at", (spec_of(g, kind), *specs), {"size": size, "where": where})
+        np.testing.assert_allclose(run(back, g, *indices), back.run(g, *indices), rtol=1e-5, atol=1e-5)
+    wrong = np.array([0, size[0], 0, 1]), np.array([0, 0, size[1], 1])
+    specs = [spec_of(k, torch.int64) for k in wrong]
+    g = np.ones((4, *size[2:]), kind.np)
+    back = call_of("index_add_at", (spec_of(g, kind), *specs), {"size": size, "where": (0, 1)})
+    assert run(back, g, *wrong).sum() == 2 * g[0].size
+
+
 def test_integers_and_booleans_are_moved_too() -> None:
     for kind in (torch.int64, torch.uint8, torch.bool, torch.int32):
         x, i = (np.arange(60).reshape(12, 5) % 2).astype(kind.np), numbers((9,), 12, torch.int64)
@@ -117,7 +137,7 @@ def test_integers_and_booleans_are_moved_too() -> None:
 
 
 def test_numbers_out_of_range_touch_nothing() -> None:
-    x, i = values((4, 3), torch.float32), np.array([1, -1, 4, 1 << 60, 2])
+    x, i = values((4, 3), torch.float32), np.array([1, -5, 4, 1 << 60, 2])
     specs = spec_of(x, torch.float32), spec_of(i, torch.int64)
     found = run(call_of("index_select", specs, {"dim": 0}), x, i)
     np.testing.assert_array_equal(found, x[[1, 0, 0, 0, 2]])

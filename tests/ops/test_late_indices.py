@@ -14,13 +14,15 @@ OPERATORS: dict[str, tuple[Callable, type, str]] = {
     "gather": (
         lambda i: torch.ones(4).gather(0, i), RuntimeError, "index 4 is out of bounds for dimension 0 with size 4"
     ),
+    "index": (
+        lambda i: torch.ones(4)[i], IndexError, "index 4 is out of bounds for dimension 0 with size 4"
+    ),
     "take_along_dim": (
         lambda i: torch.take_along_dim(torch.ones(2, 2), i), RuntimeError,
         "index 4 is out of bounds for dimension 0 with size 4",
     ),
     "index_add": (
-        lambda i: torch.zeros(4).index_add(0, i, torch.ones(3)), RuntimeError,
-        "index 4 is out of bounds for dimension 0 with size 4",
+        lambda i: torch.zeros(4).index_add(0, i, torch.ones(3)), IndexError, "index out of range in self",
     ),
     "scatter": (
         lambda i: torch.zeros(4).scatter(0, i, torch.ones(3)), RuntimeError,

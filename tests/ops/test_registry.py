@@ -163,7 +163,7 @@ UNREACHED: dict[str, str] = {
     "embedding_sparse": "gradients of some rows: tests/sparse/test_sparse.py",
     "dropped": "random numbers: tests/nn/test_layers.py",
     **dict.fromkeys(
-        ("late_embedding", "late_gather", "late_index_add", "late_index_select", "late_scatter", "late_scatter_add"),
+        ("late_embedding", "late_gather", "late_index", "late_index_add", "late_index_select", "late_scatter", "late_scatter_add"),
         "an index that is not computed yet: tests/ops/test_late_indices.py",
     ),
     "max_pool": "pooling of integers: tests/ops/test_pooling.py",
