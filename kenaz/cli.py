@@ -1,4 +1,4 @@
-"""The command line: `kenaz demo`, `kenaz run`, `kenaz doctor`."""
+"""The command line: `kenaz demo`, `kenaz run`, `kenaz graph`, `kenaz doctor`."""
 
 import argparse
 import sys
@@ -33,6 +33,26 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.path[0] = os.path.dirname(os.path.abspath(args.script))
         runpy.run_path(args.script, run_name="__main__")
+    return 0
+
+
+def graph(args: argparse.Namespace) -> int:
+    """Runs a program and draws the largest graph that was compiled: one box for each fused loop or kernel."""
+    from . import draw
+    from .core import config
+
+    config.DRAW = True
+    try:
+        run(args)
+    finally:
+        boxes = draw.largest()
+        if boxes:
+            with open(args.out, "w", encoding="utf-8") as file:
+                file.write(draw.svg(boxes))
+    if not boxes:
+        print("kenaz: no graph came back often enough to be compiled; KENAZ_HOT=always compiles each", file=sys.stderr)
+        return 1
+    print(f"{args.out}: {len(boxes)} steps, {sum(b[3] for b in boxes)} of them compiled")
     return 0
 
 
@@ -71,6 +91,12 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("run", help="run a PyTorch program on Kenaz", description=run.__doc__)
     command.set_defaults(command=run)
     command.add_argument("-m", dest="module", action="store_true", help="SCRIPT is the name of a module")
+    command.add_argument("script", metavar="SCRIPT", help="the program")
+    command.add_argument("args", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
+
+    command = commands.add_parser("graph", help="draw what a program's hot graph became", description=graph.__doc__)
+    command.set_defaults(command=graph, module=False)
+    command.add_argument("--out", metavar="FILE", default="graph.svg", help="the SVG file (%(default)s)")
     command.add_argument("script", metavar="SCRIPT", help="the program")
     command.add_argument("args", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
 

@@ -81,12 +81,13 @@ def tensorboard_trace_handler(dir_name: str, worker_name: str | None = None, use
 
 
 class profile:
-    """Collects the parts named by `record_function` in the steps that the schedule records.
+    """Collects what runs in the steps that the schedule records: operators and the parts named by `record_function`.
 
+    >>> from kenaz import ones
     >>> with profile() as p, record_function("work"):
-    ...     pass
-    >>> p.key_averages()[0].count
-    1
+    ...     x = ones(4).cumsum(0)
+    >>> sorted(e.key for e in p.key_averages())
+    ['cumsum', 'full', 'work']
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class profile:
 
     def key_averages(self, *args: Any, **kwargs: Any) -> profiler.EventList:
         """One event for every name."""
-        return self._collected.key_averages()
+        return self._collected.key_averages(*args, **kwargs)
 
     def export_chrome_trace(self, path: Any) -> None:
         """Write the events as a timeline for chrome://tracing."""

@@ -28,7 +28,7 @@ LAYERS = [
     ["_api"],
     ["(clients)"],  # every other folder or file: nn, optim, utils, vision, serialization ...
     ["__init__"],
-    ["cli", "demo", "doctor", "__main__", "_stand_in"],  # programs: they import kenaz as a user does
+    ["cli", "demo", "doctor", "draw", "__main__", "_stand_in"],  # programs: they import kenaz as a user does
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 CLIENTS = RANK["(clients)"]

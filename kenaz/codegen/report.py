@@ -53,6 +53,32 @@ def call_in_words(call: Call) -> str:
     return f"{call.op.name}({', '.join(map(short, call.specs))})"
 
 
+class Drawn:
+    """A plan as boxes: (name, lines of detail, numbers of the boxes it reads, whether it is compiled)."""
+
+    def __init__(self, units: list[Any], nodes: list[Node]):
+        self.boxes: list[tuple[str, list[str], list[int], bool]] = []
+        box_of: dict[int, int] = {}  # place of a node -> its box
+        place = {node: p for p, node in enumerate(nodes)}
+        for number, unit in enumerate(units):
+            compiled = type(unit) is Step
+            for p in unit.places if compiled else (unit,):
+                box_of[p] = number
+        for p, node in enumerate(nodes):  # what picks a result belongs to the box that makes it
+            if p not in box_of:
+                box_of[p] = box_of[place[node.sources[0]]]
+        for number, unit in enumerate(units):
+            compiled = type(unit) is Step
+            places = unit.places if compiled else (unit,)
+            read = {box_of[place[s]] for p in places for s in nodes[p].sources if type(s) is Node and s in place}
+            name = label(unit, nodes) if compiled else nodes[unit].call.op.name
+            outs = [spec for _, _, spec in unit.outputs] if compiled else [nodes[unit].call.out]
+            self.boxes.append((name, [short(s) for s in outs[:2]], sorted(read - {number}), compiled))
+
+
+drawn: list[Drawn] = []  # every plan that was made while config.DRAW was set
+
+
 _last: dict[Any, tuple] = {}  # the calls of the last graph that was compiled for a line
 
 

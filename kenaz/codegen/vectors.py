@@ -17,6 +17,7 @@ from . import jit
 
 I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 VOID = ir.VoidType()
+Int = int  # inside the class its method hides the name
 ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "int64": I64, "uint8": I8}
 _SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "i8"}
 
@@ -124,14 +125,14 @@ class Writer:
         b.position_at_end(done)
 
     # ---------------------------------------------------------------------------------------------------------- memory
-    def word(self, block: Any, i: int, to: Any = None) -> Any:
+    def word(self, block: Any, i: Int, to: Any = None) -> Any:
         """Word `i` of a block of int64s, as a number or as a pointer to elements of type `to`."""
         if isinstance(block.type, ir.IntType):
             block = self.b.inttoptr(block, I64.as_pointer())
         value = self.b.load(self.b.gep(block, [constant(i)]))
         return value if to is None else self.b.inttoptr(value, to.as_pointer())
 
-    def words(self, block: Any, start: int, count: int, to: Any = None) -> list[Any]:
+    def words(self, block: Any, start: Int, count: Int, to: Any = None) -> list[Any]:
         return [self.word(block, i, to) for i in range(start, start + count)]
 
     def at(self, pointer: Any, *index: Any) -> Any:
@@ -207,7 +208,7 @@ class Writer:
             distance //= 2
         return vector
 
-    def lane(self, vector: Any, i: int = 0) -> Any:
+    def lane(self, vector: Any, i: Int = 0) -> Any:
         return self.b.extract_element(vector, ir.Constant(I32, i))
 
     def transpose(self, rows: Sequence[Any]) -> list[Any]:
@@ -227,7 +228,7 @@ class Writer:
             distance //= 2
         return v
 
-    def _lanes_of(self, order: Sequence[int]) -> ir.Constant:
+    def _lanes_of(self, order: Sequence[Int]) -> ir.Constant:
         return ir.Constant(ir.VectorType(I32, len(order)), list(order))
 
     def _declare(self, name: str, kind: ir.FunctionType) -> Any:
