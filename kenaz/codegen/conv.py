@@ -23,7 +23,7 @@ from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import conv_code as code
-from . import wino
+from . import conv_direct, jit, wino
 from .conv_geometry import (
     Axes,
     Axis,
@@ -116,7 +116,7 @@ class Places:
         axes, source, padding = plan_source(stride, channels, list(reached.values()))
         where = build.copy((shapes.images, channels, *size), stride, padding, source, code.SOURCE)
         through = len(many) > 1 or math.prod(into) < build.lanes
-        jobs = [Job(self, a, source, through) for a in axes]
+        jobs = [Job(self, a, source, through, padding is not None) for a in axes]
         where |= build.slots(max(job.buffer() for job in jobs))
         for job in jobs:
             job.add(where)
@@ -143,7 +143,7 @@ class Places:
 class Job:
     """One product: a convolution of the source, whose result goes to scratch memory where `through` is set."""
 
-    def __init__(self, whole: Places, axes: Axes, source: Source, through: bool):
+    def __init__(self, whole: Places, axes: Axes, source: Source, through: bool, is_copy: bool):
         self.whole, self.axes, self.source, self.through = whole, axes, source, through
         build, heights, images = whole.build, whole.heights, whole.shapes.images
         self.depth = whole.channels * len(axes[0].taps) * len(axes[1].taps)
@@ -153,6 +153,10 @@ class Job:
         self.row = self.places * (images if through else 1)  # from channel to channel of the result
         self.image = self.places * (1 if through else whole.rows * whole.shapes.groups)
         self.panels = panels(axes, source, images, heights.vectors * build.lanes, build.lanes, self.image)
+        many = self.panels.starts.shape[2]
+        self.direct = is_copy and conv_direct.pays(axes, source, whole.rows, many, build.lanes)
+        if self.direct:
+            self.panels = conv_direct.windows(axes, source, images, heights.vectors, build.lanes, self.image)
         self.target = build.take(whole.rows * whole.shapes.groups * self.row * build.item) if through else 0
 
     def buffer(self) -> int:
@@ -180,6 +184,8 @@ class Job:
         words["block"] = -(-longest // -(-longest // self.step()))
         at = build.words(code.MULTIPLY, words | where | self._tables() | self._steps())
         function = code.functions("places", build.element)["multiply"]
+        if self.direct:
+            function = conv_direct.function(build.element, jit.vector_bytes())
         build.multiply += [task(function, at, *r, g) for r in ranges for g in range(groups)]
 
     def _add_packing(self, words: dict[str, int]) -> None:
@@ -199,16 +205,19 @@ class Job:
         build, heights, p = self.whole.build, self.whole.heights, self.panels
         vectors, segments = heights.vectors, p.ends.shape[2]
         tall, low = (
-            tile_address(Tile(h, vectors, build.element, "table", segments)) if used else 0
+            self._tile(Tile(h, vectors, build.element, "table", segments)) if used else 0
             for h, used in ((heights.tall, heights.talls), (heights.tall - 1, heights.tiles - heights.talls))
         )
-        many = p.starts.shape[2]
+        many = 0 if self.direct else p.starts.shape[2]
         return {
             "tall_tile": tall, "low_tile": low, "vectors": vectors, "runs": many, "count": p.total, "each": p.each,
-            "pack": code.packing("pack", build.element, many), "ends_words": vectors * segments * 16,
+            "pack": code.packing("pack", build.element, many) if many else 0, "ends_words": vectors * segments * 16,
             "reads": build.hold(reads(self.axes, self.source, self.whole.channels)),
             "starts": build.hold(p.starts), "ends": build.hold(p.ends),
         }  # fmt: skip
+
+    def _tile(self, tile: Tile) -> int:
+        return conv_direct.tile_address(tile, jit.vector_bytes()) if self.direct else tile_address(tile)
 
     def _steps(self) -> dict[str, int]:
         whole, p = self.whole, self.panels

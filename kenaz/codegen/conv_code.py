@@ -144,20 +144,40 @@ def _emit_pad(module: ir.Module, element: str, step: int) -> None:
 
 
 def _copy_near(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> None:
-    with w.loop(0, n["columns"], w.lanes) as j:
-        start = w.add(j, first)
-        x = w.load(w.at(row, start), w.between(w.sub(0, start), w.sub(width, start)))
-        w.store(x, w.at(to, j), w.first_lanes(w.sub(n["columns"], j)))
+    def move(j: Any, is_inside: bool) -> None:
+        x = _load_inside(w, row, w.add(j, first), width, is_inside)
+        w.store(x, w.at(to, j), None if is_inside else w.first_lanes(w.sub(n["columns"], j)))
+
+    _in_three(w, n, 1, first, width, move)
 
 
 def _copy_pairs(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> None:
-    with w.loop(0, n["columns"], w.lanes) as j:
-        halves = []
-        for half in range(2):
-            start = w.add(w.mul(j, 2), first, half * w.lanes)
-            halves.append(w.load(w.at(row, start), w.between(w.sub(0, start), w.sub(width, start))))
+    def move(j: Any, is_inside: bool) -> None:
+        start = w.add(w.mul(j, 2), first)
+        halves = [_load_inside(w, row, w.add(start, half * w.lanes), width, is_inside) for half in range(2)]
         x = w.b.shuffle_vector(*halves, w.ordered(range(0, 2 * w.lanes, 2)))
-        w.store(x, w.at(to, j), w.first_lanes(w.sub(n["columns"], j)))
+        w.store(x, w.at(to, j), None if is_inside else w.first_lanes(w.sub(n["columns"], j)))
+
+    _in_three(w, n, 2, first, width, move)
+
+
+def _load_inside(w: Code, row: Any, start: Any, width: Any, is_inside: bool) -> Any:
+    """The elements of a row from `start`; those outside are zero."""
+    mask = None if is_inside else w.between(w.sub(0, start), w.sub(width, start))
+    return w.load(w.at(row, start), mask)
+
+
+def _in_three(w: Code, n: dict, step: int, first: Any, width: Any, move: Any) -> None:
+    """Move vectors of columns; those that lie inside the row without masks, which take longer than moving."""
+    last = constant(-w.lanes)
+    begin = w.div(w.max(w.add(w.sub(0, first), step - 1), 0), step)
+    begin = w.b.and_(w.add(begin, w.lanes - 1), last)
+    end = w.div(w.max(w.sub(width, first), 0), step)
+    end = w.max(w.b.and_(w.min(end, n["columns"]), last), w.min(begin, n["columns"]))
+    border = w.min(begin, n["columns"])
+    for start, stop, is_inside in ((0, border, False), (begin, end, True), (end, n["columns"], False)):
+        with w.loop(start, stop, w.lanes) as j:
+            move(j, is_inside)
 
 
 def _copy_any(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> None:
@@ -268,18 +288,18 @@ def _emit_pack_weights(module: ir.Module, element: str, turned: bool) -> None:
     n = {name: w[name] for name in PACK}
     group = w.given(GROUP)
     weight = w.at(w.input(WEIGHT), w.mul(group, n["group"]))
-    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], _rounded(w, n["depth"])))
+    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], rounded(w, n["depth"])))
     copy = _turn_tile if turned else _gather_tile
     with w.loop(0, n["depth"], n["depth_block"]) as pc:
         depth = w.min(n["depth_block"], w.sub(n["depth"], pc))
         with w.loop(w.given(FIRST), w.given(LAST)) as tile:
             row, high = tile_rows(w, tile)
-            to = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, _rounded(w, depth)))
+            to = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, rounded(w, depth)))
             copy(w, n, weight, to, row, high, pc, depth)
     w.b.ret_void()
 
 
-def _rounded(w: Code, depth: Any) -> Any:
+def rounded(w: Code, depth: Any) -> Any:
     """A depth as a multiple of the lanes: so much room has A."""
     return w.b.and_(w.add(depth, w.lanes - 1), constant(-w.lanes))
 
@@ -287,7 +307,7 @@ def _rounded(w: Code, depth: Any) -> Any:
 def _turn_tile(w: Code, n: dict, weight: Any, to: Any, row: Any, high: Any, pc: Any, depth: Any) -> None:
     rows_at = w.add(n["row_offsets"], w.mul(row, 8))
     table = w.add(n["groups_table"], w.mul(w.div(pc, w.lanes), 16))
-    w.b.call(w.module.globals["turn1"], [weight, to, table, constant(1), rows_at, high, high, _rounded(w, depth)])
+    w.b.call(w.module.globals["turn1"], [weight, to, table, constant(1), rows_at, high, high, rounded(w, depth)])
 
 
 def _gather_tile(w: Code, n: dict, weight: Any, to: Any, row: Any, high: Any, pc: Any, depth: Any) -> None:
@@ -337,7 +357,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
     group, width = w.given(GROUP), w.mul(n["vectors"], w.lanes)
     source = w.at(w.either(n["padded"], n["source"], SOURCE), w.mul(group, n["source_group"]))
     target = w.at(w.either(n["through"], n["target"], TARGET), w.mul(group, n["target_group"]))
-    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], _rounded(w, n["depth"])))
+    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], rounded(w, n["depth"])))
     buffer, slot = take_slot(w)
     bias = w.at(w.input(BIAS), w.mul(group, n["rows"]))
     null = ir.Constant(w.pointer, None)
@@ -359,7 +379,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
             w.call_at(n["pack"], pack_type(element), [base, into, table, n["runs"], n["vectors"], reads, depth])
 
     def tiles_of(tile: Any, high: Any, row: Any, first: Any, several: Any, pc: Any, depth: Any) -> None:
-        a = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, _rounded(w, depth)))
+        a = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, rounded(w, depth)))
         add = w.b.zext(w.test(pc, ">", 0), I64)
         biased = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(bias, row), null)
         into = w.at(target, w.mul(row, n["target_row"]))

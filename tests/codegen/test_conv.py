@@ -114,6 +114,10 @@ CASES = {
     "a signal of one element": Case((4, 6, 1), (9, 6, 3), padding=1),
     "one of all": Case((1, 1, 1, 1), (1, 1, 1, 1), bias=True),
     "padding beyond the input": Case((2, 3, 2, 2), (4, 3, 2, 2), padding=3),
+    "few rows, rows of 7": Case((5, 9, 7, 7), (6, 9, 3, 3), padding=1, bias=True),
+    "few rows, deep": Case((3, 60, 12, 12), (3, 60, 3, 3), padding=1, bias=True),
+    "few rows, stride 2": Case((3, 4, 30, 30), (12, 4, 5, 5), padding=2, stride=2),
+    "few rows, groups": Case((3, 8, 14, 14), (8, 2, 3, 3), padding=1, groups=4, bias=True),
     "double": Case((3, 7, 15, 15), (20, 7, 3, 3), padding=1, bias=True, dtype="float64"),
     "double, stride 2": Case((3, 7, 15, 15), (20, 7, 3, 3), padding=1, stride=2, dtype="float64"),
 }
