@@ -72,7 +72,8 @@ def _composition(
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float) -> Tensor:
     """softmax(Q K^T scale + mask); a row that sees nothing gives zeros."""
-    scores = (query * math.sqrt(scale)) @ (key * math.sqrt(scale)).transpose(-2, -1)
+    root = math.sqrt(abs(scale))
+    scores = (query * math.copysign(root, scale)) @ (key * root).transpose(-2, -1)
     if is_causal:
         mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_).tril()
     if mask is None:
@@ -95,9 +96,9 @@ def _compiled(name: str) -> Callable:
 
 
 def _scores(xp: Any, q: Any, k: Any, mask: Any, scale: float, causal: bool) -> Any:
-    """Q K^T scale + mask, -inf where nobody looks."""
-    scores = xp.matmul(q, k.swapaxes(-1, -2))
-    scores *= scores.dtype.type(scale)
+    """Q K^T scale + mask, -inf where nobody looks. Factors are scaled before, as in PyTorch's composition."""
+    root = math.sqrt(abs(scale))
+    scores = xp.matmul(q * q.dtype.type(math.copysign(root, scale)), (k * k.dtype.type(root)).swapaxes(-1, -2))
     if causal:
         mask = xp.tri(q.shape[-2], k.shape[-2], dtype=bool)
     if mask is False:
