@@ -188,7 +188,7 @@ class _Variant(NamedTuple):
 def _routine(
     variant: _Variant, body: Callable, shape: Shape, strides: list, numbers: Sequence[float], cost: int
 ) -> Routine:
-    """Work is cut into rows, or into parts of the lanes across rows, or, where there is but one row, into parts of it."""
+    """Work is cut into rows, or into parts of the lanes across rows; a row that is the only one, into parts of it."""
     across, tasks = sum(o.across for o in variant.outputs), math.prod(shape.tasks)
     pieces = -(-shape.lanes * variant.itemsize // (UNROLL * jit.vector_bytes()))
     alone = not shape.columns and tasks == shape.blocks == 1 and all(o.uniform for o in variant.outputs)

@@ -24,6 +24,7 @@ from .declare import (
 )
 from .pointwise import complex_logaddexp, conj
 from .record import composite, method, public, write_out
+from .rowwise import native_kernel
 
 
 def spread(g: Tensor, x: Spec, dim: tuple, keepdim: bool) -> Tensor:
@@ -409,6 +410,42 @@ _norm_p = reduction(
 
 def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return x * (g / y).masked_fill(y == 0, 0)
+
+
+def _folded_in_code(function: Any, body: Any, cost: int = 1) -> None:
+    """Give a reduction compiled code: a body over rows (`rowwise.py`)."""
+    function.op.native = native_kernel(function.op.name, body, "element", "row", cost)
+
+
+def _var_of_rows(xp: Any, x: Any, correction: Any) -> tuple:
+    centred = x - xp.mean(x)
+    return (xp.sum(centred * centred) / xp.maximum(xp.count - correction, 0.0),)
+
+
+def _logsumexp_of_rows(xp: Any, x: Any) -> tuple:
+    top = xp.max(x)
+    top = xp.where(xp.abs(top) == float("inf"), 0.0, top)
+    return (xp.log(xp.sum(xp.exp(x - top))) + top,)
+
+
+def _first_place(xp: Any, x: Any, best: Any) -> tuple:
+    """Where the first element is that is the best of its row, or the first nan; exact as a float up to 2^24."""
+    places = xp.cast(xp.position(), x)
+    return (xp.min(xp.where((x == best) | (x != x), places, float("inf"))),)
+
+
+def _native_place(name: str, best: Any) -> Any:
+    native = native_kernel(name, lambda xp, x: _first_place(xp, x, best(xp, x)), "element", "row", 2)
+    return lambda call: native(call) if call.specs[0].size[call.attributes["dim"]] < 1 << 24 else None
+
+
+_folded_in_code(amax, lambda xp, x: (xp.max(x),))
+_folded_in_code(amin, lambda xp, x: (xp.min(x),))
+_folded_in_code(_norm2, lambda xp, x: (xp.sqrt(xp.sum(x * x)),))
+_folded_in_code(_variance, _var_of_rows, 2)
+_folded_in_code(logsumexp, _logsumexp_of_rows, 8)
+_argmax.op.native = _native_place("argmax", lambda xp, x: xp.max(x))
+_argmin.op.native = _native_place("argmin", lambda xp, x: xp.min(x))
 
 
 @composite()

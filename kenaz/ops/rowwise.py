@@ -57,14 +57,16 @@ class Axes:
 
 def _dims(attributes: dict, ndim: int) -> tuple[int, ...]:
     """The folded axes."""
-    if not ndim:
-        return ()
-    return attributes["dims"] if "dims" in attributes else (attributes["dim"] % ndim,)
+    dims = attributes["dims"] if "dims" in attributes else attributes["dim"]
+    return () if not ndim else dims if type(dims) is tuple else (dims % ndim,)
 
 
 def _options(attributes: dict) -> dict[str, Any]:
     """What is fixed in a body: all attributes but axes and floats."""
-    return {k: v for k, v in attributes.items() if k not in ("dim", "dims") and type(v) is not float}
+    return {k: v for k, v in attributes.items() if k not in _AXES and type(v) is not float}
+
+
+_AXES = frozenset(("dim", "dims", "keepdim"))
 
 
 def _numbers(attributes: dict) -> list[float]:
