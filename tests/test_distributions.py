@@ -1,5 +1,7 @@
 """Distributions: PyTorch's samples, densities that integrate to one, gradients of samples, errors."""
 
+import math
+
 import pytest
 
 import kenaz as torch
@@ -114,3 +116,76 @@ def test_expand_and_print():
     d = D.Normal(A, B).expand((2, 3))
     assert d.batch_shape == (2, 3) and repr(d) == "Normal(loc: torch.Size([2, 3]), scale: torch.Size([2, 3]))"
     assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+
+
+# ------------------------------------------------------------------------------- random matrices; values are PyTorch's
+def test_correlations() -> None:
+    torch.manual_seed(0)
+    lkj = D.LKJCholesky(3, 0.5)
+    sample = lkj.sample()
+    expected = [[1.0, 0.0, 0.0], [0.2073, 0.9783, 0.0], [-0.3881, -0.7827, 0.4865]]
+    torch.testing.assert_close(sample, torch.tensor(expected), atol=1e-4, rtol=0)
+    assert lkj.log_prob(sample).item() == pytest.approx(-1.8106, abs=1e-4)
+    assert D.LKJCholesky(3, torch.tensor([0.5, 2.0])).expand((4, 2)).sample((5,)).shape == (5, 4, 2, 3, 3)
+    with pytest.raises(ValueError, match="Expected dim to be an integer greater than or equal to 2. Found dim=1."):
+        D.LKJCholesky(1)
+
+
+def test_covariances() -> None:
+    scale = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    wishart = D.Wishart(torch.tensor(5.0), scale)
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match="Singular sample detected"):  # PyTorch says so where there is none
+        sample = wishart.rsample()
+    torch.testing.assert_close(sample, torch.tensor([[2.7647, 2.3432], [2.3432, 3.4671]]), atol=1e-4, rtol=0)
+    assert wishart.log_prob(sample).item() == pytest.approx(-6.4137, abs=1e-4)
+    assert wishart.entropy().item() == pytest.approx(7.65, abs=1e-4)
+    assert wishart.mean.tolist() == [[10, 2.5], [2.5, 5]] and wishart.mode.tolist() == [[4, 1], [1, 2]]
+    torch.testing.assert_close(wishart.variance, torch.tensor([[40.0, 11.25], [11.25, 10.0]]))
+    other = D.Wishart(torch.tensor(4.0), scale * 2)
+    assert D.kl_divergence(wishart, other).item() == pytest.approx(0.4301, abs=1e-4)
+    for kind in ("precision_matrix", "scale_tril"):
+        given = scale.inverse() if kind == "precision_matrix" else torch.linalg.cholesky(scale)
+        torch.testing.assert_close(D.Wishart(torch.tensor(5.0), **{kind: given}).covariance_matrix, scale)
+    for args, error, words in (
+        ((torch.tensor(5.0),), AssertionError, "Exactly one of"),
+        ((torch.tensor(0.5), scale), ValueError, "Value of df=0.5 expected to be greater than ndim - 1 = 1."),
+        ((torch.tensor(5.0), scale[0]), ValueError, "must be at least two-dimensional"),
+    ):
+        with pytest.raises(error, match=words):
+            D.Wishart(*args)
+
+
+_T = torch.tensor
+_LOW, _HIGH = D.Uniform(_T([0.1, -0.2]), _T([0.8, 0.5])), D.Uniform(_T([0.5, 0.0]), _T([2.0, 1.0]))
+DIVERGENCES = [
+    (D.Beta(2.0, 3.0), D.ContinuousBernoulli(0.3), 0.1799),
+    (D.Exponential(2.0), D.Gumbel(1.0, 3.0), 1.8213),
+    (D.Gamma(2.0, 3.0), D.Gumbel(1.0, 2.0), 1.2592),
+    (D.Pareto(_T([1.0, 2.0]), _T([0.5, 3.0])), D.Gamma(2.0, 3.0), [math.inf, 4.8484]),
+    (_LOW, D.Beta(2.0, 3.0), [0.1491, math.inf]),
+    (_HIGH, D.Beta(2.0, 3.0), [math.inf, 0.5151]),
+    (_LOW, D.ContinuousBernoulli(0.3), [0.3440, math.inf]),
+    (_HIGH, D.Gamma(2.0, 3.0), [0.9921, 0.3028]),
+    (_LOW, D.Gumbel(1.0, 2.0), [2.0981, 2.1622]),
+    (_HIGH, D.Pareto(0.3, 2.0), [1.7751, math.inf]),
+]
+
+
+@pytest.mark.parametrize(("p", "q", "expected"), DIVERGENCES, ids=lambda x: type(x).__name__)
+def test_divergences_over_parts_of_the_line(p: D.Distribution, q: D.Distribution, expected: float | list) -> None:
+    torch.testing.assert_close(D.kl_divergence(p, q), _T(expected), atol=1e-4, rtol=0)
+
+
+def test_divergence_of_exponential_families() -> None:
+    from kenaz.distributions import kl
+
+    rule = kl._rules[D.ExponentialFamily, D.ExponentialFamily]
+    pairs = [
+        (D.Normal(0.0, 1.0), D.Normal(1.0, 2.0)), (D.Gamma(2.0, 3.0), D.Gamma(1.0, 0.5)),
+        (D.Dirichlet(_T([1.0, 2.0])), D.Dirichlet(_T([2.0, 2.0]))), (D.Beta(1.0, 2.0), D.Beta(0.5, 3.0)),
+        (D.Exponential(2.0), D.Exponential(0.5)), (D.Poisson(2.0), D.Poisson(0.5)),
+        (D.Bernoulli(_T(0.3)), D.Bernoulli(_T(0.6))), (D.ContinuousBernoulli(0.3), D.ContinuousBernoulli(0.6)),
+    ]  # fmt: skip
+    for p, q in pairs:
+        torch.testing.assert_close(rule(p, q).detach(), D.kl_divergence(p, q), atol=1e-5, rtol=1e-4)

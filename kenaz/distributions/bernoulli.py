@@ -82,3 +82,10 @@ class Bernoulli(ExponentialFamily):
 
     def enumerate_support(self, expand: bool = True) -> torch.Tensor:
         return self._enumerated(torch.arange(2, dtype=self._param.dtype), expand)
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor]:
+        return (self.logits,)
+
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log1p(torch.exp(x))

@@ -61,3 +61,10 @@ class Beta(ExponentialFamily):
 
     def entropy(self) -> torch.Tensor:
         return self._dirichlet.entropy()
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.concentration1, self.concentration0
+
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.lgamma(x) + torch.lgamma(y) - torch.lgamma(x + y)

@@ -116,3 +116,11 @@ class ContinuousBernoulli(ExponentialFamily):
     def entropy(self) -> torch.Tensor:
         log0, log1 = torch.log1p(-self.probs), torch.log(self.probs)
         return self.mean * (log0 - log1) - self._log_norm() - log0
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor]:
+        return (self.logits,)
+
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
+        near = 0.5 * x + x.pow(2) / 24 - x.pow(4) / 2880
+        return torch.where(x.abs() < 0.02, near, torch.log(torch.expm1(x).abs()) - torch.log(x.abs()))

@@ -63,3 +63,10 @@ class Dirichlet(ExponentialFamily):
             - (k - a0) * torch.digamma(a0)
             - ((self.concentration - 1.0) * torch.digamma(self.concentration)).sum(-1)
         )
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor]:
+        return (self.concentration,)
+
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.lgamma(x).sum(-1) - torch.lgamma(x.sum(-1))

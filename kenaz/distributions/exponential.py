@@ -57,3 +57,10 @@ class Exponential(ExponentialFamily):
 
     def entropy(self) -> torch.Tensor:
         return 1.0 - torch.log(self.rate)
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor]:
+        return (-self.rate,)
+
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
+        return -torch.log(-x)

@@ -61,3 +61,10 @@ class Gamma(ExponentialFamily):
     def entropy(self) -> torch.Tensor:
         a = self.concentration
         return a - torch.log(self.rate) + torch.lgamma(a) + (1.0 - a) * torch.digamma(a)
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.concentration - 1, -self.rate
+
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.lgamma(x + 1) + (x + 1) * torch.log(-y.reciprocal())

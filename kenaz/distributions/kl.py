@@ -16,6 +16,7 @@ from .cauchy import Cauchy
 from .continuous_bernoulli import ContinuousBernoulli
 from .dirichlet import Dirichlet
 from .distribution import Distribution
+from .exp_family import ExponentialFamily
 from .exponential import Exponential
 from .gamma import Gamma
 from .geometric import Geometric
@@ -32,6 +33,7 @@ from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
 from .utils import sum_rightmost
+from .wishart import Wishart, digamma_of
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -308,3 +310,115 @@ _ELSEWHERE: dict[type, tuple[str, tuple[type, ...]]] = {
 for _p, (_name, _qs) in _ELSEWHERE.items():
     for _q in _qs:
         register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))
+
+
+@register_kl(Wishart, Wishart)
+def _(p: Wishart, q: Wishart) -> Any:
+    nu, n = p.df, p._event_shape[-1]
+    inside = torch.cholesky_solve(p.covariance_matrix, q._unbroadcasted_scale_tril).diagonal(dim1=-2, dim2=-1).sum(-1)
+    return (
+        q.df * (q._half_log_det() - p._half_log_det())
+        + nu / 2 * (inside - n)
+        + torch.mvlgamma(q.df / 2, n)
+        - torch.mvlgamma(nu / 2, n)
+        + (nu - q.df) / 2 * digamma_of(nu / 2, n)
+    )
+
+
+# ------------------------------------------------------------------------------- cross entropies over parts of the line
+def _where_outside(found: Any, outside: Any) -> Any:
+    """A divergence, infinite where p has values that q has not."""
+    return torch.where(outside, math.inf, found)
+
+
+def _log_x(p: Uniform) -> Any:
+    """The mean of log x over an interval."""
+    return (torch.special.xlogy(p.high, p.high) - torch.special.xlogy(p.low, p.low)) / (p.high - p.low) - 1
+
+
+def _log_one_minus_x(p: Uniform) -> Any:
+    """The mean of log(1 - x) over an interval."""
+    low, high = 1 - p.low, 1 - p.high
+    return (torch.special.xlogy(low, low) - torch.special.xlogy(high, high)) / (p.high - p.low) - 1
+
+
+def _bernoulli_cross_entropy(mean: Any, q: ContinuousBernoulli) -> Any:
+    return -mean * q.logits - torch.log1p(-q.probs) - q._log_norm()
+
+
+@register_kl(Beta, ContinuousBernoulli)
+def _(p: Beta, q: ContinuousBernoulli) -> Any:
+    return -p.entropy() + _bernoulli_cross_entropy(p.mean, q)
+
+
+@register_kl(Exponential, Gumbel)
+def _(p: Exponential, q: Gumbel) -> Any:
+    rate = p.rate * q.scale
+    shift = q.loc / q.scale
+    return torch.log(rate) - 1 + 1 / rate - shift + torch.exp(shift) * rate / (rate + 1)
+
+
+@register_kl(Gamma, Gumbel)
+def _(p: Gamma, q: Gumbel) -> Any:
+    rate = p.rate * q.scale
+    shift = q.loc / q.scale
+    laplace = torch.exp(shift) * (1 + 1 / rate).pow(-p.concentration)
+    return -p.entropy() + torch.log(q.scale) + p.concentration / rate - shift + laplace
+
+
+@register_kl(Pareto, Gamma)
+def _(p: Pareto, q: Gamma) -> Any:
+    log_x = p.scale.log() + 1 / p.alpha
+    log_q = q.concentration * q.rate.log() - torch.lgamma(q.concentration) + (q.concentration - 1) * log_x
+    entropy = torch.log(p.scale / p.alpha) + 1 / p.alpha + 1
+    return _where_outside(-entropy - log_q + q.rate * p.mean, p.alpha <= 1)
+
+
+@register_kl(Uniform, Beta)
+def _(p: Uniform, q: Beta) -> Any:
+    a, b = q.concentration1, q.concentration0
+    log_q = (a - 1) * _log_x(p) + (b - 1) * _log_one_minus_x(p)
+    normalizer = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+    return _where_outside(normalizer - p.entropy() - log_q, (p.high > 1) | (p.low < 0))
+
+
+@register_kl(Uniform, ContinuousBernoulli)
+def _(p: Uniform, q: ContinuousBernoulli) -> Any:
+    return _where_outside(-p.entropy() + _bernoulli_cross_entropy(p.mean, q), (p.high >= 1) | (p.low <= 0))
+
+
+@register_kl(Uniform, Gamma)
+def _(p: Uniform, q: Gamma) -> Any:
+    a, b = q.concentration, q.rate
+    log_q = a * b.log() - torch.lgamma(a) + (a - 1) * _log_x(p) - b * p.mean
+    return _where_outside(-p.entropy() - log_q, p.low < 0)
+
+
+@register_kl(Uniform, Gumbel)
+def _(p: Uniform, q: Gumbel) -> Any:
+    low, high = ((x - q.loc) / q.scale for x in (p.low, p.high))
+    laplace = (torch.exp(-low) - torch.exp(-high)) / (high - low)
+    return -p.entropy() + torch.log(q.scale) + (low + high) / 2 + laplace
+
+
+@register_kl(Uniform, Pareto)
+def _(p: Uniform, q: Pareto) -> Any:
+    log_q = q.alpha.log() + q.alpha * q.scale.log() - (q.alpha + 1) * _log_x(p)
+    return _where_outside(-p.entropy() - log_q, p.low < q.scale)
+
+
+@register_kl(ExponentialFamily, ExponentialFamily)
+def _(p: ExponentialFamily, q: ExponentialFamily) -> Any:
+    """The Bregman divergence of the log normalizer, between the natural parameters."""
+    if type(p) is not type(q):
+        raise NotImplementedError(
+            "The cross KL-divergence between different exponential families cannot                             be "
+            "computed using Bregman divergences"
+        )
+    given = [x.detach().requires_grad_() for x in p._natural_params]
+    normalizer = p._log_normalizer(*given)
+    gradients = torch.autograd.grad(normalizer.sum(), given, create_graph=True)
+    found = q._log_normalizer(*q._natural_params) - normalizer
+    for ours, theirs, g in zip(given, q._natural_params, gradients):
+        found = found - sum_rightmost((theirs - ours) * g, len(q.event_shape))
+    return found

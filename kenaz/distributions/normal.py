@@ -67,3 +67,10 @@ class Normal(ExponentialFamily):
 
     def entropy(self) -> torch.Tensor:
         return 0.5 + 0.5 * math.log(2 * math.pi) + torch.log(self.scale)
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.loc / self.scale.pow(2), -0.5 * self.scale.pow(2).reciprocal()
+
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return -0.25 * x.pow(2) / y + 0.5 * torch.log(-math.pi / y)

@@ -43,3 +43,10 @@ class Poisson(ExponentialFamily):
             self._validate_sample(value)
         rate, value = broadcast_all(self.rate, value)
         return value.xlogy(rate) - rate - (value + 1).lgamma()
+
+    @property
+    def _natural_params(self) -> tuple[torch.Tensor]:
+        return (torch.log(self.rate),)
+
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.exp(x)

@@ -38,6 +38,11 @@ def standard_normal(shape: Any, like: torch.Tensor) -> torch.Tensor:
     return torch.normal(torch.zeros(shape, dtype=like.dtype), torch.ones(shape, dtype=like.dtype))
 
 
+def _standard_normal(shape: Any, dtype: Any, device: Any) -> torch.Tensor:
+    """Standard normal values, under PyTorch's name and signature."""
+    return torch.normal(torch.zeros(shape, dtype=dtype, device=device), torch.ones(shape, dtype=dtype, device=device))
+
+
 def sum_rightmost(value: Any, dim: int) -> Any:
     """A tensor with its last `dim` axes summed."""
     return value if dim == 0 else value.reshape((*value.shape[: value.dim() - dim], -1)).sum(-1)
