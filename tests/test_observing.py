@@ -17,8 +17,7 @@ from kenaz import draw
 from kenaz.profiler import profile, record_function
 
 ROOT = str(Path(torch.__file__).parent.parent)
-PROGRAM = """
-import torch
+PROGRAM = """import torch
 net = torch.nn.Sequential(torch.nn.Linear(20, 30), torch.nn.ReLU(), torch.nn.Linear(30, 5))
 opt = torch.optim.SGD(net.parameters(), lr=0.1)
 x, y = torch.randn(16, 20), torch.randint(5, (16,))
@@ -75,7 +74,7 @@ def run(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 def test_explain_names_the_line_that_asked(tmp_path: Path) -> None:
     told = run(tmp_path, "run", "program.py", KENAZ_EXPLAIN="1", KENAZ_DEBUG="4").stderr
-    assert "program.py:11 asks for: a new graph" in told
+    assert "program.py:9 asks for: a new graph" in told
     assert "run linear -> float32[16, 30]" in told and "compiled steps, for" in told and " us linear " in told
 
 
