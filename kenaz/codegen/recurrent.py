@@ -82,7 +82,7 @@ def _fits(specs: Sequence[Spec]) -> bool:
 
 
 def _routine(
-    way: str, cell: Cell, given: tuple[bool, ...], x: Spec, depth: int, products: int, backwards: bool,
+    way: str, cell: Cell, given: Sequence[bool], x: Spec, depth: int, products: int, backwards: bool,
     strides: Sequence[int] = (0, 0),
 ) -> Routine:  # fmt: skip
     """`x` has the size (steps, batch, gates * width); the product of a step has this depth."""
@@ -100,8 +100,9 @@ def _routine(
     words = (
         steps, batch, width, units, chunks, rows, columns, tiles.lanes(kind), _kernels(kind, batch, rows, vectors),
         steps - 1 if backwards else 0, -1 if backwards else 1, int(backwards), capacity, *places, *strides,
+        sum(there << i for i, there in enumerate(given)),
     )  # fmt: skip
-    start, step = _compiled(way, cell, given, kind)
+    start, step = _compiled(way, cell, kind)
     return Routine([(start, chunks)] + [(step, chunks)] * (steps + (way == "backward")), words, end)
 
 
@@ -129,24 +130,25 @@ def _kernels(kind: str, batch: int, rows: int, vectors: int) -> np.ndarray:
 WORDS = (
     "steps", "batch", "width", "units", "chunks", "rows", "columns", "lanes", "kernels", "first", "sign", "backwards",
     "capacity", "packed_at", "own_at", "carry_at", "by_step", "by_row",
+    "given",
 )  # fmt: skip
 _code: dict[tuple, tuple[int, int]] = {}
 
 
-def _compiled(way: str, cell: Cell, given: tuple[bool, ...], kind: str) -> tuple[int, int]:
-    key = way, cell.name, given, kind, jit.vector_bytes()
+def _compiled(way: str, cell: Cell, kind: str) -> tuple[int, int]:
+    key = way, cell.name, kind, jit.vector_bytes()
     if key not in _code:
-        found = jit.load(("recurrent", *key), ["start", "step"], lambda: _text(way, cell, given, kind))
+        found = jit.load(("recurrent", *key), ["start", "step"], lambda: _text(way, cell, kind))
         _code[key] = found["start"], found["step"]
     return _code[key]
 
 
-def _text(way: str, cell: Cell, given: tuple[bool, ...], kind: str) -> str:
+def _text(way: str, cell: Cell, kind: str) -> str:
     module = ir.Module("recurrent")
     writer = {"forward": _Forward, "backward": _Backward}[way]
     pack, block = tiles.emit_pack(module, kind), gemm.emit_block(module, kind)
-    writer(module, "start", cell, given, kind).start(pack)
-    writer(module, "step", cell, given, kind).step(block)
+    writer(module, "start", cell, kind).start(pack)
+    writer(module, "step", cell, kind).step(block)
     return module_text(module)
 
 
@@ -154,8 +156,8 @@ def _text(way: str, cell: Cell, given: tuple[bool, ...], kind: str) -> str:
 class _Sequence:
     """What both ways have in common. A subclass says which operands there are, what is packed, and what a step does."""
 
-    def __init__(self, module: Any, name: str, cell: Cell, given: tuple[bool, ...], kind: str):
-        self.cell, self.given, self.kind = cell, given, np.dtype(kind)
+    def __init__(self, module: Any, name: str, cell: Cell, kind: str):
+        self.cell, self.kind = cell, np.dtype(kind)
         self.w = w = Writer(new_function(module, name), kind)
         self.xp = Namespace(w.b, w.lanes)
         block, self.chunk = w.function.args
@@ -171,6 +173,14 @@ class _Sequence:
     operands: Callable[[], list[str]]  # names, as they come in the block
     start: Callable[[Any], None]  # write the first phase, given gemm's packing
     step: Callable[[Any], None]  # write the phase of a step, given gemm's block
+
+    def _is_given(self, i: int) -> Any:
+        """Whether the operand is there that bit `i` of a word tells of."""
+        return self.w.test(self.w.b.and_(self.n["given"], self.w.int(1 << i)), "!=", 0)
+
+    def _if_given(self, i: int, mask: Any) -> Any:
+        """The mask, or one of nothing: what is not there reads as zero."""
+        return self.w.b.and_(mask, self.w.splat(self._is_given(i)))
 
     def _room(self, name: str, elements: Any) -> Any:
         """This chunk's part of some scratch memory."""
@@ -253,11 +263,12 @@ class _Forward(_Sequence):
         panels = self._room("packed_at", w.mul(gates, n["capacity"], n["width"]))
         own, wide = self._room("own_at", w.mul(n["batch"], gates, n["capacity"])), w.mul(gates, n["capacity"])
         for g in range(gates):
-            bias = {"d": w.at(self.at["bias"], w.mul(g, n["width"]), self.first)} if self.given[0] else {}
+            bias = w.at(self.at["bias"], w.mul(g, n["width"]), self.first)
+            bias = w.b.select(self._is_given(0), bias, ir.Constant(w.pointer, None))
             self._multiply(
                 block, a=self._state(0, before, w.int(0), w.int(0)), a_row=n["width"], depth=n["width"],
                 b=w.at(panels, w.mul(g, n["capacity"], n["width"])), c=w.at(own, w.mul(g, n["capacity"])),
-                c_row=wide, **bias,
+                c_row=wide, d=bias,
             )  # fmt: skip
 
         def turn(row: Any, j: Any, mask: Any) -> None:
@@ -302,7 +313,7 @@ class _Backward(_Sequence):
             w.store(w.zero, w.at(own, w.mul(row, n["capacity"]), w.sub(j, self.first)), mask)
             for s in range(self.cell.states):
                 last = w.at(self.at[f"last{s}"], w.mul(row, n["width"]), j)
-                w.store(w.load(last, mask) if self.given[1 + s] else w.zero, w.at(self._carry(s, row), j), mask)
+                w.store(w.load(last, self._if_given(1 + s, mask)), w.at(self._carry(s, row), j), mask)
 
         self._columns(begin)
         w.b.store(w.int(0), self._counter())
@@ -339,9 +350,8 @@ class _Backward(_Sequence):
     def _back(self, now: Any, own: Any, row: Any, j: Any, mask: Any) -> None:
         w, n, cell = self.w, self.n, self.cell
         slopes, at_row = self._slopes(own, row, j, mask), w.add(w.mul(now, n["batch"]), row)
-        if self.given[0]:
-            place = w.add(w.mul(now, n["by_step"]), w.mul(row, n["by_row"]))
-            slopes[0] = slopes[0] + self._load(w.at(self.at["slope"], place, j), mask)
+        place = w.add(w.mul(now, n["by_step"]), w.mul(row, n["by_row"]), j)
+        slopes[0] = slopes[0] + self._load(w.at(self.at["slope"], place), self._if_given(0, mask))
         # the way back goes through the states from the other end: those before a step lie where it comes from
         place = w.mul(w.add(w.mul(w.add(now, w.sub(1, n["backwards"])), n["batch"]), row), n["width"])
         before = [self._load(w.at(self.at[f"states{s}"], place, j), mask) for s in range(cell.states)]
