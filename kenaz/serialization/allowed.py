@@ -99,6 +99,14 @@ def _parameter_with_state(data: Any, requires_grad: bool, backward_hooks: Any, s
     return _utils._rebuild_parameter_with_state(data, requires_grad, backward_hooks, _tensor_state(state))
 
 
+def _sparse_tensor(layout: Any, data: Any) -> Any:
+    indices, values, size = _sequence(data)[:3]
+    are_tensors = isinstance(indices, Tensor) and isinstance(values, Tensor)
+    if not are_tensors or not all(type(n) is int for n in _sequence(size)):
+        raise UnpicklingError("a sparse tensor is made of two tensors and a size")
+    return _utils._rebuild_sparse_tensor(layout, data)
+
+
 def _sequence(values: Any) -> Any:
     if not isinstance(values, list | tuple | set | frozenset):
         raise UnpicklingError(f"expected a list or tuple in the file, but got {type(values)}")
@@ -129,9 +137,10 @@ _CALLABLE: dict[str, tuple[Any, Callable]] = {
         f"torch._utils.{function.__name__}": (function, function)
         for function in (
             _utils._rebuild_tensor, _utils._rebuild_tensor_v2, _utils._rebuild_tensor_v3, _utils._rebuild_parameter,
-            _utils._rebuild_meta_tensor_no_storage, _utils._rebuild_sparse_tensor,
+            _utils._rebuild_meta_tensor_no_storage,
         )
     },
+    "torch._utils._rebuild_sparse_tensor": (_utils._rebuild_sparse_tensor, _sparse_tensor),
     "torch._utils._rebuild_parameter_with_state": (_utils._rebuild_parameter_with_state, _parameter_with_state),
 }  # fmt: skip
 _VALUES: dict[str, Any] = {
