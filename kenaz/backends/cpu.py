@@ -1,6 +1,6 @@
 """The CPU: what it can do, and how convolutions are computed.
 
-`winograd` (on unless KENAZ_WINOGRAD=0) lets 3x3 convolutions of 64 channels and more use Winograd's transforms: 2.25
+`winograd` (on unless KENAZ_WINOGRAD=0) lets 3x3 convolutions of 32 channels and more use Winograd's transforms: 2.25
 times fewer multiplications, and errors up to twice those of the plain sum at 512 channels. Graphs that are compiled
 already stay as they are.
 """

@@ -23,7 +23,7 @@ from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import conv_code as code
-from . import conv_direct, jit, wino
+from . import conv_direct, jit, wino, wino_weight
 from .conv_geometry import (
     Axes,
     Axis,
@@ -234,7 +234,12 @@ def weight_gradient(call: Call) -> Routine | None:
     """The routine of a convolution's gradient with respect to its weight, from (input, gradient)."""
     x, y = call.specs
     shapes = _shapes(call, x, y.size[1], x.size[1], (y,))
-    return None if shapes is None else Turned(shapes).routine(_four(x.stride), _four(y.stride))
+    if shapes is None:
+        return None
+    strides, axes = (_four(x.stride), _four(y.stride)), forward_axes(shapes.window)
+    if config.WINOGRAD and wino_weight.pays(shapes, axes, *strides):
+        return wino_weight.WinogradWeight(shapes, axes).routine(*strides)
+    return Turned(shapes).routine(*strides)
 
 
 class Side(NamedTuple):

@@ -53,7 +53,7 @@ def _taps_to_points(w: Writer, x: Sequence[Any]) -> list[Any]:
     return [x[0], w.b.fadd(ends, middle), w.b.fsub(ends, middle), x[2]]
 
 
-def _piece_to_points(w: Writer, x: Sequence[Any]) -> list[Any]:
+def piece_to_points(w: Writer, x: Sequence[Any]) -> list[Any]:
     """B' x"""
     return [w.b.fsub(x[0], x[2]), w.b.fadd(x[1], x[2]), w.b.fsub(x[2], x[1]), w.b.fsub(x[1], x[3])]
 
@@ -63,7 +63,7 @@ def _points_to_results(w: Writer, x: Sequence[Any]) -> list[Any]:
     return [w.b.fadd(w.b.fadd(x[0], x[1]), x[2]), w.b.fsub(w.b.fsub(x[1], x[2]), x[3])]
 
 
-def _both_ways(w: Writer, transform: Any, square: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def both_ways(w: Writer, transform: Any, square: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """T x T' for a square of vectors."""
     columns = [transform(w, column) for column in zip(*square, strict=True)]
     return [transform(w, row) for row in zip(*columns, strict=True)]
@@ -84,7 +84,7 @@ def _emit_weights(module: ir.Module, element: str, flipped: bool) -> None:
             with w.loop(0, n["channels"]) as c:
                 taps = _taps(w, [w.at(base, w.mul(c, n["channel"])) for base in bases])
                 taps = taps[::-1] if flipped else taps
-                points = _both_ways(w, _taps_to_points, [taps[i : i + 3] for i in (0, 3, 6)])
+                points = both_ways(w, _taps_to_points, [taps[i : i + 3] for i in (0, 3, 6)])
                 for i, x in enumerate(sum(points, [])):
                     w.store(x, w.at(into, w.mul(c, high), w.mul(n["point"], i)), mask)
     w.b.ret_void()
@@ -122,7 +122,7 @@ def _emit_pieces(module: ir.Module, element: str, many: int) -> None:
             base = w.at(source, w.mul(c, channel))
             starts = [w.at(base, offset) for offset in offsets]
             piece = [load_runs(w, s, known) if many else load_any(w, s, at, count) for s in starts]
-            points = _both_ways(w, _piece_to_points, [piece[i : i + 4] for i in (0, 4, 8, 12)])
+            points = both_ways(w, piece_to_points, [piece[i : i + 4] for i in (0, 4, 8, 12)])
             to = w.at(into, w.mul(c, width), w.mul(v, w.lanes))
             for i, x in enumerate(sum(points, [])):
                 w.store(x, w.at(to, w.mul(point, i)))
@@ -150,7 +150,7 @@ def _emit_results(module: ir.Module, element: str, many: int) -> None:
         with w.loop(0, rows) as r:
             at = w.at(products, w.mul(r, width), w.mul(v, w.lanes))
             points = [w.load(w.at(at, w.mul(point, i))) for i in range(16)]
-            pairs = _both_ways(w, _points_to_results, [points[i : i + 4] for i in (0, 4, 8, 12)])
+            pairs = both_ways(w, _points_to_results, [points[i : i + 4] for i in (0, 4, 8, 12)])
             added = w.splat(w.b.select(has_bias, w.b.load(w.at(bias, r)), ir.Constant(w.element, 0.0)))
             row = w.at(target, w.mul(r, target_row))
             for i, (even, odd) in enumerate(pairs):
