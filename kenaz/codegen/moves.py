@@ -353,10 +353,25 @@ def pad(call: Call) -> Routine | None:
     boxes = [Box(0, begin, 2, start, _dims(kept, x.stride, out.stride)), *_borders(out, first, last)]
     found = routine(3, x.dtype.itemsize, boxes)
     if found is not None:
-        store = _number_store("int" if number in (int, bool) else "float", x.dtype.name)
-        found.phases.insert(0, (store, 1))
-        found.scratch = 8
+        _put_number_first(found, number, x.dtype.name, 1, 3)
     return found
+
+
+def fill(call: Call) -> Routine | None:
+    """A number everywhere."""
+    (number,), out = call.specs, call.out
+    if out.dtype.name not in _NUMBERS or number not in (int, float, bool) or not out.numel:
+        return None
+    found = routine(2, out.dtype.itemsize, [Box(2, 0, 1, 0, ((out.numel, 0, 1),))])
+    if found is not None:
+        _put_number_first(found, number, out.dtype.name, 0, 2)
+    return found
+
+
+def _put_number_first(found: Routine, number: type, element: str, source: int, scratch: int) -> None:
+    """Let a routine begin with a phase that puts the Python number of a word, as an element, into scratch memory."""
+    found.phases.insert(0, (_number_store("float" if number is float else "int", element, source, scratch), 1))
+    found.scratch = 8
 
 
 def _borders(out: Spec, first: list[int], last: list[int]) -> list[Box]:
@@ -372,23 +387,31 @@ def _borders(out: Spec, first: list[int], last: list[int]) -> list[Box]:
     return boxes
 
 
-_NUMBERS = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": I64, "int32": ir.IntType(32)}
+_NUMBERS = {
+    "float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": I64, "int32": ir.IntType(32), "bool": ir.IntType(8),
+}  # fmt: skip
 
 
 @functools.cache
-def _number_store(source: str, element: str) -> int:
-    """The address of a function that puts the Python number of word 1, an element now, into scratch memory, word 3."""
+def _number_store(number: str, element: str, source: int, scratch: int) -> int:
+    """The address of a function that does so."""
 
     def build() -> str:
         module = ir.Module("number")
         w = Writer(new_function(module, "store"), "int64")
-        b, to = w.b, _NUMBERS[element]
-        value = b.load(w.word(w.function.args[0], 1, I64 if source == "int" else ir.DoubleType()))
-        b.store(_converted(b, value, to), w.word(w.function.args[0], 3, to))
+        b, block, to = w.b, w.function.args[0], _NUMBERS[element]
+        value = b.load(w.word(block, source, I64 if number == "int" else ir.DoubleType()))
+        b.store(_truth(b, value) if element == "bool" else _converted(b, value, to), w.word(block, scratch, to))
         b.ret_void()
         return module_text(module)
 
-    return jit.load(("number", source, element), ["store"], build)["store"]
+    return jit.load(("number", number, element, source, scratch), ["store"], build)["store"]
+
+
+def _truth(b: ir.IRBuilder, value: Any) -> Any:
+    """Whether a number is not zero, as a byte."""
+    compare = b.icmp_signed if isinstance(value.type, ir.IntType) else b.fcmp_unordered
+    return b.zext(compare("!=", value, ir.Constant(value.type, 0)), ir.IntType(8))
 
 
 def _converted(b: ir.IRBuilder, value: Any, to: Any) -> Any:

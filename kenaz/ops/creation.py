@@ -40,7 +40,13 @@ def finish(t: Tensor, requires_grad: bool) -> Tensor:
     return t.requires_grad_()  # type: ignore[attr-defined]
 
 
-@source(lambda value, out: out)
+def _native_full(call: Any) -> Any:
+    from ..codegen import moves
+
+    return moves.fill(call)
+
+
+@source(lambda value, out: out, native=_native_full)
 def _full(xp: Any, value: Any, out: Spec) -> Any:
     return xp.full(out.size, xp.array(value).astype(out.dtype.np), out.dtype.np)
 

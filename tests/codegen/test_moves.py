@@ -32,12 +32,13 @@ def memory_of(s: Spec, seed: int) -> np.ndarray:
 
 def check(call: Call, routine: object, inputs: list, expected: np.ndarray) -> None:
     assert routine is not None
-    room = np.full(call.out.numel + 256, 101, call.out.dtype.np)
+    other = np.array(101).astype(call.out.dtype.np)
+    room = np.full(call.out.numel + 256, other)
     memory = room[128 : 128 + call.out.numel]
     routine.run(inputs, [memory])  # type: ignore[attr-defined]
     found = np.lib.stride_tricks.as_strided(memory, call.out.size, call.out.numpy_stride)
     np.testing.assert_array_equal(found, expected)
-    assert (room[:128] == 101).all() and (room[128 + call.out.numel :] == 101).all()
+    assert (room[:128] == other).all() and (room[128 + call.out.numel :] == other).all()
 
 
 def random_spec(rng: random.Random, kind: torch.dtype, rank: int, most: int) -> Spec:
@@ -155,6 +156,17 @@ def test_borders(pad: tuple, value: float, kind: torch.dtype) -> None:
         array = memory_of(s, 0)
         call = call_of("constant_pad_nd", (s, type(value)), {"pad": pad})
         check(call, moves.pad(call), [array, value], call.run(array, value))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.int64, torch.int32, torch.bool])
+@pytest.mark.parametrize("value", [0, -7, 2.5, True, float("nan")])
+def test_numbers_everywhere(value: float, kind: torch.dtype) -> None:
+    if type(value) is float and kind.kind < 2 and kind is not torch.bool:
+        return
+    for size in ((), (3, 5), (200, 701)):
+        out = fresh(size, kind)
+        call = Call(REGISTRY["full"], (type(value),), {"out": out}, out)
+        check(call, moves.fill(call), [value], np.full(size, value, kind.np))
 
 
 def test_what_boxes_cannot_do() -> None:
