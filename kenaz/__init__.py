@@ -56,7 +56,12 @@ _LAZY = (
 _FROM = {
     "hspmm": "sparse",
     "smm": "sparse",
+    "sparse_compressed_tensor": "sparse.compressed",
     "sparse_coo_tensor": "sparse",
+    "sparse_csc_tensor": "sparse.compressed",
+    "sparse_csr_tensor": "sparse.compressed",
+    "spmm": "sparse.compressed",
+    "dsmm": "sparse.compressed",
     "PyTorchFileReader": "_C",
     "ScriptModule": "jit",
     "autocast": "amp",

@@ -55,6 +55,7 @@ from .ops import (
     joining,
     layouts,
     legacy,
+    lines,
     losses,
     lowrank,
     masking,
