@@ -27,7 +27,6 @@ from ..core.spec import Spec
 from . import jit, sweeps
 from .routine import Routine
 from .share import chunks_for
-from .sweeps import UNROLL
 from .terms import Place, Sweeps
 
 
@@ -127,8 +126,15 @@ def rows_routine(
         places.append(found[0])
         strides.append(found[1])
     n = len(inputs)
-    variant = _Variant(name, kind.name, shape.columns, tuple(places[:n]), tuple(places[n:]), len(numbers))
+    variant = _Variant(
+        name, kind.name, shape.columns, tuple(places[:n]), tuple(places[n:]), len(numbers), _unroll(shape, cost)
+    )
     return _routine(variant, body, shape, strides, numbers, cost)
+
+
+def _unroll(shape: Shape, cost: int) -> int:
+    """How many vectors are worked on at a time. Measured: long arithmetic and distant rows like more company."""
+    return 4 if shape.columns or cost >= 8 else 2
 
 
 def outputs_first(given: list[Argument]) -> list[Spec]:
@@ -179,6 +185,7 @@ class _Variant(NamedTuple):
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
     numbers: int
+    unroll: int
 
     @property
     def itemsize(self) -> int:
@@ -190,7 +197,7 @@ def _routine(
 ) -> Routine:
     """Work is cut into rows, or into parts of the lanes across rows; a row that is the only one, into parts of it."""
     across, tasks = sum(o.across for o in variant.outputs), math.prod(shape.tasks)
-    pieces = -(-shape.lanes * variant.itemsize // (UNROLL * jit.vector_bytes()))
+    pieces = -(-shape.lanes * variant.itemsize // (variant.unroll * jit.vector_bytes()))
     alone = not shape.columns and tasks == shape.blocks == 1 and all(o.uniform for o in variant.outputs)
     units = tasks * pieces if shape.columns or alone else tasks
     chunks = chunks_for(shape.rows * shape.length * cost, units, 1 if across else 4)
@@ -226,6 +233,8 @@ def _compiled(variant: _Variant, body: Callable, split: bool) -> Kernel:
         split = split and plan.levels() == 1
         across = sum(o.across for o in variant.outputs)
         entries = ["rows"] + ["gather"] * (across > 0) + ["finish"] * split
-        found = jit.load(("rows", *key), entries, lambda: sweeps.text(plan, variant.kind, variant.columns, split))
+        found = jit.load(
+            ("rows", *key), entries, lambda: sweeps.text(plan, variant.kind, variant.columns, split, variant.unroll)
+        )
         _kernels[key] = Kernel(found, across, split * len(plan.folds(0)), plan.in_place(variant.kind))
     return _kernels[key]

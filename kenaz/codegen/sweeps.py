@@ -17,8 +17,6 @@ from .share import part
 from .terms import Fold, Input, Keep, Place, Position, Sweeps, Term
 from .vectors import ELEMENTS, I32, VOID, Writer, module_text, new_function
 
-UNROLL = 4  # vectors side by side, each with accumulators of its own: additions wait for one another
-
 
 class Slot(NamedTuple):
     """A vector of lanes: where it begins, and which of its lanes count (None: all)."""
@@ -30,23 +28,26 @@ class Slot(NamedTuple):
 _NO_SLOT: tuple[Any] = (None,)  # along a row a uniform value has no place of its own
 
 
-def text(plan: Sweeps, kind: str, columns: bool, split: bool) -> str:
+def text(plan: Sweeps, kind: str, columns: bool, split: bool, unroll: int) -> str:
     """A module with the function `rows`, and those that put together what chunks found: `gather` for sums over rows,
-    `finish` where a single row is split."""
+    `finish` where a single row is split.
+
+    So many vectors lie side by side, each with accumulators of its own: additions wait for one another.
+    """
     module = ir.Module("rows")
-    _Rows(module, "rows", plan, kind, columns).emit(split)
+    _Rows(module, "rows", plan, kind, columns, unroll).emit(split)
     if any(o.across for o in plan.outputs):
         _emit_gather(module, kind, plan.inputs, plan.outputs)
     if split:
-        _Rows(module, "finish", plan, kind, columns).emit_finish()
+        _Rows(module, "finish", plan, kind, columns, unroll).emit_finish()
     return module_text(module)
 
 
 class _Rows:
     """Writes one function of (block, chunk)."""
 
-    def __init__(self, module: Any, name: str, plan: Sweeps, kind: str, columns: bool):
-        self.plan, self.columns, self.kind = plan, columns, np.dtype(kind)
+    def __init__(self, module: Any, name: str, plan: Sweeps, kind: str, columns: bool, unroll: int):
+        self.plan, self.columns, self.kind, self.unroll = plan, columns, np.dtype(kind), unroll
         self.places, self.inputs, self.outputs = plan.places, plan.inputs, plan.outputs
         self.w = w = Writer(new_function(module, name), kind)
         self.xp = Namespace(w.b, w.lanes)
@@ -117,10 +118,10 @@ class _Rows:
 
     def _slots(self, first: Any, last: Any) -> list[tuple[tuple[Any, Any], int, Callable]]:
         """Loops over lanes: several whole vectors at a time, then single ones with a mask."""
-        w, step = self.w, UNROLL * self.w.lanes
+        w, step = self.w, self.unroll * self.w.lanes
         whole = w.add(first, w.mul(w.div(w.sub(last, first), step), step))
         return [
-            ((first, whole), step, lambda i: [Slot(w.add(i, u * w.lanes), None) for u in range(UNROLL)]),
+            ((first, whole), step, lambda i: [Slot(w.add(i, u * w.lanes), None) for u in range(self.unroll)]),
             ((whole, last), w.lanes, lambda i: [Slot(i, w.first_lanes(w.sub(last, i)))]),
         ]
 
@@ -136,7 +137,7 @@ class _Rows:
             if t.uniform:
                 self._know(t, slots)
         folds = self.plan.folds(level)
-        width = len(slots) or UNROLL
+        width = len(slots) or self.unroll
         start = [self.w.splat(f.function.start) for f in folds for _ in range(width)]
         ends = self._across(level, slots, start) if self.columns else self._along(level, start, *lanes)
         for k, fold in enumerate(folds):
