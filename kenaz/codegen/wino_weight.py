@@ -37,13 +37,13 @@ COPY = (
 )  # fmt: skip
 PIECES = (
     "rows", "columns", "tall", "talls", "tiles", "tall_tile", "low_tile", "tall_narrow", "low_narrow", "down", "across",
-    "block", "x_into", "x_rows", "x_columns", "x_pitch", "x_point", "y_into", "y_rows", "y_columns", "y_pitch", "y_point",
-    "sums", "sum_bytes", "point", "buffer", "buffer_bytes", "slots", "slot_count",
+    "block", "x_into", "x_rows", "x_columns", "x_pitch", "x_point", "y_into", "y_rows", "y_columns", "y_pitch",
+    "y_point", "sums", "sum_bytes", "point", "buffer", "buffer_bytes", "slots", "slot_count",
 )  # fmt: skip
 TAPS = ("columns", "parts", "sums", "sum_bytes", "point")
 
 
-# ------------------------------------------------------------------------------------------------------- transformations
+# ----------------------------------------------------------------------------------------------------- transformations
 def _results_to_points(w: Writer, x: Sequence[Any]) -> list[Any]:
     """A x"""
     return [x[0], w.b.fadd(x[0], x[1]), w.b.fsub(x[0], x[1]), w.b.fneg(x[1])]
@@ -56,7 +56,7 @@ def _points_to_taps(w: Writer, x: Sequence[Any]) -> list[Any]:
     return [w.b.fadd(x[0], total), difference, w.b.fadd(total, x[3])]
 
 
-# --------------------------------------------------------------------------------------------------------- code of tasks
+# ------------------------------------------------------------------------------------------------------ code of tasks
 def _emit_copy(module: ir.Module, element: str) -> None:
     """Rows FIRST to LAST (of all images) of an input, with padding and with channels last."""
     w = Code(module, "channels_last", element, COPY)
@@ -173,7 +173,7 @@ def _functions(element: str, vector_bytes: int) -> dict[str, int]:
     return jit.load(("winograd_weight", element, vector_bytes), ("channels_last", "pieces", "taps"), build)
 
 
-# -------------------------------------------------------------------------------------------------------------- routines
+# ------------------------------------------------------------------------------------------------------------ routines
 def pays(shapes: Shapes, axes: Axes, x_stride: Ints, y_stride: Ints) -> bool:
     """Whether the gradient of a weight is one that this does, and faster."""
     three = all(len(axis.taps) == 3 and axis.step == 1 and axis.shifts[1] - axis.shifts[0] == 1 for axis in axes)
