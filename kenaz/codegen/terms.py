@@ -55,6 +55,7 @@ FOLDS = {
     "sum": Fold(operator.add, 0.0),
     "max": Fold(_first_of(">"), float("-inf")),
     "min": Fold(_first_of("<"), float("inf")),
+    "peak": Fold(lambda a, b: (a > b).select(a, b), float("-inf")),
 }
 
 
@@ -89,6 +90,10 @@ class Trace:
 
     def min(self, x: Term) -> Term:
         return self._fold("min", x)
+
+    def peak(self, x: Term) -> Term:
+        """The largest, where a nan may be overlooked: a single instruction."""
+        return self._fold("peak", x)
 
     def mean(self, x: Term) -> Term:
         return self._fold("sum", x) / self.count

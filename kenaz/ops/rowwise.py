@@ -38,6 +38,8 @@ class Axes:
     def max(self, x: Any) -> Any:
         return x.max(self.dims, keepdims=True)
 
+    peak = max
+
     def min(self, x: Any) -> Any:
         return x.min(self.dims, keepdims=True)
 
