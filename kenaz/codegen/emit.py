@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..core.dtype import dtype
+from ..core.dtype import HALF, dtype
+from . import jit
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32, F64 = ir.FloatType(), ir.DoubleType()
 # dtype name -> (type in registers, type in memory)
 TYPES: dict[str, tuple[Any, Any]] = {
     "float32": (F32, F32), "float64": (F64, F64), "int32": (I32, I32), "int64": (I64, I64), "bool": (I1, I8),
+    "int8": (I8, I8), "uint8": (I8, I8), "int16": (I16, I16),
+    # halves are computed with as float32, and rounded after every operator
+    "float16": (F32, ir.HalfType()), "bfloat16": (F32, I16),
 }  # fmt: skip
 FLAGS = ("contract",)  # a * b + c may be one rounding; nothing else is reordered
 
@@ -27,7 +31,7 @@ class Unsupported(Exception):
 
 def can_hold(d: dtype) -> bool:
     """Whether elements of a dtype can be computed with."""
-    return d.name in TYPES
+    return d.name in TYPES and (d.name != "float16" or jit.converts_halves())
 
 
 class Value:
@@ -94,13 +98,26 @@ class Value:
             )
         elif self.dtype.kind == "f" and kind.kind == "f":
             value = b.fpext(self.ir, to) if kind.itemsize > self.dtype.itemsize else b.fptrunc(self.ir, to)
+        elif self.dtype.kind == "f" and kind.itemsize < 4:  # what does not fit wraps around, as in C
+            value = b.trunc(b.fptosi(self.ir, self.as_int(64)), to)
         elif self.dtype.kind == "f":
             value = b.fptosi(self.ir, to)
         elif kind.kind == "f":
-            value = b.sitofp(self.ir, to)
+            value = b.uitofp(self.ir, to) if self.dtype.kind == "u" else b.sitofp(self.ir, to)
+        elif kind.itemsize == self.dtype.itemsize:
+            value = self.ir
+        elif kind.itemsize < self.dtype.itemsize:
+            value = b.trunc(self.ir, to)
         else:
-            value = b.sext(self.ir, to) if kind.itemsize > self.dtype.itemsize else b.trunc(self.ir, to)
+            value = b.zext(self.ir, to) if self.dtype.kind == "u" else b.sext(self.ir, to)
         return Value(b, value, kind)
+
+    def to(self, d: dtype) -> Value:
+        """The value as elements of `d` are in registers: halves are rounded float32s."""
+        if d not in HALF:
+            return self.cast(d.np)
+        x = self.cast(np.float32)
+        return Value(x.builder, _widened(x, _narrowed(x, d.name), d.name), np.float32)
 
     astype = cast
 
@@ -158,7 +175,7 @@ class Value:
         if a.dtype.kind == "f":
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         else:
-            compare = self.builder.icmp_unsigned if a.dtype.kind == "b" else self.builder.icmp_signed
+            compare = self.builder.icmp_unsigned if a.dtype.kind in "bu" else self.builder.icmp_signed
         return Value(self.builder, compare(sign, a.ir, b.ir), np.bool_)
 
     def _logic(self, name: str, other: Any) -> Value:
@@ -173,6 +190,43 @@ class Value:
     def select(self, a: Value, b: Value) -> Value:
         """a where this truth value holds, else b."""
         return Value(self.builder, self.builder.select(self.ir, a.ir, b.ir), a.dtype)
+
+
+def from_memory(b: ir.IRBuilder, loaded: Any, d: dtype, lanes: int) -> Value:
+    """What was loaded, as a value."""
+    if d.name == "bool":
+        loaded = b.trunc(loaded, wide(I1, lanes))
+    if d not in HALF:
+        return Value(b, loaded, d.np)
+    like = Value(b, ir.Constant(wide(F32, lanes), ir.Undefined), np.float32)
+    return Value(b, _widened(like, loaded, d.name), np.float32)
+
+
+def to_memory(value: Value, d: dtype) -> Any:
+    """A value that was made `to` a dtype, as it is stored."""
+    if d.name == "bool":
+        return value.builder.zext(value.ir, wide(I8, value.lanes))
+    return _narrowed(value, d.name) if d in HALF else value.ir
+
+
+def _widened(like: Value, half: Any, name: str) -> Any:
+    """float32 for halves: bfloat16 is the upper half of a float32's bits."""
+    b, to = like.builder, wide(F32, like.lanes)
+    if name == "float16":
+        return b.fpext(half, to)
+    return b.bitcast(b.shl(b.zext(half, like.as_int(32)), like.integers(16, 32)), to)
+
+
+def _narrowed(x: Value, name: str) -> Any:
+    """Halves for float32, rounded to nearest even; bfloat16 by adding to the bits, with nan kept apart."""
+    b = x.builder
+    if name == "float16":
+        return b.fptrunc(x.ir, wide(ir.HalfType(), x.lanes))
+    bits = b.bitcast(x.ir, x.as_int(32))
+    odd = b.and_(b.lshr(bits, x.integers(16, 32)), x.integers(1, 32))
+    rounded = b.add(bits, b.add(odd, x.integers(0x7FFF, 32)))
+    kept = b.select((x != x).ir, x.integers(0x7FC00000, 32), rounded)
+    return b.trunc(b.lshr(kept, x.integers(16, 32)), x.as_int(16))
 
 
 def wide(kind: Any, lanes: int) -> Any:

@@ -26,6 +26,7 @@ def _machine() -> dict[str, Any]:
         _state["cpu"] = llvm.get_host_cpu_name()
         features = llvm.get_host_cpu_features()
         _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
+        _state["halves"] = bool(features.get("f16c")) or platform.machine() in ("aarch64", "arm64")
         _state["features"] = features.flatten()
         _state["machine"] = _new_machine()
     return _state
@@ -51,6 +52,12 @@ def has_avx512() -> bool:
 def vector_registers() -> int:
     """How many vector registers this host has: 32 with AVX-512 and on ARM, else 16."""
     return 32 if vector_bytes() == 64 or platform.machine() in ("aarch64", "arm64") else 16
+
+
+def converts_halves() -> bool:
+    """Whether this host converts float16 in hardware; elsewhere LLVM would call a library that is not there."""
+    _machine()
+    return _state["halves"]
 
 
 def compile_ir(text: str, entry: str) -> int:

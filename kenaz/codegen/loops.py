@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from ..core.dtype import HALF
@@ -23,7 +24,7 @@ from ..core.spec import Spec
 from ..graph.node import Node
 from ..runtime import threads
 from . import jit
-from .emit import I8, I64, TYPES, Namespace, Unsupported, Value
+from .emit import I64, TYPES, Namespace, Unsupported, Value, from_memory, to_memory
 from .routine import Routine
 
 LANES = 16  # elements in a vector, whatever their width: LLVM splits what is wider than a register
@@ -228,7 +229,7 @@ class _Writer:
 
     def masked(self, name: str, vector: Any, *arguments: Any) -> Any:
         """A call of LLVM's masked load, store or gather for a type of vector."""
-        suffix = {"float": "f32", "double": "f64"}.get(str(vector.element), str(vector.element))
+        suffix = {"float": "f32", "double": "f64", "half": "f16"}.get(str(vector.element), str(vector.element))
         result = ir.VoidType() if name == "store" else vector
         extra = f"v{vector.count}p0" if name == "gather" else "p0"
         full = f"llvm.masked.{name}.v{vector.count}{suffix}.{extra}"
@@ -345,7 +346,7 @@ class _Main(_Writer):
         results = self.build(self.b, LANES, values)
         for o, (kind, how) in enumerate(self.nest.outputs):
             if how == "store":
-                self._store(results[o].cast(kind.np), kind, self.b.gep(self.targets[o], [self.b.add(first, at)]), mask)
+                self._store(results[o].to(kind), kind, self.b.gep(self.targets[o], [self.b.add(first, at)]), mask)
             elif how == "outer":
                 self._add_to(results[o], kind, self.b.gep(self.columns[o], [at]), mask)
         return results
@@ -368,9 +369,7 @@ class _Main(_Writer):
     def _value(self, loaded: Any, kind: Any) -> Value:
         if isinstance(kind, type):
             return Value(self.b, loaded, "int64" if kind in (int, bool) else "float64")
-        if kind.name == "bool":
-            loaded = self.b.trunc(loaded, ir.VectorType(ir.IntType(1), LANES))
-        return Value(self.b, loaded, kind.np)
+        return from_memory(self.b, loaded, kind, LANES)
 
     def _load(self, i: int, start: Any, at: Any, mask: Any) -> Value:
         b, x = self.b, self.nest.inputs[i]
@@ -398,7 +397,7 @@ class _Main(_Writer):
 
     def _store(self, value: Value, kind: Any, target: Any, mask: Any) -> None:
         b = self.b
-        stored = b.zext(value.ir, ir.VectorType(I8, LANES)) if kind.name == "bool" else value.ir
+        stored = to_memory(value, kind)
         pointer = b.bitcast(target, stored.type.as_pointer())
         if mask is None:
             b.store(stored, pointer, align=kind.itemsize)
@@ -468,15 +467,15 @@ def apply_body(node: Node, b: ir.IRBuilder, lanes: int, values: list[Value]) -> 
     """A pointwise node's value: inputs in the computing dtype, the body, the result in its own dtype."""
     call = node.call
     if call.op.body is None:  # a copy: nothing but the dtype
-        return values[0].cast(call.out.dtype.np)
+        return values[0].to(call.out.dtype)
     compute = call.compute
     assert compute is not None
-    if compute in HALF:
-        raise Unsupported("half types")
     xp = Namespace(b, lanes)
-    given = [v.cast(compute.np) for v in values]
+    # beside halves a Python number counts as a float32
+    numbers = np.dtype(np.float32) if compute in HALF else compute.np
+    given = [v.cast(numbers) if type(s) is type else v.to(compute) for v, s in zip(values, call.specs, strict=True)]
     result = xp.lift(call.op.body(xp, *given, **call.attributes))
-    return result.cast(call.out.dtype.np)
+    return result.to(call.out.dtype)
 
 
 def steps_of(spec: Spec, size: Sequence[int]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.dtype import HALF
 from ..core.spec import Spec
 from ..graph.node import Call, Node
 from .emit import can_hold
@@ -49,7 +50,7 @@ def is_fold(call: Call) -> bool:
     x, compute = call.specs[0], call.compute
     return (
         type(x) is Spec and compute is not None and compute.kind == 2 and x.dtype is compute and x.numel > 0
-        and can_hold(x.dtype) and call.out.contiguous
+        and x.dtype not in HALF and can_hold(x.dtype) and call.out.contiguous
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from kenaz.codegen import check
 from kenaz.core import config
 
 GRAPHS = int(os.environ.get("KENAZ_RANDOM_GRAPHS", "160"))
-KINDS = (torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
+KINDS = (torch.float32, torch.float64, torch.int64, torch.int32, torch.bool, torch.uint8)
+HALVES = (torch.float16, torch.bfloat16, torch.float32, torch.int64)
 SIZES = ((), (1,), (5,), (17,), (4, 5), (1, 5), (4, 1), (3, 4, 5), (3, 1, 5), (2, 3, 4, 5), (70, 33), (33,), (70, 1))
 
 Tensor = torch.Tensor
@@ -102,10 +103,10 @@ def written(rng: random.Random, x: Tensor) -> Tensor:
     return rng.choice((out, out + 0 if x.dtype is not torch.bool else out, alias))
 
 
-def program(seed: int) -> list[np.ndarray]:
+def program(seed: int, kinds: tuple = KINDS) -> list[np.ndarray]:
     """Everything that a random program keeps."""
     rng = random.Random(seed)
-    values = [new(rng, rng.choice(SIZES), rng.choice(KINDS)) for _ in range(4)]
+    values = [new(rng, rng.choice(SIZES), rng.choice(kinds)) for _ in range(4)]
     kept: list[Tensor] = []
     for _ in range(rng.randint(4, 16)):
         a = rng.choice(values)
@@ -115,7 +116,7 @@ def program(seed: int) -> list[np.ndarray]:
             try:
                 torch.broadcast_shapes(a.shape, b.shape)
             except RuntimeError:
-                b = new(rng, a.shape[-1:], rng.choice(KINDS))
+                b = new(rng, a.shape[-1:], rng.choice(kinds))
             out = mixed(rng, a, b)
         elif what < 0.6:
             out = single(rng, a)
@@ -130,7 +131,7 @@ def program(seed: int) -> list[np.ndarray]:
         if rng.random() < 0.3:
             kept.append(out)
     kept += values[-2:]
-    return [t.numpy().copy() for t in kept]
+    return [(t.float() if t.dtype in HALVES[:2] else t).numpy().copy() for t in kept]
 
 
 @pytest.fixture
@@ -144,12 +145,23 @@ def hot(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("part", range(0, GRAPHS, 20))
 def test_random_programs_agree(part: int, hot: None) -> None:
     for seed in range(part, part + 20):
-        with torch.eager():
-            expected = program(seed)
-        for k, (found, right) in enumerate(zip(program(seed), expected, strict=True)):
-            # a double may have been a float on its way, and is known as well as that
-            single = [x.astype(np.float32) if x.dtype == np.float64 else x for x in (found, right)]
-            wrong = check.difference(*single)
-            assert not wrong, f"program {seed}, value {k}: {wrong}"
-    execute._plans.clear()
-    execute._times.clear()
+        # a double may have been a float on its way, and is known as well as that
+        compare(seed, KINDS, {np.dtype(np.float64): np.dtype(np.float32)})
+
+
+@pytest.mark.parametrize("part", range(0, GRAPHS // 4, 20))
+def test_random_programs_with_halves_agree(part: int, hot: None) -> None:
+    for seed in range(part, part + 20):
+        compare(seed, HALVES, dict.fromkeys((np.dtype(np.float64), np.dtype(np.float32)), np.dtype(np.float16)))
+
+
+def compare(seed: int, kinds: tuple, known_as: dict[np.dtype, np.dtype]) -> None:
+    with torch.eager():
+        expected = program(seed, kinds)
+    for k, pair in enumerate(zip(program(seed, kinds), expected, strict=True)):
+        with np.errstate(over="ignore"):
+            wrong = check.difference(*(x.astype(known_as.get(x.dtype, x.dtype)) for x in pair))
+        assert not wrong, f"program {seed}, value {k}: {wrong}"
+    if seed % 20 == 19:
+        execute._plans.clear()
+        execute._times.clear()
