@@ -14,14 +14,14 @@ from typing import Any
 from . import _api as torch
 from . import execute
 from ._batching import CannotBatch, Recording
+from ._rearranging import rearrange
 from .autograd.functional import push_forward, rows_of
 from .nn.utils.stateless import _functional_call as _call_with
 from .utils._pytree import _broadcast_to_and_flatten, tree_flatten, tree_map, tree_unflatten
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
-    "stack_module_state", "vjp",
-    "vmap",
+    "debug_unwrap", "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp",
+    "linearize", "rearrange", "replace_all_batch_norm_modules_", "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip
 
 
@@ -403,6 +403,37 @@ def functional_call(
     else:
         together = parameter_and_buffer_dicts
     return _call_with(module, together, () if args is None else args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def functionalize(func: Callable, *, remove: str = "mutations") -> Callable:
+    """The function: what it writes in place is recorded as new values anyway.
+
+    >>> functionalize(lambda x: x.clone().add_(1))(torch.ones(1))
+    tensor([2.])
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
+            "     remove='mutations': all inplace and out= operators will be removed from the program, and replaced "
+            "with their out-of-place equivalents.\n"
+            "     remove='mutations_and_views': In addition to the above, all aliasing operators {view} will be "
+            "replaced with their non-aliasing counterparts, {view}_copy.\n"
+        )
+    return functools.wraps(func)(lambda *args, **kwargs: func(*args, **kwargs))
+
+
+def debug_unwrap(tensor: Any, *, recurse: bool = True) -> Any:
+    """The tensor: transformations here work on tensors that are what they seem."""
+    return tensor
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """A module whose batch normalizations keep no running statistics any more: `vmap` cannot write to them."""
+    for module in root.modules():
+        if hasattr(module, "track_running_stats") and hasattr(module, "running_mean"):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def stack_module_state(models: list) -> tuple[dict, dict]:

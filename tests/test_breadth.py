@@ -182,3 +182,78 @@ def test_export_to_onnx_says_what_is_missing() -> None:
     assert torch.onnx.operators.shape_as_tensor(torch.ones(2, 3)).tolist() == [2, 3]
     with pytest.raises(ValueError, match="domain::name"):
         torch.onnx.register_custom_op_symbolic("f", lambda g: g, 9)
+
+
+# ------------------------------------------------------------------------------------------------- attention by functions
+def test_flexible_attention() -> None:
+    from kenaz.nn.attention.flex_attention import AuxRequest, and_masks, create_block_mask, flex_attention, or_masks
+
+    def causal(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return i >= j
+
+    torch.manual_seed(0)
+    q = torch.randn(1, 2, 8, 4)
+    mask = create_block_mask(causal, 1, 1, 8, 8, BLOCK_SIZE=4)
+    assert mask.shape == (1, 1, 8, 8) and mask.sparsity() == 25 and mask.to_dense().tolist() == [[[[1, 0], [1, 1]]]]
+    assert mask.kv_indices.tolist() == [[[[0, 1], [1, 0]]]] and mask.full_kv_num_blocks.tolist() == [[[0, 1]]]
+    out = flex_attention(q, q, q, lambda s, b, h, i, j: s + (i - j), mask)
+    assert out.sum().item() == pytest.approx(-12.3756, abs=1e-3)
+    plain = nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+    torch.testing.assert_close(flex_attention(q, q, q, block_mask=mask), plain)
+    listed = type(mask).from_kv_blocks(mask.kv_num_blocks, mask.kv_indices, BLOCK_SIZE=4)
+    assert flex_attention(q, q, q, block_mask=listed)[0, 0, 4:].equal(flex_attention(q[:, :, 4:], q[:, :, 4:], q[:, :, 4:])[0, 0])
+    out, lse = flex_attention(q, q[:, :1], q[:, :1], lambda s, b, h, i, j: s * (h + 1), enable_gqa=True, return_lse=True)
+    assert lse[0, 1, :3].numpy() == pytest.approx([2.0525, 2.4424, 2.0376], abs=1e-4)
+    none = create_block_mask(and_masks(causal, lambda b, h, i, j: i < 0), None, None, 8, 8)
+    assert flex_attention(q, q, q, block_mask=none).abs().sum() == 0
+    every = create_block_mask(or_masks(causal, lambda b, h, i, j: i < j), None, None, 8, 8)
+    aux = flex_attention(q, q, q, block_mask=every, return_aux=AuxRequest(max_scores=True))[1]
+    assert aux.lse is None and aux.max_scores.shape == (1, 2, 8)
+    with pytest.raises(ValueError, match="Hq=2 and Hkv=1. Try setting enable_gqa=True"):
+        flex_attention(q, q[:, :1], q[:, :1])
+
+
+# -------------------------------------------------------------------------------------------------------------- functions
+def test_rearranging() -> None:
+    from kenaz.func import rearrange
+
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    assert torch.equal(rearrange(x, "a b c -> c b a"), x.permute(2, 1, 0))
+    assert torch.equal(rearrange(x, "a b c -> a (b c)"), x.reshape(2, 12))
+    assert rearrange(x, "a (b k) c -> b a k c", k=3).shape == (1, 2, 3, 4)
+    assert torch.equal(rearrange(x, "... c -> c ..."), x.permute(2, 0, 1))
+    assert rearrange([x, x], "l a b c -> a l b c").shape == (2, 2, 3, 4) and rearrange(x, "a b c -> a b c 1").dim() == 4
+    for pattern, words in (
+        ("a b -> a b", "Number of dimensions in pattern \\(2\\) must be equal to the number of dimensions in the tensor"),
+        ("a b c -> a b", "Identifiers only on one side"),
+        ("a b b -> a b", "duplicate dimension 'b'"),
+        ("a (b k) c -> b a k c", "cannot infer the sizes"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            rearrange(x, pattern)
+
+
+def test_functions_over_functions() -> None:
+    assert torch.func.functionalize(lambda x: x.clone().add_(1))(torch.ones(1)).item() == 2
+    with pytest.raises(RuntimeError, match="received invalid argument for remove=foo"):
+        torch.func.functionalize(lambda x: x, remove="foo")
+    model = torch.func.replace_all_batch_norm_modules_(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
+    assert model[0].running_mean is None and "track_running_stats=False" in repr(model)
+    assert torch.func.vmap(model)(torch.randn(2, 1, 3, 4, 4)).shape == (2, 1, 3, 4, 4)
+
+
+# ------------------------------------------------------------------------------------------------------------- benchmark
+def test_timer() -> None:
+    from kenaz.utils.benchmark import Timer
+
+    found = Timer("x + 1", globals={"x": torch.ones(2)}, label="sum").blocked_autorange(min_run_time=0.01)
+    assert found.median > 0 and found.iqr >= 0 and "sum" in repr(found) and "runs per measurement, 1 thread" in repr(found)
+    assert Timer("pass").adaptive_autorange(min_run_time=0.001, max_run_time=0.05).mean > 0
+    with pytest.raises(RuntimeError, match="torch.utils.cpp_extension.load is not available"):
+        torch.utils.cpp_extension.load("x", [])
+
+
+def test_options_of_tensors() -> None:
+    assert nn.factory_kwargs({"device": "cpu", "factory_kwargs": {"dtype": None}}) == {"device": "cpu", "dtype": None}
+    with pytest.raises(TypeError, match="unexpected kwargs {'a'}"):
+        nn.factory_kwargs({"a": 1})

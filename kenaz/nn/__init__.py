@@ -119,7 +119,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter, factory_kwargs
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,

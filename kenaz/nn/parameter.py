@@ -218,3 +218,22 @@ for _class in (
     _class.__module__ = "torch.nn.parameter"
 _BufferMeta.__module__ = "torch.nn.parameter"
 __test__ = {name: globals()[name] for name in __all__}  # doctest looks for classes by their __module__
+
+
+def factory_kwargs(kwargs: dict | None) -> dict:
+    """Of a module's options those that tensors are made with: device, dtype and memory_format.
+
+    >>> factory_kwargs({"device": "cpu", "factory_kwargs": {"dtype": None}})
+    {'dtype': None, 'device': 'cpu'}
+    """
+    if kwargs is None:
+        return {}
+    known = ("device", "dtype", "memory_format")
+    if unknown := set(kwargs) - {*known, "factory_kwargs"}:
+        raise TypeError(f"unexpected kwargs {unknown}")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in (k for k in known if k in kwargs):
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = kwargs[name]
+    return found

@@ -5,7 +5,9 @@ from typing import Any
 from ..ops.interop import swap_tensors
 from . import data, hooks
 
-_LAZY = ("_pytree", "checkpoint", "dlpack", "flop_counter", "tensorboard")  # loaded when first named
+_LAZY = (  # loaded when first named
+    "_pytree", "benchmark", "checkpoint", "cpp_extension", "dlpack", "flop_counter", "model_zoo", "tensorboard",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 __all__ = ["SDPBackend", "sdpa_kernel"]
 
@@ -37,3 +38,11 @@ def sdpa_kernel(backends: Sequence[SDPBackend] | SDPBackend, set_priority: bool 
             f"got {type(backends).__name__}"
         )
     yield
+
+
+def __getattr__(name: str) -> Any:
+    if name == "flex_attention":
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
