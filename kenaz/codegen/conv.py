@@ -23,7 +23,7 @@ from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import conv_code as code
-from . import conv_direct, jit, wino, wino_weight
+from . import conv_direct, conv_dots, jit, wino, wino_weight
 from .conv_geometry import (
     Axes,
     Axis,
@@ -239,7 +239,8 @@ def weight_gradient(call: Call) -> Routine | None:
     strides, axes = (_four(x.stride), _four(y.stride)), forward_axes(shapes.window)
     if config.WINOGRAD and wino_weight.pays(shapes, axes, *strides):
         return wino_weight.WinogradWeight(shapes, axes).routine(*strides)
-    return Turned(shapes).routine(*strides)
+    dots = conv_dots.Dots(shapes, strides[0])
+    return (dots if dots.pays(strides[1]) else Turned(shapes)).routine(*strides)
 
 
 class Side(NamedTuple):

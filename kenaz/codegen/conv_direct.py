@@ -32,7 +32,7 @@ _WORD = I64.as_pointer()
 def windows(axes: Axes, source: Source, images: int, vectors: int, lanes: int, image: int) -> Panels:
     """The panels of `vectors` windows: starts are (panel, vector) offsets, ends are runs as in `panels`."""
     rows, columns = axes
-    start, masks = _cover(rows.places, columns.places, rows.step * source.row, lanes)
+    start, masks = cover(rows.places, columns.places, rows.step * source.row, lanes)
     r = repeat(len(start), images, vectors)
     starts = r.image * source.image + start[r.place]
     ends = masks[r.place].copy()
@@ -42,7 +42,7 @@ def windows(axes: Axes, source: Source, images: int, vectors: int, lanes: int, i
 
 
 @functools.lru_cache(64)
-def _cover(rows: int, columns: int, pitch: int, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+def cover(rows: int, columns: int, pitch: int, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     """Windows over rows that lie `pitch` apart, each from the first place not covered yet: where they begin, and
     the runs of their places in the result."""
     starts, at, end = [], 0, rows * pitch
@@ -55,7 +55,7 @@ def _cover(rows: int, columns: int, pitch: int, lanes: int) -> tuple[np.ndarray,
     lane = start[:, None] + np.arange(lanes)
     y, x = np.divmod(lane, pitch)
     valid = (x < columns) & (y < rows)
-    return start, runs(np.where(valid, y * columns + x, -1).ravel(), valid.ravel(), lanes)
+    return start, runs((y * columns + x).ravel(), valid.ravel(), lanes)
 
 
 def pays(axes: Axes, source: Source, rows: int, packed_runs: int, lanes: int) -> bool:
@@ -63,7 +63,7 @@ def pays(axes: Axes, source: Source, rows: int, packed_runs: int, lanes: int) ->
     pitch = axes[0].step * source.row
     if rows > MOST_ROWS or pitch < axes[1].places or axes[0].places * axes[1].places < lanes:
         return False
-    start, masks = _cover(axes[0].places, axes[1].places, pitch, lanes)
+    start, masks = cover(axes[0].places, axes[1].places, pitch, lanes)
     if masks.shape[1] > MOST_SEGMENTS:
         return False
     used = axes[0].places * axes[1].places / (len(start) * lanes)
