@@ -33,12 +33,13 @@ TASK = ("a", "b", "c", "d", "m", "n", "k")
 
 # What all tasks share: strides; the size of a tile, and how many of its columns are one of its vectors; the blocks;
 # where B is not packed, the distance of its panels and the `b_step` that a tile gets; whether A and B are packed, the
-# elements of the packed A, a chunk's bytes of scratch; whether the first input is B; whether results below zero become
-# zero; where the depth is divided, how many parts of C there are, of how many elements, and where in the scratch.
+# elements of the packed A, a chunk's bytes of scratch; whether the first input is B; whether C is stored transposed;
+# whether results below zero become zero; where the depth is divided, how many parts of C there are, of how many
+# elements, and where in the scratch.
 LAYOUT = (
     "a_row", "a_step", "b_step", "b_along", "c_row", "d_row", "rows", "columns", "lanes", "row_block", "column_block",
-    "depth_block", "b_far", "b_given", "pack_a", "pack_b", "room_of_a", "room", "turned", "cut", "parts", "cells",
-    "parts_at",
+    "depth_block", "b_far", "b_given", "pack_a", "pack_b", "room_of_a", "room", "swapped", "turned", "cut", "parts",
+    "cells", "parts_at",
 )  # fmt: skip
 
 # Where an entry finds (A, B, D, beta, alpha, C) among the words of a block; the scratch and the constants follow C.
@@ -119,8 +120,8 @@ def _emit_entry(module: ir.Module, name: str, element: str, task: ir.Function) -
     w = Writer(new_function(module, name), element)
     block, chunk = _Block(w, w.function.args[0], name), w.function.args[1]
     a, b = block.elements("a"), block.elements("b")
-    turned = w.test(block.shared("turned"), "!=", 0)
-    a, b = w.b.select(turned, b, a), w.b.select(turned, a, b)
+    swapped = w.test(block.shared("swapped"), "!=", 0)
+    a, b = w.b.select(swapped, b, a), w.b.select(swapped, a, b)
     c = w.b.select(w.test(block.shared("parts"), ">", 1), block.parts(), block.elements("c"))
     beta, null = block.factor("beta"), ir.Constant(w.pointer, None)
     d = w.b.select(w.b.fcmp_ordered("==", beta, ir.Constant(w.element, 0.0)), null, block.elements("d"))
@@ -154,8 +155,8 @@ def _floor(w: Writer, cuts: Any) -> Any:
 
 # ----------------------------------------------------------------------------------------------------------- the block
 BLOCK = (
-    "kernels", "m", "n", "depth", "rows", "columns", "lanes", "a", "a_row", "a_step", "a_far", "b", "b_step", "b_far",
-    "c", "c_row", "d", "d_row", "alpha", "beta", "floor",
+    "kernels", "m", "n", "depth", "rows", "columns", "lanes", "turned", "a", "a_row", "a_step", "a_far", "b", "b_step",
+    "b_far", "c", "c_row", "d", "d_row", "alpha", "beta", "floor",
 )  # fmt: skip
 
 
@@ -178,11 +179,18 @@ def emit_block(module: ir.Module, element: str) -> ir.Function:
         with w.loop(0, at["n"], at["columns"], name="j") as j:
             kernel, last = _kernel(w, at, rows, w.min(at["columns"], w.sub(at["n"], j)))
             from_b = w.at(at["b"], w.mul(w.div(j, at["columns"]), at["b_far"]))
-            c, d = (w.at(at[x], w.mul(i, at[x + "_row"]), j) for x in "cd")
+            c, d = (place(w, at[x], at[x + "_row"], i, j, at["turned"]) for x in "cd")
             given = dict(at, a=panel, b=from_b, last=last, c=c, d=w.b.select(nothing, at["d"], d))
             w.b.call(kernel, [given[name] for name in tiles.ROWS])
     w.b.ret_void()
     return function
+
+
+def place(w: Writer, start: Any, row: Any, i: Any, j: Any, turned: Any) -> Any:
+    """Where element (i, j) of C is, or element (j, i) where C is stored transposed."""
+    is_turned = w.test(turned, "!=", 0)
+    i, j = w.b.select(is_turned, j, i), w.b.select(is_turned, i, j)
+    return w.at(start, w.mul(i, row), j)
 
 
 def _kernel(w: Writer, at: dict[str, Any], rows: Any, columns: Any) -> tuple[Any, Any]:
@@ -266,9 +274,9 @@ class _Walk:
         d, d_row, beta = self._added(k0)
         is_last = w.test(w.add(k0, depth), "==", self.k)
         floor = _floor(w, w.b.select(is_last, self.cuts, constant(0)))
-        c, added = (w.at(p, w.mul(i0, row), j0) for p, row in ((self.c, at["c_row"]), (d, d_row)))
+        c, added = (place(w, p, row, i0, j0, at["turned"]) for p, row in ((self.c, at["c_row"]), (d, d_row)))
         added = w.b.select(tiles.is_null(w, d), d, added)
-        shape = at["rows"], at["columns"], at["lanes"]
+        shape = at["rows"], at["columns"], at["lanes"], at["turned"]
         sums = c, at["c_row"], added, d_row, self.alpha, beta, floor
         w.b.call(self.block, [self.kernels, height, width, depth, *shape, *of_a, *of_b, *sums])
 

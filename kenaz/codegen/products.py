@@ -28,6 +28,7 @@ ROWS = 73 * 14  # of A in one block
 LEAST_TIME = 25  # microseconds of work from which a second thread pays
 GIGAFLOPS, GIGABYTES = 100, 30  # a second, of one thread: only to guess the time
 FEW = 8  # rows or columns
+TURNED = 96  # rows of A
 LEAST_DEPTH = 1024  # of a part, where the depth is divided
 
 
@@ -50,7 +51,8 @@ class Product:
     c_row: int
     element: str
     d_row: int = 0
-    turned: bool = False  # whether A is the second input
+    swapped: bool = False  # whether A is the second input
+    turned: bool = False  # whether C and D are transposed: columns c_row and d_row apart, adjacent rows
     cut: bool = False  # whether what is below zero becomes zero
     offsets: np.ndarray = field(default_factory=lambda: np.zeros((1, 4), np.int64))
 
@@ -69,7 +71,7 @@ class Shape:
     rows: int
     columns: int
     lanes: int
-    is_dots: bool = False
+    store: str = "rows"  # "turned" as in tiles; "dots" for inner products
 
     @property
     def vectors(self) -> int:
@@ -77,14 +79,14 @@ class Shape:
 
     def address(self, rows: int, vectors: int, element: str) -> int:
         """The code of a tile of this kind."""
-        if self.is_dots:
+        if self.store == "dots":
             return dots.address(Dots(rows, vectors, element))
-        return tiles.tile_address(Tile(rows, vectors, element))
+        return tiles.tile_address(Tile(rows, vectors, element, self.store))
 
 
 def routine(product: Product, entry: str, constants: Sequence[Any] = ()) -> Routine:
     """The code of a product. `entry` names the phase of the driver that finds A, B, C and D among a block's words."""
-    shape = _shape(product)
+    product, shape = _shaped(product)
     tasks, starts, parts = _tasks(product, shape)
     chunks = len(starts) - 1
     layout = _layout(product, shape, tasks)
@@ -98,33 +100,54 @@ def routine(product: Product, entry: str, constants: Sequence[Any] = ()) -> Rout
     return Routine(phases, words, at + (parts > 1) * parts * cells * np.dtype(product.element).itemsize)
 
 
-def _shape(p: Product) -> Shape:
-    """The tiles of a product: inner products where packing would cost more, else as wide as the rows allow."""
+def _shaped(p: Product) -> tuple[Product, Shape]:
+    """A product with its tiles: inner products where packing would cost more; a transposed one where packing A costs
+    less than packing B; else tiles as wide as the rows allow."""
     lanes = tiles.lanes(p.element)
     if min(p.m, p.n) <= FEW and p.a_step == p.b_step == 1 and p.k >= 2 * lanes:
         rows, columns = dots.shape(p.m, p.n, p.element)
-        return Shape(rows, columns, 1, is_dots=True)
+        return p, Shape(rows, columns, 1, "dots")
+    if _is_better_turned(p):
+        p = _transpose(p)
+        vectors = min(2, -(-p.n // lanes))
+        return p, Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS, lanes), vectors * lanes, lanes, "turned")
     vectors = next((v for v in (4, 3) if p.m <= tiles.most_rows(v)), 2)
     vectors = min(vectors, -(-p.n // lanes))
-    return Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS), vectors * lanes, lanes)
+    return p, Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS), vectors * lanes, lanes)
+
+
+def _is_better_turned(p: Product) -> bool:
+    """Whether B, columns of adjacent elements, is better read where it is, for a few rows of A. Columns at a multiple
+    of 4096 bytes would push one another out of the cache."""
+    apart = p.b_along * np.dtype(p.element).itemsize % 4096
+    return p.b_step == 1 < p.b_along and p.m <= TURNED and 2 * p.m <= p.n and p.k >= 64 and apart != 0
+
+
+def _transpose(p: Product) -> Product:
+    """C' = B' A', of which D's rows are D's columns."""
+    return replace(
+        p, m=p.n, n=p.m, a_row=p.b_along, a_step=p.b_step, b_step=p.a_step, b_along=p.a_row, swapped=not p.swapped,
+        turned=True, offsets=p.offsets[:, [1, 0, 2, 3]],
+    )  # fmt: skip
 
 
 def _layout(p: Product, shape: Shape, tasks: np.ndarray) -> dict[str, int]:
     """The words that the driver needs about all tasks."""
     item = np.dtype(p.element).itemsize
     m, n, k = (int(tasks[:, TASK.index(x)].max()) for x in "mnk")
-    depth = k if shape.is_dots else _even_part(k, BYTES_OF_DEPTH // item, 1)
+    depth = k if shape.store == "dots" else _even_part(k, BYTES_OF_DEPTH // item, 1)
     column_block = _even_part(n, COLUMNS * 4 // item, shape.columns)
     row_block = ROWS // shape.rows * shape.rows
-    pack_a, pack_b = (False, False) if shape.is_dots else (_packs_a(p), _packs_b(p))
+    pack_a, pack_b = (False, False) if shape.store == "dots" else (_packs_a(p), _packs_b(p))
     panels = -(-min(m, row_block) // shape.rows)
     room_of_a = pack_a * panels * depth * panel_width(p.element)
     room = (room_of_a + pack_b * column_block * depth) * item
     return dict(
         a_row=p.a_row, a_step=p.a_step, b_step=p.b_step, b_along=p.b_along, c_row=p.c_row, d_row=p.d_row,
         rows=shape.rows, columns=shape.columns, lanes=shape.lanes, row_block=row_block, column_block=column_block,
-        depth_block=depth, b_far=shape.columns * p.b_along, b_given=p.b_along if shape.is_dots else p.b_step,
-        pack_a=int(pack_a), pack_b=int(pack_b), room_of_a=room_of_a, turned=int(p.turned), cut=int(p.cut),
+        depth_block=depth, b_far=shape.columns * p.b_along, b_given=p.b_along if shape.store == "dots" else p.b_step,
+        pack_a=int(pack_a), pack_b=int(pack_b), room_of_a=room_of_a, swapped=int(p.swapped), turned=int(p.turned),
+        cut=int(p.cut),
         room=(-(-room // 4096) * 4096 + 64) * (pack_a or pack_b),  # chunks begin in different sets of a cache
     )  # fmt: skip
 
@@ -173,7 +196,8 @@ def _part(p: Product, place: list[int], i: int, k0: int, k1: int) -> tuple[int, 
 def _rectangle(p: Product, place: list[int], m0: int, m1: int, n0: int, n1: int) -> tuple[int, ...]:
     """The task of a rectangle of C."""
     a, b, c, d = place
-    return a + m0 * p.a_row, b + n0 * p.b_along, c + m0 * p.c_row + n0, d + m0 * p.d_row + n0, m1 - m0, n1 - n0, p.k
+    i, j = (n0, m0) if p.turned else (m0, n0)
+    return a + m0 * p.a_row, b + n0 * p.b_along, c + i * p.c_row + j, d + i * p.d_row + j, m1 - m0, n1 - n0, p.k
 
 
 def _cut(p: Product, parts: int, shape: Shape) -> list[tuple[int, int, int, int]]:
@@ -268,7 +292,7 @@ def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | No
         m, n, a_size[-1], a_row, a_stride[-1], b_stride[-2], b_stride[-1], n, out.dtype.name, d_row,
         offsets=offsets_of(axes),
     )  # fmt: skip
-    return _turned(product, d is None)
+    return _as_row(product, d is None)
 
 
 def spread(size: Sequence[int], stride: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
@@ -286,11 +310,11 @@ def offsets_of(axes: Sequence[tuple], operands: int = 4) -> np.ndarray:
     return offsets
 
 
-def _turned(p: Product, alone: bool) -> Product:
+def _as_row(p: Product, alone: bool) -> Product:
     """A column (n = 1) as the row of the turned product, C' = B' A', so that vectors lie along what was m."""
     if p.n != 1 or p.m == 1 or not (alone or p.d_row == 1):
         return p
     return replace(
-        p, m=1, n=p.m, a_row=0, a_step=p.b_step, b_step=p.a_step, b_along=p.a_row, c_row=p.m, turned=True,
+        p, m=1, n=p.m, a_row=0, a_step=p.b_step, b_step=p.a_step, b_along=p.a_row, c_row=p.m, swapped=True,
         offsets=p.offsets[:, [1, 0, 2, 3]],
     )  # fmt: skip

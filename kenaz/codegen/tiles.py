@@ -25,6 +25,9 @@ expanded (stride 0) operands alike. A tile's arguments are (`ROWS`, in this orde
     d, d_row, alpha, beta     C = alpha A B + beta D; d may be null, a row for all (d_row 0), or C itself to accumulate
     floor                     results below it become it: 0 for relu, -inf for none; NaN stays NaN
 
+With `Tile(store="turned")`, which has at most as many rows as lanes, the tile is a part of C': element (i, j) goes to
+c[j * c_row + i], and what is added is d[j * d_row + i].
+
 With `Tile(store="table")` the columns of C lie in segments, as a convolution's pixels do (`TABLE`): a table of int64s
 has for each vector `segments` pairs (offset, bits of the lanes), and lane l of the vector goes to
 c[i * c_row + offset + l] where its bit is set. `bias` (or null) holds one number per row, added unless `accumulate`;
@@ -111,6 +114,7 @@ def emit_tile(module: ir.Module, tile: Tile) -> ir.Function:
     named = dict(zip(_arguments(tile), function.args, strict=True))
     if tile.store == "rows":
         _prefetch_rows(w, tile, named)
+    assert tile.store != "turned" or tile.rows <= w.lanes
     sums = _accumulate(w, tile, named)
     _STORES[tile.store](w, tile, named, sums)
     w.b.ret_void()
@@ -223,7 +227,32 @@ def _with_bias(w: Writer, tile: Tile, bias: Any, sums: list[Any]) -> list[Any]:
     return merged
 
 
-_STORES = {"rows": _store_rows, "table": _store_table}
+def _store_turned(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
+    """C' = alpha A B + beta D': vectors of accumulators are rows of a square that is transposed."""
+    alpha, beta, floor = (w.splat(named[n]) for n in _NUMBERS)
+    rows = w.first_lanes(tile.rows)
+
+    def store(has_d: bool) -> None:
+        for v in range(tile.vectors):
+            column = sums[v :: tile.vectors] + [w.zero] * (w.lanes - tile.rows)
+            for j, total in enumerate(w.transpose(column)):
+                mask = rows
+                if v == tile.vectors - 1:
+                    mask = w.b.select(w.test(named["last"], ">", j), rows, ir.Constant(w.mask, None))
+                j += v * w.lanes
+                x = w.b.fmul(alpha, total)
+                if has_d:
+                    x = w.fma(beta, w.load(w.at(named["d"], w.mul(named["d_row"], j)), mask), x)
+                w.store(at_least(w, x, floor), w.at(named["c"], w.mul(named["c_row"], j)), mask)
+
+    with w.b.if_else(is_null(w, named["d"])) as (then, otherwise):
+        with then:
+            store(False)
+        with otherwise:
+            store(True)
+
+
+_STORES = {"rows": _store_rows, "table": _store_table, "turned": _store_turned}
 
 
 # ------------------------------------------------------------------------------------------------------------- packing

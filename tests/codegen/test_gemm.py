@@ -180,7 +180,7 @@ def at_the_end_of_memory(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is protected as on Linux")
 def test_nothing_outside_is_read() -> None:
-    for m, k, n in ((5, 7, 9), (3, 33, 17), (15, 100, 140), (1, 3, 1), (70, 5, 3), (1, 40, 50)):
+    for m, k, n in ((5, 7, 9), (3, 33, 17), (15, 100, 140), (1, 3, 1), (70, 5, 3), (1, 40, 50), (20, 70, 90)):
         a, b = at_the_end_of_memory(draw(m, k)), at_the_end_of_memory(draw(k, n))
         turned_a, turned_b = at_the_end_of_memory(draw(k, m)).T, at_the_end_of_memory(draw(n, k)).T
         for x, y in itertools.product((a, turned_a), (b, turned_b)):
@@ -221,3 +221,15 @@ def test_results_below_zero_become_zero(threads: int) -> None:
         out = np.empty((m, n), "float32")
         products.routine(dataclasses.replace(product, cut=True), "multiply").run([a, b], [out])
         np.testing.assert_allclose(out, np.maximum(a @ b, 0), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(64, 784, 512), (9, 64, 18), (33, 401, 70), (96, 70, 300), (20, 1024, 50)])
+@pytest.mark.parametrize("element", ["float32", "float64"])
+def test_few_rows_times_the_transpose_of_rows(size: tuple[int, int, int], element: str, threads: int) -> None:
+    """As in a layer: the weights are read where they are, and C is stored transposed."""
+    m, k, n = size
+    x, w, b = draw(m, k, element=element), draw(n, k, element=element), draw(n, element=element)
+    check(x, w.T)
+    np.testing.assert_allclose(compute("linear", x, w, b), x @ w.T + b, rtol=1e-4, atol=1e-4)
+    d = draw(m, n, element=element)
+    np.testing.assert_allclose(compute("addmm", d, x, w.T, 2, -1), 2 * d - x @ w.T, rtol=1e-4, atol=1e-4)

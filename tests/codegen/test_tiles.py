@@ -56,6 +56,23 @@ def test_a_tile_multiplies_adds_and_cuts(rows: int, vectors: int, depth: int, el
             assert (c[:, n:] == 7).all()
 
 
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_a_tile_stores_transposed(vectors: int, width: int) -> None:
+    lanes = tiles.lanes("float32")
+    rows, depth = lanes - 1, 7
+    run = function(Tile(rows, vectors, store="turned"), tiles.ROWS)
+    for last in (1, lanes - 1, lanes):
+        n = (vectors - 1) * lanes + last
+        a, b, bias = draw(rows, depth), draw(depth, n), draw(rows)
+        c = np.full((n + 1, rows + 3), 7, "float32")
+        arguments = depth, at(a), depth, 1, at(b), n, last, at(c), rows + 3
+        run(*arguments, at(bias), 0, 1.0, 2.0, -np.inf)
+        np.testing.assert_allclose(c[:n, :rows], (a @ b).T + 2 * bias, rtol=1e-4, atol=1e-5)
+        run(*arguments, at(c), rows + 3, 1.0, 1.0, 0.0)
+        np.testing.assert_allclose(c[:n, :rows], np.maximum(2 * (a @ b).T + 2 * bias, 0), rtol=1e-4, atol=1e-5)
+        assert (c[n:] == 7).all() and (c[:, rows:] == 7).all()
+
+
 def test_a_tile_without_d_stores_and_with_c_accumulates(width: int) -> None:
     run = function(Tile(3, 1), tiles.ROWS)
     a, b = draw(3, 4), draw(4, 2)
