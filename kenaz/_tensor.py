@@ -12,11 +12,13 @@ import numpy as np
 
 from . import execute
 from .core.device import CPU, device
-from .core.dtype import dtype
+from .core.dtype import FLOAT8, dtype, scalar_name
 from .core.shape import Size
 from .core.spec import Spec, spec
 from .graph.node import Node
 from .graph.storage import Storage
+
+_NOT_NUMPYS = frozenset(("bfloat16", *(d.name for d in FLOAT8)))  # NumPy has these types only through ml_dtypes
 
 
 class Tensor:
@@ -185,8 +187,8 @@ class Tensor:
                 raise RuntimeError(
                     "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
                 )
-        if self.dtype.name == "bfloat16":
-            raise TypeError("Got unsupported ScalarType BFloat16")
+        if self.dtype.name in _NOT_NUMPYS:
+            raise TypeError(f"Got unsupported ScalarType {scalar_name(self.dtype)}")
         execute.expose(self._storage, "view")
         return self._array()
 
@@ -200,7 +202,7 @@ class Tensor:
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
         array = self._array()
-        return (array.astype(np.float32) if self._spec.dtype.name == "bfloat16" else array).tolist()
+        return (array.astype(np.float32) if self._spec.dtype.name in _NOT_NUMPYS else array).tolist()
 
     def data_ptr(self) -> int:
         """The address of the first element; the memory stays there from now on."""

@@ -76,7 +76,8 @@ def printoptions(**changes: Any) -> Iterator[None]:
 # ----------------------------------------------------------------------------------------------------------- a tensor
 def values(tensor: Any) -> np.ndarray:
     """The tensor's elements as an ndarray on the host; the only place that asks a tensor for them."""
-    return tensor._array()
+    array = tensor._array()
+    return array.astype(np.float32) if tensor.dtype in dtypes.FLOAT8 else array
 
 
 def tensor_str(tensor: Any, *, tensor_contents: str | None = None) -> str:

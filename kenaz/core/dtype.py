@@ -67,17 +67,22 @@ float32, float64 = dtype("float32", np.float32, FLOAT), dtype("float64", np.floa
 complex64, complex128 = dtype("complex64", np.complex64, COMPLEX), dtype("complex128", np.complex128, COMPLEX)
 complex32 = dtype("complex32", "V4", COMPLEX)  # only named: nothing is computed in it, as NumPy has no such type
 # fmt: on
+# Kept and converted, not computed with.
+FLOAT8 = tuple(
+    dtype(name, getattr(ml_dtypes, name), FLOAT)
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
+)
 
 ALL = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64,
     float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
-BY_NAME: dict[str, dtype] = {d.name: d for d in (*ALL, complex32)}
+BY_NAME: dict[str, dtype] = {d.name: d for d in (*ALL, complex32, *FLOAT8)}
 ALIASES: dict[str, dtype] = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
     "chalf": complex32, "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
-OF_NUMPY: dict[np.dtype, dtype] = {d.np: d for d in ALL}
+OF_NUMPY: dict[np.dtype, dtype] = {d.np: d for d in (*ALL, *FLOAT8)}
 PYTHON_TYPES: dict[type, dtype] = {bool: bool_, int: int64, float: float64, complex: complex128}
 HALF = frozenset((float16, bfloat16))
 _REAL_OF = {complex32: float16, complex64: float32, complex128: float64}
@@ -133,6 +138,8 @@ def of_python(kind: type) -> dtype:
 def _promote(a: dtype, b: dtype) -> dtype:
     if a is b:
         return a
+    if a in FLOAT8 or b in FLOAT8:
+        raise RuntimeError(_FLOAT8_ERROR.format(scalar_name(a), scalar_name(b)))
     wide = a in _UNSIGNED or b in _UNSIGNED
     if wide and FLOAT not in (a.kind, b.kind):
         raise RuntimeError(_UNSIGNED_ERROR.format(scalar_name(a), scalar_name(b)))
@@ -151,8 +158,9 @@ _SCALAR_NAMES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "float16": "Half", "bfloat16": "BFloat16",
     "float32": "Float", "float64": "Double", "complex32": "ComplexHalf", "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
+    "complex128": "ComplexDouble", **{d.name: d.name.capitalize() for d in FLOAT8},
 }  # fmt: skip
+_FLOAT8_ERROR = "Promotion for Float8 Types is not supported, attempted to promote {} and {}"
 _UNSIGNED_ERROR = "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {} and {}"
 
 
@@ -241,11 +249,13 @@ class finfo:
                 "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
             )
         real = type.to_real()
-        info = ml_dtypes.finfo(real.np) if real is bfloat16 else np.finfo(real.np)
+        info: Any = ml_dtypes.finfo(real.np) if real is bfloat16 or real in FLOAT8 else np.finfo(real.np)
         self.bits, self.dtype = real.itemsize * 8, real.name
         self.max, self.min, self.eps = float(info.max), float(info.min), float(info.eps)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        self.resolution = 1.0 if real in FLOAT8 else float(info.resolution)
+        if real.name == "float8_e5m2fnuz":
+            self.eps = 0.125  # what PyTorch says; its own format has 0.25
 
     def __repr__(self) -> str:
         g = lambda v: f"{v:g}"

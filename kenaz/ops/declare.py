@@ -112,11 +112,16 @@ def _promoted(specs: Sequence) -> dtype:
     return result_dtype(full, zero, numbers)
 
 
+_KEPT = ("eq", "ne", "isnan", "isinf", "where", "masked_fill")  # what floats of eight bits can do
+
+
 def pointwise_rule(name: str, kind: Kind) -> Callable:
     def rule(specs: tuple, attributes: dict) -> tuple:
         promoted = _promoted(specs)
         if promoted is dtypes.complex32 and name in ("eq", "ne"):
             promoted = dtypes.complex64
+        elif promoted in dtypes.FLOAT8 and name not in _KEPT:
+            raise unsupported("add_stub" if name in ("add", "sub") else f"{name}_cpu", promoted)
         elif promoted is dtypes.complex32:
             raise unsupported("pow" if name == "pow" else f"{name}_cpu", promoted)
         compute, out = kind(promoted)
@@ -483,6 +488,8 @@ def reduction(
 
     def rule(specs: tuple, attributes: dict) -> tuple:
         x = specs[0]
+        if x.dtype in dtypes.FLOAT8:
+            raise unsupported(f"{name}_cpu", x.dtype)
         asked = attributes.get("dtype")
         compute, out = (asked, asked) if asked is not None and asked.kind < FLOAT else kind(asked or x.dtype)
         dims = attributes["dim"]

@@ -21,7 +21,7 @@ from ..autograd import function as function_module
 from ..autograd import nodes as backward_module
 from ..autograd.modes import state
 from ..autograd.nodes import AccumulateGrad, attach, refreshed
-from ..core.dtype import can_cast, dtype, scalar_name
+from ..core.dtype import FLOAT8, can_cast, dtype, scalar_name
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode, pending
@@ -227,8 +227,19 @@ def _cast(x: np.ndarray, to: dtype) -> np.ndarray:
         return x
     if x.dtype.kind == "c" and not to.is_complex:
         x = x.real
+    if to in FLOAT8:
+        return _to_float8(x, to)
     if to.kind == 1 and to.name.startswith("u") and x.dtype.kind in "fV":
         return x.astype(np.int64).astype(to.np)  # a negative float to unsigned wraps through a signed integer
+    return x.astype(to.np)
+
+
+def _to_float8(x: np.ndarray, to: dtype) -> np.ndarray:
+    """An array in eight bits: `e4m3fn` has no infinity and keeps its largest number, `e8m0fnu` has no signs."""
+    if to.name == "float8_e4m3fn":
+        return np.clip(x.astype(np.float32), -448, 448).astype(to.np)
+    if to.name == "float8_e8m0fnu":
+        return np.abs(x.astype(np.float32)).astype(to.np)
     return x.astype(to.np)
 
 
