@@ -155,8 +155,9 @@ def test_sequential(use_reentrant, segments):
     net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.ones(1, 2, requires_grad=True)
     net(x).sum().backward()
-    want = [p.grad.tolist() for p in net.parameters()] + [x.grad.tolist()]
+    want = [p.grad for p in net.parameters()] + [x.grad]
     net.zero_grad()
     x.grad = None
     checkpoint_sequential(net, segments, x, use_reentrant=use_reentrant).sum().backward()
-    assert [p.grad.tolist() for p in net.parameters()] + [x.grad.tolist()] == want
+    for found, expected in zip([*(p.grad for p in net.parameters()), x.grad], want, strict=True):
+        torch.testing.assert_close(found, expected)  # a part that is computed again may be compiled otherwise
