@@ -228,28 +228,22 @@ def _with_bias(w: Writer, tile: Tile, bias: Any, sums: list[Any]) -> list[Any]:
 
 
 def _store_turned(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
-    """C' = alpha A B + beta D': vectors of accumulators are rows of a square that is transposed."""
+    """C' = alpha A B + beta D': vectors of accumulators are rows of a square that is transposed. Where there is no D,
+    nothing is read from C; a branch would have all of this twice, which takes long to compile."""
+    b, none = w.b, ir.Constant(w.mask, None)
     alpha, beta, floor = (w.splat(named[n]) for n in _NUMBERS)
-    rows = w.first_lanes(tile.rows)
-
-    def store(has_d: bool) -> None:
-        for v in range(tile.vectors):
-            column = sums[v :: tile.vectors] + [w.zero] * (w.lanes - tile.rows)
-            for j, total in enumerate(w.transpose(column)):
-                mask = rows
-                if v == tile.vectors - 1:
-                    mask = w.b.select(w.test(named["last"], ">", j), rows, ir.Constant(w.mask, None))
-                j += v * w.lanes
-                x = w.b.fmul(alpha, total)
-                if has_d:
-                    x = w.fma(beta, w.load(w.at(named["d"], w.mul(named["d_row"], j)), mask), x)
-                w.store(at_least(w, x, floor), w.at(named["c"], w.mul(named["c_row"], j)), mask)
-
-    with w.b.if_else(is_null(w, named["d"])) as (then, otherwise):
-        with then:
-            store(False)
-        with otherwise:
-            store(True)
+    nothing = is_null(w, named["d"])
+    d = b.select(nothing, named["c"], named["d"])
+    for v in range(tile.vectors):
+        column = sums[v :: tile.vectors] + [w.zero] * (w.lanes - tile.rows)
+        for j, total in enumerate(w.transpose(column)):
+            mask = w.first_lanes(tile.rows)
+            if v == tile.vectors - 1:
+                mask = b.select(w.test(named["last"], ">", j), mask, none)
+            row = v * w.lanes + j
+            added = w.load(w.at(d, w.mul(named["d_row"], row)), b.select(nothing, none, mask))
+            x = w.fma(beta, added, b.fmul(alpha, total))
+            w.store(at_least(w, x, floor), w.at(named["c"], w.mul(named["c_row"], row)), mask)
 
 
 _STORES = {"rows": _store_rows, "table": _store_table, "turned": _store_turned}
