@@ -36,11 +36,14 @@ _MASK_B, _MASK_C = 0x9D2C5680, 0xEFC60000
 
 # --------------------------------------------------------------------------------------------------------- the twister
 class Twister(Writer):
-    """A writer of vectors of words. Words of the block: state, room for words, results, blocks, carry, parameters."""
+    """A writer of vectors of words. Words of the block: state, room for words, results, blocks, carry, parameters.
 
-    def __init__(self, function: ir.Function):
+    With `once`, what is in the room is converted, and no block made.
+    """
+
+    def __init__(self, function: ir.Function, once: bool = False):
         super().__init__(function, "int32", min(jit.vector_bytes() // 4, FRONT))
-        self.block = function.args[0]
+        self.block, self.once = function.args[0], once
         self.state, self.room = self.words(self.block, 0, 2, I32)
         self.blocks, carry = self.words(self.block, 3, 2)
         self.start = self.at(self.room, self.sub(FRONT, carry))
@@ -88,6 +91,10 @@ class Twister(Writer):
 
     def each_block(self, convert: Callable[[Any], None]) -> None:
         """All blocks: `convert(number of the block)` after each was made."""
+        if self.once:
+            convert(self.int(0))
+            self.b.ret_void()
+            return
         with self.loop(0, self.blocks, name="block") as k:
             self.next_block()
             convert(k)
@@ -301,15 +308,20 @@ _PROGRAMS: dict[str, Callable[[Twister], None]] = {
 
 
 @functools.cache
-def _compiled(program: str, vector_bytes: int) -> Callable[[int], None]:
+def _compiled(program: str, vector_bytes: int) -> dict[str, Callable[[int], None]]:
     def build() -> str:
         module = ir.Module(program)
-        _PROGRAMS[program](Twister(new_function(module, "draw", (I64,))))
+        for name in _ENTRIES:
+            _PROGRAMS[program](Twister(new_function(module, name, (I64,)), name == "convert"))
         return module_text(module)
 
-    found = jit.load(("draws", program, vector_bytes), ["draw"], build)["draw"]
+    found = jit.load(("draws", program, vector_bytes), _ENTRIES, build)
     # the interpreter stays locked: nobody else may use the generator meanwhile
-    return ctypes.PYFUNCTYPE(None, ctypes.c_int64)(found)
+    function = ctypes.PYFUNCTYPE(None, ctypes.c_int64)
+    return {name: function(found[name]) for name in _ENTRIES}
+
+
+_ENTRIES = ("draw", "convert")
 
 
 # ----------------------------------------------------------------------------------------------------------- interface
@@ -318,20 +330,35 @@ def fill(
 ) -> np.ndarray:
     """Fill `out` with the numbers of so many blocks; gives the words of the last block.
 
-    `state` (uint32) stands at the end of a block and is moved on; `carried` are the fewer than 16 words before it.
-    Parameters are ints, or floats that are rounded to float32.
+    `state` (of `state_of`) stands at the end of a block and is moved on; `carried` are the fewer than 16 words before
+    it. Parameters are ints, or floats that are rounded to float32.
     """
-    moving = np.concatenate((state, np.zeros(FRONT, np.uint32)))
     room = np.empty(FRONT + BLOCK, np.uint32)
-    room[FRONT - len(carried) : FRONT] = carried
-    numbers = [np.float64(p).view(np.int64) if type(p) is float else p for p in parameters]
-    block = np.array([address(moving), address(room), address(out), blocks, len(carried), *numbers], np.int64)
-    _compiled(program, jit.vector_bytes())(address(block))
-    state[:] = moving[:BLOCK]
+    if carried.size:
+        room[FRONT - carried.size : FRONT] = carried
+    _run(program, "draw", [address(state), address(room), address(out), blocks, carried.size], parameters)
     return room[FRONT:]
+
+
+def convert(program: str, words: np.ndarray, out: np.ndarray, *parameters: float) -> np.ndarray:
+    """The numbers of words that are there already, at the beginning of `out`, which has room for those of a block."""
+    room = np.zeros(FRONT + BLOCK, np.uint32)
+    room[FRONT : FRONT + words.size] = words
+    _run(program, "convert", [0, address(room), address(out), 1, 0], parameters)
+    return out
+
+
+def _run(program: str, entry: str, words: list[int], parameters: tuple[float, ...]) -> None:
+    numbers = [np.float64(p).view(np.int64) if type(p) is float else p for p in parameters]
+    block = np.array([*words, *numbers], np.int64)
+    _compiled(program, jit.vector_bytes())[entry](address(block))
+
+
+def state_of(words: np.ndarray) -> np.ndarray:
+    """The twister's words with room behind them, as the code needs it."""
+    return np.concatenate((words, np.zeros(FRONT, np.uint32)), dtype=np.uint32)
 
 
 def shuffle(order: np.ndarray, words: np.ndarray) -> None:
     """Shuffle an array of int64 by one word a place."""
-    block = np.array([address(order), 0, address(words), len(order), 0], np.int64)
-    _compiled("shuffle", jit.vector_bytes())(address(block))
+    _run("shuffle", "draw", [address(order), 0, address(words), len(order), 0], ())

@@ -47,7 +47,7 @@ STATE = np.dtype(
 )
 
 
-MANY = 10_000  # numbers from which on compiled code is faster, call and all; not fewer than a block's
+MANY = 2_000  # numbers from which on compiled code is faster, call and all; not fewer than a block's
 WORTH = 10_000_000  # numbers, weighed by what they cost in NumPy, that take as long as to load the compiler
 
 
@@ -80,7 +80,7 @@ class Generator:
     array([2357136044, 2546248239, 3071714933], dtype=uint32)
     """
 
-    __slots__ = ("device", "next_normal", "_seed", "_is_seeded", "_engine", "_block", "_next")
+    __slots__ = ("device", "next_normal", "_seed", "_is_seeded", "_engine", "_block", "_next", "_state")
 
     def __init__(self, device: Any = "cpu") -> None:
         self.device = device
@@ -114,6 +114,7 @@ class Generator:
         self._is_seeded = False
         self._block = np.zeros(BLOCK, np.uint32)
         self._next = BLOCK
+        self._state: np.ndarray | None = None  # the twister's, once compiled code draws from it; the engine is old then
         self.next_normal: float | None = None
 
     # ---- streams
@@ -192,28 +193,29 @@ class Generator:
     ) -> np.ndarray:  # fmt: skip
         """The next `n` numbers that a program of `codegen.draws` makes, `each` of them out of `unit` words.
 
-        `slow(n)` makes them through NumPy: what the words of the present block and of the last one give, and all of
-        them where there is no compiler, at `weight` times the cost of a word.
+        `slow(n)` makes them through NumPy where there is no compiler, at `weight` times the cost of a word.
         """
         draws = compiled.draws(n, weight)
         if draws is None:
             return slow(n)
-        first = (BLOCK - self._next) // unit * each
-        blocks = (n - first) * unit // each // BLOCK
-        last = first + blocks * (BLOCK // unit * each)
-        numbers = np.empty(n, dtype)
-        numbers[:first] = slow(first)
+        if self._state is None:
+            self._state, self._is_seeded = draws.state_of(self._engine_words()), True
+        size, numbers = BLOCK // unit * each, np.empty(n, dtype)  # numbers that a block gives
+        here = self._block[self._next :]
+        first = here.size // unit * each
+        numbers[:first] = draws.convert(program, here, np.empty(size, dtype), *parameters)[:first]
+        carried = here[first // each * unit :]
+        blocks, rest = divmod(n - first, size)
         if blocks:
-            carried, state = self._block[self._next :], self._engine_state()
-            self._block = draws.fill(program, state, carried, blocks, numbers[first:last], *parameters)
+            self._block = draws.fill(program, self._state, carried, blocks, numbers[first : n - rest], *parameters)
             self._next = BLOCK - carried.size
-            self._seeded_engine().set_state(("MT19937", state, BLOCK, 0, 0.0))
-        numbers[last:] = slow(n - last)
+            carried = self._block[self._next :]
+        if rest:
+            last = np.empty(size, dtype)
+            self._block = draws.fill(program, self._state, carried, 1, last, *parameters)
+            self._next = rest // each * unit - carried.size
+            numbers[n - rest :] = last[:rest]
         return numbers
-
-    def _engine_state(self) -> np.ndarray:
-        """The words of the engine, which stands at the end of a block."""
-        return self._seeded_engine().get_state(legacy=False)["state"]["key"]
 
     def double(self) -> float:
         """The next number of 53 bits in [0, 1)."""
@@ -222,6 +224,10 @@ class Generator:
 
     def _twist(self, blocks: int) -> np.ndarray:
         """The tempered words of the next blocks."""
+        if self._state is not None:
+            words = np.empty(blocks * BLOCK, np.uint32)
+            compiled.load(True).fill("words", self._state, words[:0], blocks, words)
+            return words
         # RandomState, not Generator: its seeding and this stream are frozen by NumPy's compatibility policy.
         return self._seeded_engine().randint(0, 1 << 32, size=blocks * BLOCK, dtype=np.uint32)
 
@@ -248,8 +254,11 @@ class Generator:
         return np.frombuffer(state.tobytes(), np.uint8).copy()
 
     def _engine_words(self) -> np.ndarray:
+        """The twister's words at the end of the present block."""
+        if self._state is not None:
+            return self._state[:BLOCK]
         is_new = not self._is_seeded
-        words = self._engine_state()
+        words = self._seeded_engine().get_state(legacy=False)["state"]["key"]
         self._is_seeded = not is_new
         return words
 
