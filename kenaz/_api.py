@@ -46,6 +46,7 @@ from .ops import (
     creation,
     differences,
     einsum,
+    extremes,
     foreach,
     gathering,
     grids,
@@ -110,3 +111,5 @@ import math as _math
 
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 newaxis = None
+has_lapack = has_spectral = True  # what PyTorch was built with; Kenaz has NumPy's LAPACK and FFT
+has_mkl = has_openmp = False

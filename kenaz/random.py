@@ -29,3 +29,8 @@ def fork_rng(devices: Any = None, enabled: bool = True, *args: Any, **kwargs: An
     finally:
         if state is not None:
             set_rng_state(state)  # type: ignore[misc]
+
+
+def thread_safe_generator() -> Any:
+    """The generator of a loader's worker thread: workers are processes, whose default stream is their own, so None."""
+    return None

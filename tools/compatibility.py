@@ -17,27 +17,55 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NAMES, PAGE = ROOT / "tools" / "data" / "torch_names.txt", ROOT / "docs" / "compatibility.md"
 
-# why a name is absent: the parts of names that tell
+# why a name is absent: parts of names that tell, the first that fits
 REASONS = {
-    "no GPU": ("cuda", "xpu", "mps", "hpu", "mtia", "cudnn", "miopen", "vulkan"),
-    "no sparse tensors": ("sparse", "coalesce", "crow", "ccol", "col_indices", "row_indices"),
-    "no quantized tensors": ("quant", "qint", "q_", "int_repr", "fbgemm"),
-    "no floats below 16 bits": ("float8", "float4"),
+    "no GPU": ("cuda", "xpu", "mps", "hpu", "mtia", "cudnn", "miopen", "vulkan", "ThroughputBenchmark", "Benchmark",
+               "ipu", "xla", "stale_capture", "accumulate_grad_stream", "AcceleratorError", "grouped_mm", "scaled_mm",
+               "ScalingType", "SwizzleType", "tf32", "MTIA"),
+    "no quantized tensors": ("quant", "quint", "qint", "q_", "int_repr", "fbgemm", "QInt", "QUInt",
+                             "qscheme", "per_channel", "per_tensor", "qparams"),
+    "no integers or floats below 8 bits": (
+        "bits", "int1", "int2", "int3", "int4", "int5", "int6", "int7", "float4",
+    ),
+    "only sparse tensors by coordinates, rows and columns": ("sparse", "bsr", "bsc", "saddmm", "sspaddmm", "hsmm",
+                                                             "values_copy", "indices_copy", "smm"),
     "no named dimensions": ("named", "names", "align_"),
     "a library that is not used here": ("mkldnn",),
-    "no nested tensors": ("nested",),
+    "no nested tensors": ("nested", "jagged"),
     "no symbolic shapes": ("sym_", "Sym"),
-    "no TorchScript": ("jit", "Type", "script", "parse_", "import_ir"),
-    "one process only": ("dist",),
-}
+    "no script language: `torch.jit` runs Python": (
+        "Type", "script", "parse_", "import_ir", "Script", "JIT", "Code", "CompilationUnit", "Graph", "Node", "Block",
+        "Value", "Argument", "AliasDb", "CallStack", "Capsule", "ExecutionPlan", "Gradient", "OperatorInfo",
+        "FileCheck", "IODescriptor", "Logger", "StaticModule", "TracingState", "Use", "Dict", "ErrorReport",
+        "SerializationStorage",
+        "DeserializationStorage", "DeepCopyMemo", "merge_type", "unify_type", "AVG", "SUM", "PyTorchFileWriter",
+        "Broadcasting", "boolean_dispatch", "assert_int_or_pair", "Future",
+    ),
+    "one process only": ("dist", "multiprocessing"),
+    "a name of PyTorch's own sources": ("USE_", "PRIVATE", "TYPE_CHECKING", "notes", "Tensor", "Storage", "Tag", "bit",
+                                        "has_torch", "handle_torch", "DisableTorch", "ExcludeDispatch", "FatalError"),
+    "types of pipes are not checked": ("runtime_validation", "argument_validation", "determinis", "DFIter"),
+    "policies would ask about operators of aten": ("selective_checkpoint", "SelectiveCheckpoint", "SAC_", "budget"),
+    "a shim of old": ("NestedIOFunction", "enforce_grad_layout", "variable"),
+}  # fmt: skip
 
 # names that exist and leave something out
 PARTIAL = {
     "torch.compile": "returns what it is given: graphs that come back are compiled by themselves",
     "torch.device": "`cpu` and `meta` compute; others can be named",
-    "torch.layout": "only `torch.strided` tensors exist",
+    "torch.layout": "`strided`, `sparse_coo`, and matrices in `sparse_csr` and `sparse_csc`",
+    "torch.float8_e4m3fn": "kept, converted and printed, not computed with, as on PyTorch's CPU",
+    "torch.jit": "`script` and `trace` give modules that run their Python; there are no files of TorchScript",
+    "torch.onnx": "registrations and questions; `export` raises what PyTorch raises without onnxscript",
+    "torch.ao.quantization": "stubs and `fuse_modules`; nothing is quantized",
+    "torch.library": "`custom_op`, `Library`, `register_*`, `opcheck`; no dispatch keys, so no fallbacks",
+    "torch.ops.aten": "operators by name; overloads share one function, which takes the arguments of all",
+    "torch.fx": "tracing, graphs, `Interpreter`, `Transformer`, `replace_pattern`, `ShapeProp`; no other passes",
+    "torch.func.vmap": "loops where a function looks at values, where gradients pass through, and in eager mode",
+    "torch.utils.cpp_extension": "says that there are no C++ headers",
+    "torch.utils.data.datapipes": "all but data frames and `routed_decode`; annotations are not checked",
+    "torch.sparse": "coordinates, rows, columns; no blocks",
     "torch.Tensor.is_conj": "conjugation is computed, not marked",
-    "torch.optim.SparseAdam": "there are no sparse gradients to give it",
 }
 
 
@@ -85,8 +113,8 @@ def page() -> str:
         "",
         "## Absent",
         "",
-        "Not here at all: CUDA and other accelerators, `torch.distributed`, TorchScript (`torch.jit`), `torch.fx`,",
-        "`torch.export`, `torch.onnx`, sparse, quantized and nested tensors.",
+        "Not here at all: CUDA and other accelerators, `torch.distributed`, the script language of `torch.jit`,",
+        "`torch.export`, files of ONNX, quantized and nested tensors.",
         "",
     ]
     for group, names in sorted(groups.items()):

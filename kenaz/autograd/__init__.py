@@ -24,6 +24,24 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
+class set_multithreading_enabled:
+    """A context, and a switch: backward passes run in the thread that asks for them, so nothing changes."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _profiler_enabled() -> bool:
+    """Whether the profiler of old runs: never."""
+    return False
+
+
 def is_tensor_like(value: object) -> bool:
     """Whether a value is a tensor, or says what torch functions do with it."""
     return isinstance(value, _tensor.Tensor) or hasattr(value, "__torch_function__")
@@ -35,4 +53,5 @@ __all__ = [
     "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]  # fmt: skip

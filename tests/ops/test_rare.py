@@ -236,3 +236,20 @@ def test_small_things() -> None:
     torch.set_anomaly_enabled(False)
     matrix = torch.tensor([[1.0, 2], [3, 4]])
     assert torch.addmv_(torch.ones(2), matrix, torch.ones(2)).tolist() == [4, 8]
+
+
+def test_extreme_eigenvalues() -> None:
+    A = torch.diag(torch.tensor([5.0, 4, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.01]))
+    values, vectors = torch.lobpcg(A, k=2)
+    torch.testing.assert_close(values, torch.tensor([5.0, 4.0]))
+    torch.testing.assert_close(A @ vectors, vectors * values, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.lobpcg(A, k=2, largest=False)[0], torch.tensor([0.01, 0.05]))
+    torch.testing.assert_close(torch.lobpcg(A, B=2 * torch.eye(10))[0], torch.tensor([2.5]))
+    with pytest.raises(ValueError, match="A rows \\(=3\\) is smaller than 3 x the number of requested eigenpairs"):
+        torch.lobpcg(A[:3, :3], k=2)
+
+
+def test_words_of_the_namespace() -> None:
+    assert torch.has_lapack and torch.thread_safe_generator() is None and torch.Future is torch.futures.Future
+    with torch.autograd.set_multithreading_enabled(False):
+        assert torch.DispatchKeySet is torch._C.DispatchKeySet
