@@ -67,3 +67,24 @@ def test_left_to_the_operator():
     assert stacking.stack([torch.ones(2), torch.ones(3)]) is None
     assert stacking.stack([torch.ones(2), torch.ones(2).double()]) is None
     assert stacking.stack([torch.ones(2), 3]) is None
+
+
+def test_reading_a_label_runs_nothing():
+    from kenaz.execute import pending
+
+    labels = torch.arange(10).flip(0).clone()
+    assert labels[0].item() == 9
+    waiting = X[0].float() * 3
+    assert int(labels[4]) == 5 and labels[-1].item() == 0
+    assert waiting._storage.node in pending and waiting._storage.node.value is None
+    assert waiting.sum().item() == float(X[0].sum() * 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.half, torch.bfloat16, torch.double, torch.cfloat])
+def test_elements_of_computed_memory(dtype):
+    table = torch.arange(12).reshape(3, 4).to(dtype)
+    for view in (table, table.t(), table[1:, ::2], table.t()[1:]):
+        rows = view.tolist()
+        for i, row in enumerate(rows):
+            assert [view[i, j].item() for j in range(len(row))] == row
+            assert [type(view[i, j].item()) for j in range(len(row))] == [type(v) for v in row]
