@@ -168,6 +168,16 @@ class _Attention:
         limit = w.b.select(w.test(self.at["causal"], "!=", 0), w.add(row, 1), self.at["keys"])
         return w.max(w.min(w.sub(limit, j), keys), 0)
 
+    def sweep(self, count: Any, keys: Any, values: list[Any], body: Callable) -> list[Any]:
+        """Carry values along a row: `body(at, inside, values)` gives the next ones. Whole vectors of keys that count
+        come first, for which `inside` is a constant."""
+        w = self.w
+        whole = w.b.and_(count, w.int(-w.lanes))
+        for start, end, is_whole in ((w.int(0), whole, True), (whole, keys, False)):
+            with w.folding(start, end, w.lanes, values) as (at, values, after):
+                after += body(at, w.first_lanes(w.lanes if is_whole else w.sub(count, at)), values)
+        return values
+
     def looks(self, row: Any, j: Any, at: Any, inside: Any) -> Any:
         """The lanes that count at a place of a block of keys: those inside, where a bool mask says so."""
         w = self.w
@@ -240,20 +250,23 @@ class _Forward(_Attention):
         line, place = w.at(self.block_of_scores, w.mul(r, KEYS)), w.mul(r, w.lanes)
         count = self.visible(row, j, keys)
         before = w.load(w.at(self.maxima, place))
-        with w.folding(0, keys, w.lanes, [before]) as (at, best, after):
-            mask = self.looks(row, j, at, w.first_lanes(w.sub(count, at)))
-            x = b.select(mask, w.load(w.at(line, at)), self.low())
+
+        def largest(at: Any, inside: Any, best: list[Any]) -> list[Any]:
+            x = b.select(self.looks(row, j, at, inside), w.load(w.at(line, at)), self.low())
             w.store(x, w.at(line, at))
-            after.append(self._larger(x, best[0]))
-        top = w.fold(best[0], self._larger)
+            return [self._larger(x, best[0])]
+
+        top = w.fold(self.sweep(count, keys, [before], largest)[0], self._larger)
         w.store(top, w.at(self.maxima, place))
         top = b.select(b.fcmp_ordered("==", top, self.low()), w.zero, top)
-        with w.folding(0, keys, w.lanes, [w.zero]) as (at, total, after):
+
+        def weigh(at: Any, inside: Any, total: list[Any]) -> list[Any]:
             e = self.exp(b.fsub(w.load(w.at(line, at)), top))
-            after.append(b.fadd(total[0], e))
-            if self.variant.drops:
-                e = b.select(self.kept(row, j, at, w.first_lanes(w.sub(count, at))), e, w.zero)
-            w.store(e, w.at(line, at))
+            kept = b.select(self.kept(row, j, at, inside), e, w.zero) if self.variant.drops else e
+            w.store(kept, w.at(line, at))
+            return [b.fadd(total[0], e)]
+
+        total = self.sweep(count, keys, [w.zero], weigh)
         factor = self.exp(b.fsub(before, top))
         sums = w.at(self.sums, place)
         w.store(w.fma(w.load(sums), factor, w.fold(total[0], b.fadd)), sums)
@@ -369,14 +382,17 @@ class _Backward(_Attention):
         line = w.mul(r, KEYS)
         count = self.visible(row, j, keys)
         logarithm, delta = w.splat(b.load(w.at(self.l, row))), w.load(w.at(self.deltas, w.mul(r, w.lanes)))
-        with w.loop(0, keys, w.lanes, name="key") as at:
-            inside = w.first_lanes(w.sub(count, at))
+
+        def slope(at: Any, inside: Any, _: list[Any]) -> list[Any]:
             to_p, to_s = (w.at(x, line, at) for x in (self.weights, self.slopes))
             p = self.exp(b.fsub(w.load(to_p), logarithm))
             p = b.select(self.looks(row, j, at, inside), p, w.zero)
-            dropped, slope = p, w.load(to_s)
+            dropped, rise = p, w.load(to_s)
             if self.variant.drops:
                 kept = b.select(self.kept(row, j, at, inside), w.splat(self.factor), w.zero)
-                dropped, slope = b.fmul(p, kept), b.fmul(slope, kept)
+                dropped, rise = b.fmul(p, kept), b.fmul(rise, kept)
             w.store(dropped, to_p)
-            w.store(b.fmul(p, b.fsub(slope, delta)), to_s)
+            w.store(b.fmul(p, b.fsub(rise, delta)), to_s)
+            return []
+
+        self.sweep(count, keys, [], slope)
