@@ -225,11 +225,20 @@ class Generator:
     def _twist(self, blocks: int) -> np.ndarray:
         """The tempered words of the next blocks."""
         if self._state is not None:
-            words = np.empty(blocks * BLOCK, np.uint32)
-            compiled.load(True).fill("words", self._state, words[:0], blocks, words)
-            return words
+            draws = compiled.load(True)
+            if draws is not None:
+                words = np.empty(blocks * BLOCK, np.uint32)
+                draws.fill("words", self._state, words[:0], blocks, words)
+                return words
+            self._back_to_engine()
         # RandomState, not Generator: its seeding and this stream are frozen by NumPy's compatibility policy.
         return self._seeded_engine().randint(0, 1 << 32, size=blocks * BLOCK, dtype=np.uint32)
+
+    def _back_to_engine(self) -> None:
+        """Go on with NumPy's twister: compiled code may not be used any more."""
+        assert self._state is not None
+        self._seeded_engine().set_state(("MT19937", self._state[:BLOCK], BLOCK, 0, 0.0))
+        self._state = None
 
     def _seeded_engine(self) -> np.random.RandomState:
         if self._engine is None:

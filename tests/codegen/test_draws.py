@@ -83,3 +83,15 @@ def test_few_numbers_are_not_worth_a_compiler_and_many_are_worth_loading_it() ->
     compiled.draws(engines.MANY)
     compiled.draws(engines.WORTH)
     assert asked == [False, True]
+
+
+def test_numpy_goes_on_where_compiled_code_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Generator().manual_seed(4)
+    g = Generator().manual_seed(4)
+    monkeypatch.setattr(engines.compiled, "load", lambda now: draws)
+    found = [g.floats(5001)]
+    monkeypatch.setattr(engines.compiled, "load", lambda now: None)
+    found.append(g.floats(5001))
+    wanted = [expected.floats(5001), expected.floats(5001)]
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(g.get_state(), expected.get_state())
