@@ -1,4 +1,4 @@
-"""Write tests/vision/goldens.json: what torchvision gives for the cases of tests/vision/cases.py.
+"""Write tests/vision/{goldens,v2}.json: what torchvision gives for the cases of cases.py and v2_cases.py.
 
 Runs where torch and torchvision are installed; the tests need neither.
 """
@@ -14,14 +14,22 @@ library = torch.library.Library("torchvision", "DEF")  # a CPU build of torch la
 for name in ("nms", "qnms"):
     library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-from torchvision import transforms
+from torchvision import transforms, tv_tensors
+from torchvision.transforms import v2
 
-FOLDER = Path(__file__).parent.parent / "tests" / "vision"
-sys.path.insert(0, str(FOLDER))
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "tests" / "vision"
+sys.path.insert(0, str(ROOT))
 
-import cases
+from tests.vision import cases, v2_cases
 
 warnings.simplefilter("ignore")
-goldens = {case: cases.run(torch, transforms, transforms.functional, case) for case in cases.CASES}
-lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(results)}" for case, results in goldens.items())
-(FOLDER / "goldens.json").write_text("{\n" + lines + "\n}\n", "utf-8")
+
+
+def write(file: str, goldens: dict) -> None:
+    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(results)}" for case, results in goldens.items())
+    (FOLDER / file).write_text("{\n" + lines + "\n}\n", "utf-8")
+
+
+write("goldens.json", {case: cases.run(torch, transforms, transforms.functional, case) for case in cases.CASES})
+write("v2.json", {case: v2_cases.run(torch, v2, tv_tensors, case) for case in v2_cases.CASES})

@@ -5,7 +5,7 @@ Pillow images and tensors alike, over `_pil.py` and `_tensor.py`).
 """
 
 from ..version import torchvision as __version__  # the one whose behaviour this package follows
-from . import datasets, io, models, ops, transforms, utils
+from . import datasets, io, models, ops, transforms, tv_tensors, utils
 
 
 def get_image_backend() -> str:

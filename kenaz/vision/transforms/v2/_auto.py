@@ -1,0 +1,142 @@
+"""Policies of random changes, for samples: what is drawn, and in which order, is not what the first version draws."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .... import _api as torch
+from ... import tv_tensors
+from .. import autoaugment as one
+from ..autoaugment import AutoAugmentPolicy
+from ..functional import InterpolationMode
+from . import functional as F
+from ._base import Transform, flatten, is_image, unflatten
+
+
+def pick(space: one.Space) -> tuple[str, Callable, bool]:
+    """(name, strengths, signed) of a change"""
+    name = list(space)[int(torch.randint(len(space), ()))]
+    return name, *space[name]
+
+
+def signed_strength(strength: float, signed: bool) -> float:
+    return -strength if signed and torch.rand(()) <= 0.5 else strength
+
+
+# changes that the first version refuses to make to floating images
+OF_FLOATS: dict[str, Callable[[Any, float], Any]] = {
+    "Equalize": lambda img, strength: F.equalize(img),
+    "Posterize": lambda img, strength: F.posterize(img, int(strength)),
+}
+
+
+def as_shown(img: Any, name: str, strength: float) -> float:
+    """Thresholds are in bytes; a floating image counts from 0 to 1."""
+    floating = isinstance(img, torch.Tensor) and img.is_floating_point()
+    return strength / 255.0 if name == "Solarize" and floating else strength
+
+
+class Policy(Transform):
+    """A transform of the one image of a sample."""
+
+    def __init__(self, interpolation: Any = InterpolationMode.NEAREST, fill: Any = None) -> None:
+        super().__init__()
+        self.interpolation = interpolation
+        self.fill = fill
+
+    def changed(self, img: Any) -> Any:
+        raise NotImplementedError
+
+    def altered(self, img: Any, name: str, strength: float) -> Any:
+        if name in OF_FLOATS:
+            return OF_FLOATS[name](img, strength)
+        return one.change(img, name, as_shown(img, name, strength), self.interpolation, self.fill)
+
+    def forward(self, *inputs: Any) -> Any:
+        sample = inputs if len(inputs) > 1 else inputs[0]
+        leaves = flatten(sample)
+        images = [i for i, leaf in enumerate(leaves) if is_image(leaf)]
+        images = images or [i for i, leaf in enumerate(leaves) if F.is_pure_tensor(leaf)][:1]
+        if not images:
+            raise TypeError("Found no image in the sample.")
+        if len(images) > 1:
+            raise ValueError(
+                f"Auto augment transformations are only properly defined for a single image or video, "
+                f"but found {len(images)}."
+            )
+        for leaf in leaves:
+            if isinstance(leaf, tv_tensors.BoundingBoxes | tv_tensors.Mask):
+                raise TypeError(f"Inputs of type {type(leaf).__name__} are not supported by {type(self).__name__}()")
+        original = leaves[images[0]]
+        leaves[images[0]] = tv_tensors.wrap(self.changed(F.plain(original)), like=original)
+        return unflatten(sample, iter(leaves))
+
+
+class RandAugment(Policy):
+    """Some changes of a given strength."""
+
+    def __init__(
+        self,
+        num_ops: int = 2,
+        magnitude: int = 9,
+        num_magnitude_bins: int = 31,
+        interpolation: Any = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        self.num_ops = num_ops
+        self.magnitude = magnitude
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def changed(self, img: Any) -> Any:
+        size = one.size_of(img)
+        for _ in range(self.num_ops):
+            name, strengths, signed = pick(one.RAND)
+            values = strengths(self.num_magnitude_bins, size)
+            strength = 0.0 if values is None else signed_strength(float(values[self.magnitude]), signed)
+            img = self.altered(img, name, strength)
+        return img
+
+
+class TrivialAugmentWide(Policy):
+    """One change of a random strength."""
+
+    def __init__(
+        self, num_magnitude_bins: int = 31, interpolation: Any = InterpolationMode.NEAREST, fill: Any = None
+    ) -> None:
+        super().__init__(interpolation, fill)
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def changed(self, img: Any) -> Any:
+        name, strengths, signed = pick(one.WIDE)
+        values = strengths(self.num_magnitude_bins, one.size_of(img))
+        strength = 0.0
+        if values is not None:
+            strength = signed_strength(float(values[int(torch.randint(self.num_magnitude_bins, ()))]), signed)
+        return self.altered(img, name, strength)
+
+
+class AutoAugment(Policy):
+    """A random pair of changes out of those that a search has found."""
+
+    def __init__(
+        self,
+        policy: AutoAugmentPolicy = AutoAugmentPolicy.IMAGENET,
+        interpolation: Any = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        self.policy = policy
+        self._policies = one.AutoAugment(policy).policies
+
+    def changed(self, img: Any) -> Any:
+        size = one.size_of(img)
+        for name, p, level in self._policies[int(torch.randint(len(self._policies), ()))]:
+            if torch.rand(()) >= p:
+                continue
+            strengths, signed = one.AUTO[name]
+            values = strengths(10, size)
+            strength = 0.0
+            if values is not None and level is not None:
+                strength = signed_strength(float(values[level]), signed)
+            img = self.altered(img, name, strength)
+        return img
