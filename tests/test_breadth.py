@@ -58,6 +58,7 @@ def test_hub_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"file://{file}"
     assert torch.hub.load_state_dict_from_url(url, progress=False)["a"].tolist() == [1, 1]
     assert (tmp_path / "hub" / "checkpoints" / file.name).exists()
+    assert torch.utils.model_zoo.load_url(url)["a"].shape == (2,)
     with pytest.raises(RuntimeError, match='invalid hash value \\(expected "0123456789", got "'):
         torch.hub.load_state_dict_from_url(url, str(tmp_path / "other"), progress=False, check_hash=True)
     assert not list((tmp_path / "other").iterdir())
