@@ -413,8 +413,9 @@ def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _folded_in_code(function: Any, body: Any, cost: int = 1) -> None:
-    """Give a reduction compiled code: a body over rows (`rowwise.py`)."""
-    function.op.native = native_kernel(function.op.name, body, "element", "row", cost)
+    """Give a reduction compiled code, where it computes in the dtype of its input: a body over rows (`rowwise.py`)."""
+    native = native_kernel(function.op.name, body, "element", "row", cost)
+    function.op.native = lambda call: native(call) if call.out.dtype is call.specs[0].dtype else None
 
 
 def _var_of_rows(xp: Any, x: Any, correction: Any) -> tuple:
@@ -439,6 +440,8 @@ def _native_place(name: str, best: Any) -> Any:
     return lambda call: native(call) if call.specs[0].size[call.attributes["dim"]] < 1 << 24 else None
 
 
+_folded_in_code(sum, lambda xp, x: (xp.sum(x),))  # where no loop over elements takes the sum along
+_folded_in_code(mean, lambda xp, x: (xp.mean(x),))
 _folded_in_code(amax, lambda xp, x: (xp.max(x),))
 _folded_in_code(amin, lambda xp, x: (xp.min(x),))
 _folded_in_code(_norm2, lambda xp, x: (xp.sqrt(xp.sum(x * x)),))

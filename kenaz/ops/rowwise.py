@@ -21,6 +21,7 @@ from ..core.spec import Spec
 from .declare import opaque
 
 Roles = str  # roles of all inputs or results, separated by spaces
+_AXES = frozenset(("dim", "dims", "keepdim", "dtype"))  # attributes that say what is folded, not how
 
 
 class Axes:
@@ -68,14 +69,11 @@ def _options(attributes: dict) -> dict[str, Any]:
     return {k: v for k, v in attributes.items() if k not in _AXES and type(v) is not float}
 
 
-_AXES = frozenset(("dim", "dims", "keepdim"))
-
-
 def _numbers(attributes: dict) -> list[float]:
     return [v for v in attributes.values() if type(v) is float]
 
 
-def array_kernel(body: Callable, inputs: Roles, outputs: Roles, reshaped: Callable | None = None) -> Callable:
+def array_kernel(body: Callable, inputs: Roles, outputs: Roles) -> Callable:
     """The body as a kernel over whole arrays."""
     roles, made = inputs.split(), outputs.split()
 
