@@ -128,7 +128,7 @@ def _tile(element: str, rows: int, columns: int, runs: int, vector_bytes: int) -
 
 # -------------------------------------------------------------------------------------------------------------- routine
 def _cut(rows: int, columns: int, runs: int) -> tuple[float, int, int]:
-    """The cycles for a vector of places, and the tile that needs least: a multiplication or a load is 1, masks are 6."""
+    """The cycles for a vector of places, and the tile that needs least: a multiplication or a load is 1, masks 6."""
 
     def cycles(tall: int, wide: int) -> float:
         return -(-rows // tall) * -(-columns // wide) * (max(tall * wide, runs * tall + 1.2 * wide) + 6)

@@ -37,7 +37,7 @@ from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 
 LEAST = 32  # channels on both sides from which the transforms pay
 
-WEIGHTS = ("channels", "tall", "talls", "row", "channel", "packed", "point")
+WEIGHTS = ("channels", "tall", "talls", "row", "channel", "packed", "point", "backwards")
 PANELS = (
     "channels", "tall", "talls", "tall_tile", "low_tile", "vectors", "runs", "end_runs", "pieces", "results", "reads",
     "starts", "ends", "count", "each", "source_period", "target_period", "channel", "target_row", "packed", "point",
@@ -70,11 +70,18 @@ def both_ways(w: Writer, transform: Any, square: Sequence[Sequence[Any]]) -> lis
 
 
 # ------------------------------------------------------------------------------------------------------ code of tasks
-def _emit_weights(module: ir.Module, element: str, flipped: bool) -> None:
-    """U of tiles FIRST to LAST: the taps of one channel for the rows of a tile are turned and transformed at a time."""
-    w = Code(module, f"weights{int(flipped)}", element, WEIGHTS)
+_FLIP = (3, 1, 2, 0)
+
+
+def _emit_weights(module: ir.Module, element: str) -> None:
+    """U of tiles FIRST to LAST: the taps of one channel for the rows of a tile are turned and transformed at a time.
+    Taps that go backwards exchange the first and the last point of each axis."""
+    w = Code(module, "weights", element, WEIGHTS)
     n = {name: w[name] for name in WEIGHTS}
     weight, packed = w.input(code.WEIGHT), w.scratch(n["packed"])
+    backwards = w.test(n["backwards"], "!=", 0)
+    exchanged = [w.b.select(backwards, w.int(4 * _FLIP[i // 4] + _FLIP[i % 4]), w.int(i)) for i in range(16)]
+    starts = [w.mul(n["point"], i) for i in exchanged]
     with w.loop(w.given(code.FIRST), w.given(code.LAST)) as tile:
         row, high = tile_rows(w, tile)
         with w.loop(0, high, w.lanes) as r:
@@ -83,10 +90,9 @@ def _emit_weights(module: ir.Module, element: str, flipped: bool) -> None:
             mask, into = w.first_lanes(w.sub(high, r)), w.at(packed, w.mul(row, n["channels"]), r)
             with w.loop(0, n["channels"]) as c:
                 taps = _taps(w, [w.at(base, w.mul(c, n["channel"])) for base in bases])
-                taps = taps[::-1] if flipped else taps
                 points = both_ways(w, _taps_to_points, [taps[i : i + 3] for i in (0, 3, 6)])
                 for i, x in enumerate(sum(points, [])):
-                    w.store(x, w.at(into, w.mul(c, high), w.mul(n["point"], i)), mask)
+                    w.store(x, w.at(into, w.mul(c, high), starts[i]), mask)
     w.b.ret_void()
 
 
@@ -205,8 +211,7 @@ def _emit_panels(module: ir.Module, element: str) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- modules
 def _emit_common(module: ir.Module, element: str) -> None:
-    _emit_weights(module, element, False)
-    _emit_weights(module, element, True)
+    _emit_weights(module, element)
     _emit_panels(module, element)
 
 
@@ -224,7 +229,7 @@ def _text(part: str, element: str) -> str:
 
 @functools.lru_cache(None)
 def _functions(part: str, element: str, vector_bytes: int) -> dict[str, int]:
-    names = ("weights0", "weights1", "panels") if part == "panels" else (part,)
+    names = ("weights", "panels") if part == "panels" else (part,)
     return jit.load(("winograd", part, element, vector_bytes), names, lambda: _text(part, element))
 
 
@@ -270,9 +275,9 @@ class Winograd:
         point = self.rows * self.channels + build.lanes
         words = {"channels": self.channels, "tall": heights.tall, "talls": heights.talls, "point": point}
         words["packed"] = build.take((16 * point + build.lanes) * build.item)
-        at = build.words(WEIGHTS, words | {"row": weight.row, "channel": weight.depth[0]})
         backwards = int(axes[0].shifts[1] < axes[0].shifts[0])
-        function = _function("panels", f"weights{backwards}", build.element)
+        at = build.words(WEIGHTS, words | {"row": weight.row, "channel": weight.depth[0], "backwards": backwards})
+        function = _function("panels", "weights", build.element)
         several = chunks_for(16 * self.rows * self.channels, heights.tiles)
         build.prepare += [task(function, at, *part) for part in parts(heights.tiles, several)]
         return words

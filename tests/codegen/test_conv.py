@@ -187,6 +187,17 @@ def _laid_out(x: np.ndarray, layout: str) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
+@pytest.mark.parametrize(
+    "name", ["stride 2", "few rows, groups", "rows of 7", "lenet 3: one place an image", "a signal"]
+)
+def test_transposed_with_a_bias(name: str) -> None:
+    case = CASES[name]
+    bias = np.arange(case.x.shape[1]).astype(case.dtype)
+    found = case.run(conv.input_gradient, (case.y, case.w, bias), case.x.shape)
+    wanted = case.expected()[1] + bias.reshape(-1, *(1,) * len(case.window.out))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
+
+
 def test_nan_stays_where_it_is() -> None:
     case = Case((1, 2, 12, 12), (3, 2, 3, 3), padding=1)
     case.x[0, 0, 5, 5] = np.nan
