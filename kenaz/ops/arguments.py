@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ def explained(function: Callable, name: str, is_method: bool = False) -> Callabl
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except (AttributeError, TypeError) as error:
-            found = mistake(function, name, args, kwargs, is_method)
-            if found is not None and name in OVERLOADED and not is_method:
-                found = _invalid(name, args, kwargs, found)
+        except (AttributeError, TypeError, LookupError, ValueError, RuntimeError) as error:
+            # our own functions call one another in ways that PyTorch's list of forms does not have
+            found = None if is_method else complaint(name, args, kwargs, isinstance(error, TypeError | AttributeError))
+            if found is None and isinstance(error, AttributeError | TypeError):
+                found = mistake(function, name, args, kwargs, is_method)
             if found is None:
                 raise
             raise TypeError(found) from error
@@ -37,66 +38,24 @@ def explained(function: Callable, name: str, is_method: bool = False) -> Callabl
     return checked
 
 
-# What PyTorch lists where no form of a function fits. Of those that begin with a star, a single argument of a wrong type
-# is named instead.
-_OUT, _DTYPE = ", *, Tensor out = None", ", *, torch.dtype dtype = None"
-_FOLDED = ", tuple of ints dim, bool keepdim = False"
-_SPREAD = (
-    "Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False" + _OUT,
-    "Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, Tensor out = None",
-    "Tensor input, bool unbiased = True",
-)
-_SPREAD_AND_MEAN = tuple(s.replace("Tensor out", "tuple of Tensors out") for s in _SPREAD)
-_TRUTH = (
-    "Tensor input" + _OUT,
-    "Tensor input, tuple of ints dim = None, bool keepdim = False" + _OUT,
-    "Tensor input, int dim, bool keepdim = False" + _OUT,
-)
-_PAIR = "Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None"
-_EXTREME = ("Tensor input" + _OUT, "Tensor input, Tensor other" + _OUT, _PAIR)
-OVERLOADED: dict[str, tuple[str, ...]] = {
-    "all": _TRUTH,
-    "any": _TRUTH,
-    "count_nonzero": ("Tensor input, int dim = None", "Tensor input, tuple of ints dim"),
-    "max": _EXTREME,
-    "mean": ("*", f"Tensor input{_DTYPE}, Tensor out = None", f"Tensor input{_FOLDED}{_DTYPE}, Tensor out = None"),
-    "median": ("Tensor input", _PAIR),
-    "min": _EXTREME,
-    "prod": (
-        "*", f"Tensor input{_DTYPE}", f"Tensor input, int dim, bool keepdim = False{_DTYPE}, Tensor out = None"
-    ),
-    "rsub": ("Tensor input, Tensor other, *, Number alpha = 1", "Tensor input, Number other, Number alpha = 1"),
-    "std": _SPREAD,
-    "std_mean": _SPREAD_AND_MEAN,
-    "sum": ("*", f"Tensor input{_DTYPE}", f"Tensor input{_FOLDED}{_DTYPE}, Tensor out = None"),
-    "var": _SPREAD,
-    "var_mean": _SPREAD_AND_MEAN,
-}  # fmt: skip
+def complaint(name: str, args: tuple, kwargs: dict, lists: bool = True) -> str | None:
+    """What PyTorch says of the arguments of one of its functions, or None; `lists`: also where it has several forms."""
+    from .signatures import complaint as look_up  # a table of all functions, for calls that failed
+    from .signatures import forms_of
+
+    return look_up(name, args, kwargs) if lists or len(forms_of(name)) == 1 else None
 
 
-def _invalid(name: str, args: tuple, kwargs: dict, found: str) -> str:
-    """The list of a function's forms, where PyTorch answers with it."""
-    forms = OVERLOADED[name]
-    if forms[0] == "*":
-        if len(args) == 1:
-            return found
-        forms = forms[1:]
-    return combination(name, args, kwargs, forms)
-
-
-def combination(name: str, args: tuple, kwargs: dict, forms: tuple[str, ...]) -> str:
+def combination(name: str, args: tuple, kwargs: dict, forms: Sequence[str]) -> str:
     """That no form of a function takes these arguments.
 
     >>> print(combination("f", (1,), {"dim": 2.0}, ("Tensor input",)))
-    f() received an invalid combination of arguments - got (int, dim=float), but expected one of:
-     * (Tensor input)
+    f() received an invalid combination of arguments - got (int, dim=float), but expected (Tensor input)
     <BLANKLINE>
     """
     got = [type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kwargs.items()]
-    listed = "".join(f" * ({form})\n" for form in forms)
-    return (
-        f"{name}() received an invalid combination of arguments - got ({', '.join(got)}), but expected one of:\n{listed}"
-    )
+    start = f"{name}() received an invalid combination of arguments - got ({', '.join(got)}), but expected"
+    return f"{start} ({forms[0]})\n" if len(forms) == 1 else f"{start} one of:\n" + "".join(f" * ({f})\n" for f in forms)
 
 
 def mistake(function: Callable, name: str, args: tuple, kwargs: dict, is_method: bool = False) -> str | None:

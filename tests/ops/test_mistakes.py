@@ -93,3 +93,30 @@ def test_names_of_backward_nodes() -> None:
         "SumBackward0", "SumBackward1", "MeanBackward1", "ProdBackward0", "PowBackward0", "PowBackward1", "PowBackward2",
         "ClampBackward1", "ClampBackward0", "RemainderBackward0", "MulBackward0",
     ]  # fmt: skip
+
+
+FORMS: list[tuple[Callable, str]] = [
+    (lambda: torch.topk(x, "a"), "topk(): argument 'k' (position 2) must be int, not str"),
+    (lambda: torch.kron(), 'kron() missing 2 required positional argument: "input", "other"'),
+    (lambda: torch.argsort(), "argsort() received an invalid combination of arguments - got (), but expected one of:"),
+    (lambda: torch.addmm(x), "addmm() received an invalid combination of arguments - got (Tensor), but expected one of:"),
+    (lambda: torch.split_with_sizes(x, [1.5]), "split_with_sizes(): argument 'split_sizes' (position 2) must be tuple of ints"),
+    (lambda: torch.conv_transpose2d(*[x] * 10), "conv_transpose2d() takes from 2 to 8 positional arguments but 10 were given"),
+    (lambda: torch.index_add(x, bad=1), 'index_add() missing 3 required positional argument: "dim", "index", "source"'),
+    (lambda: torch.max(1), "max(): argument 'input' (position 1) must be Tensor, not int"),
+]
+
+
+@pytest.mark.parametrize("call,message", FORMS, ids=[m for _, m in FORMS])
+def test_forms_of_functions(call: Callable, message: str) -> None:
+    """What is wrong follows from the forms that PyTorch has, whatever our own function stumbled over."""
+    with pytest.raises(TypeError) as error:
+        call()
+    assert str(error.value).startswith(message)
+
+
+def test_a_right_call_keeps_its_own_error() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
+        torch.mm(x, x)
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        torch.cumsum(x, 5)
