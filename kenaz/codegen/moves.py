@@ -10,6 +10,8 @@ the way that memory suggests:
     scattered   anything else                                  one element at a time
 
 Words of the block that name a source or a target are looked up by number, so that one module serves any count of them.
+Where a source may lie in the memory that is written to, as in `x[1:] = x[:-1]`, boxes go by way of scratch memory; a
+row says whether it is for this case or for the other.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
+from ..core.shape import contiguous_stride
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import jit
@@ -31,8 +34,9 @@ from .vectors import I64, Writer, constant, module_text, new_function
 
 DIMS = 5
 ROWS, SPREAD, TURNED, SCATTERED = range(4)
-_MODE = 5  # the field of a row that says how the box is walked
-_FIELDS = 6 + 3 * DIMS
+_MODE, _HEAD = 5, 10  # the field of a row that says how the box is walked, and how many come before the dimensions
+_FIELDS = _HEAD + 3 * DIMS
+ALWAYS, TOGETHER, APART = range(3)  # when a box is moved: where source and target share memory, or do not
 _ENTRIES = 48  # tables may be at any of so many places in a block
 _MOST = 64  # boxes that a box of too many dimensions may be cut into
 _ELEMENTS = {1: "uint8", 4: "int32", 8: "int64"}
@@ -48,6 +52,7 @@ class Box(NamedTuple):
     target: int
     start: int
     dims: tuple[tuple[int, int, int], ...]
+    when: int = ALWAYS
 
 
 # ----------------------------------------------------------------------------------------------------------- the table
@@ -98,39 +103,45 @@ def _walk(dims: tuple[tuple[int, int, int], ...]) -> tuple[int, tuple[tuple[int,
     return SCATTERED, dims
 
 
-def _row(box: Box, shift: int) -> list[int]:
+def _row(box: Box, shift: int, watch: tuple[int, int, int]) -> list[int]:
     mode, dims = _walk(box.dims)
     dims = ((1, 0, 0),) * (DIMS - len(dims)) + dims
     fields = [x for field in zip(*dims, strict=True) for x in field]
-    return [box.source, box.begin, box.target, box.start, shift, mode, *fields]
+    return [box.source, box.begin, box.target, box.start, shift, mode, box.when, *watch, *fields]
 
 
-def _table(boxes: Iterable[Box], shift: int) -> np.ndarray:
+def _table(boxes: Iterable[Box], shift: int, watch: tuple[int, int, int]) -> np.ndarray:
     """The rows of boxes, large ones cut into pieces for several threads."""
     boxes = [part for box in boxes for part in _few(box._replace(dims=_merged(box.dims)))]
     boxes = [b for b in boxes if all(n for n, _, _ in b.dims)]
     sizes = [math.prod(n for n, _, _ in b.dims) for b in boxes]
     pieces = chunks_for(sum(sizes), sum(sizes))
     each = -(-sum(sizes) // pieces) if pieces > 1 else math.inf
-    rows = [_row(part, shift) for b, n in zip(boxes, sizes, strict=True) for part in _cut(b, max(round(n / each), 1))]
+    parts = [part for b, n in zip(boxes, sizes, strict=True) for part in _cut(b, max(round(n / each), 1))]
+    rows = [_row(part, shift, watch) for part in parts]
     return np.array(rows, np.int64).reshape(-1, _FIELDS)
 
 
 def routine(
-    words: int, itemsize: int, *phases: list[Box], shift: int = -1, in_place: dict | None = None
-) -> Routine | None:
-    """The boxes of one phase after the other. `words`: inputs and outputs; `shift`: the number of the input, if any,
-    that says how much further on the targets of the last phase lie."""
+    words: int, itemsize: int, *phases: list[Box], shift: int = -1, watch: tuple[int, int, int] = (0, 0, 0),
+    scratch: int = 0, in_place: dict | None = None,
+) -> Routine | None:  # fmt: skip
+    """The boxes of one phase after the other.
+
+    words: how many inputs and outputs. shift: the number of the input, if any, that says how much further on the
+    targets of the last phase lie. watch: the words of a source and of a target, and the bytes of the latter, that
+    decide whether they share memory.
+    """
     if itemsize not in _ELEMENTS or words + 1 + len(phases) >= _ENTRIES:
         return None
     if any(len(_merged(b.dims)) > DIMS and _pieces(b) > _MOST for boxes in phases for b in boxes):
         return None
     nothing = words + 1 + len(phases)  # the word that holds the address of a zero
     last = len(phases) - 1
-    tables = [_table(boxes, shift if shift >= 0 and i == last else nothing) for i, boxes in enumerate(phases)]
+    tables = [_table(boxes, shift if shift >= 0 and i == last else nothing, watch) for i, boxes in enumerate(phases)]
     entries = _compiled(itemsize, any((t[:, _MODE] == TURNED).any() for t in tables))
     runs = [(entries[f"at{words + 1 + i}"], len(t)) for i, t in enumerate(tables) if len(t)]
-    return Routine(runs, [*tables, np.zeros(1, np.int64)], in_place=in_place)
+    return Routine(runs, [*tables, np.zeros(1, np.int64)], scratch, in_place)
 
 
 def _pieces(box: Box) -> int:
@@ -169,18 +180,28 @@ class _Mover(Writer):
     def write(self, tiles: bool) -> None:
         self.walks = [(ROWS, self._rows), (SPREAD, self._spread)] + [(TURNED, self._turned)] * tiles
         block, row = self.function.args
-        source, begin, target, start, shift, mode = self.words(row, 0, 6)
-        n, there, here = (self.words(row, 6 + k * DIMS, DIMS) for k in range(3))
+        source, begin, target, start, shift, mode = self.words(row, 0, _MODE + 1)
+        n, there, here = (self.words(row, _HEAD + k * DIMS, DIMS) for k in range(3))
         further = self.b.load(self._named(block, shift, I64))
         x = self.at(self._named(block, source, self.element), begin)
         y = self.at(self._named(block, target, self.element), start, further)
         b = self.b
-        with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(x, I64), b.ptrtoint(y, I64))):
+        there_already = b.icmp_unsigned("==", b.ptrtoint(x, I64), b.ptrtoint(y, I64))
+        with b.if_then(b.and_(b.not_(there_already), self._is_wanted(block, row))):
             with self.loop(0, n[0]) as i, self.loop(0, n[1]) as j, self.loop(0, n[2]) as k:
                 at_x = self.at(x, self.mul(i, there[0]), self.mul(j, there[1]), self.mul(k, there[2]))
                 at_y = self.at(y, self.mul(i, here[0]), self.mul(j, here[1]), self.mul(k, here[2]))
                 self._plane(mode, at_x, at_y, n[3:], there[3:], here[3:])
         b.ret_void()
+
+    def _is_wanted(self, block: Any, row: Any) -> Any:
+        """Whether this box is moved in the case that is at hand."""
+        when, watched, room, extent = self.words(row, _MODE + 1, 4)
+        words = self.b.inttoptr(block, I64.as_pointer())
+        distance = self.sub(self.b.load(self.at(words, watched)), self.b.load(self.at(words, room)))
+        together = self.b.icmp_unsigned("<", distance, extent)
+        case = self.b.select(together, self.int(TOGETHER), self.int(APART))
+        return self.b.or_(self.test(when, "==", ALWAYS), self.test(when, "==", case))
 
     def _named(self, block: Any, number: Any, to: Any) -> Any:
         """The address in the word of the block that has this number."""
@@ -261,11 +282,18 @@ def write(call: Call) -> Routine | None:
     base, value, region = call.specs[0], call.specs[1], call.attributes["region"]
     if value.dtype is not region.dtype or region.dtype is not base.dtype or base.order() is None:
         return None
-    steps = _dims(value.size, value.stride, region.stride)
-    if any(n > 1 and here == 0 for n, _, here in steps):
+    if any(n > 1 and q == 0 for n, q in zip(region.size, region.stride, strict=True)):
         return None
-    whole, part = Box(0, 0, 3, 0, ((base.numel, 1, 1),)), Box(1, 0, 3, 0, steps)
-    return routine(4, base.dtype.itemsize, [whole], [part], shift=2, in_place={0: [0]})
+    dense = contiguous_stride(value.size)
+    whole = Box(0, 0, 3, 0, ((base.numel, 1, 1),))
+    aside = Box(1, 0, 4, 0, _dims(value.size, value.stride, dense), TOGETHER)
+    back = Box(4, 0, 3, 0, _dims(value.size, dense, region.stride), TOGETHER)
+    straight = Box(1, 0, 3, 0, _dims(value.size, value.stride, region.stride), APART)
+    size = base.dtype.itemsize
+    return routine(
+        4, size, [aside], [whole], [back, straight], shift=2, watch=(1, 3, base.numel * size),
+        scratch=value.numel * size, in_place={0: [0]},
+    )  # fmt: skip
 
 
 def _joined(specs: Sequence[Spec], out: Spec, starts: Iterable[int], stride: Sequence[int]) -> Routine | None:

@@ -130,6 +130,24 @@ def test_writes_to_a_region(region: tuple, offset: int, together: bool, kind: to
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "value, region, offset",
+    [(((39, 40), (40, 1)), ((39, 40), (40, 1)), 40), (((40, 40), (1, 40)), ((40, 40), (40, 1)), 0),
+     (((40, 39), (40, 1)), ((40, 39), (40, 1)), 1), (((39, 40), (0, 1)), ((39, 40), (40, 1)), 40)],
+)  # fmt: skip
+def test_a_part_written_over_another(value: tuple, region: tuple, offset: int, kind: torch.dtype) -> None:
+    base, seen = fresh((40, 40), kind), spec(*region, kind, shifted=True)
+    call = Call(WRITE, (base, spec(*value, kind), int), {"region": seen}, base)
+    x = memory_of(base, 0)
+    part = np.lib.stride_tricks.as_strided(x, value[0], tuple(q * x.itemsize for q in value[1]))
+    expected = call.run(x.copy(), part.copy(), offset)
+    routine = moves.write(call)
+    assert routine is not None
+    routine.run([x, part, offset], [x])
+    np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("s", [((4, 5, 6), (30, 6, 1)), ((40, 70), (1, 40)), ((3, 1, 50, 60), (3000, 3000, 60, 1))])
 def test_flips_rolls_and_repetitions(s: tuple, kind: torch.dtype) -> None:
     x = spec(*s, kind)
