@@ -24,7 +24,7 @@ from .tiles import Tile
 
 BYTES_OF_DEPTH = 384 * 4  # of a row of A, or of a column of B, in one block
 COLUMNS = 512  # of B in one block, half of that for 8-byte elements
-ROWS = 73 * 14  # of A in one block
+ROWS = 80 * 14  # of A in one block
 LEAST_TIME = 25  # microseconds of work from which a second thread pays
 GIGAFLOPS, GIGABYTES = 100, 30  # a second, of one thread: only to guess the time
 FEW = 8  # rows or columns
@@ -137,7 +137,7 @@ def _layout(p: Product, shape: Shape, tasks: np.ndarray) -> dict[str, int]:
     m, n, k = (int(tasks[:, TASK.index(x)].max()) for x in "mnk")
     depth = k if shape.store == "dots" else _even_part(k, BYTES_OF_DEPTH // item, 1)
     column_block = _even_part(n, COLUMNS * 4 // item, shape.columns)
-    row_block = ROWS // shape.rows * shape.rows
+    row_block = _even_part(m, ROWS, shape.rows)
     pack_a, pack_b = (False, False) if shape.store == "dots" else (_packs_a(p), _packs_b(p))
     panels = -(-min(m, row_block) // shape.rows)
     room_of_a = pack_a * panels * depth * panel_width(p.element)
@@ -244,13 +244,13 @@ def matmul(call: Call) -> Routine | None:
     return None if product is None else routine(product, "multiply")
 
 
-def linear(call: Call) -> Routine | None:
-    """Code for x W' + b."""
+def linear(call: Call, cut: bool = False) -> Routine | None:
+    """Code for x W' + b; with `cut`, for what relu makes of it."""
     x, weight, bias = call.specs
     if type(bias) is not Spec or weight.ndim != 2:
         return None
     product = _product(x, _transposed(weight), call.out, bias)
-    return None if product is None else routine(product, "affine")
+    return None if product is None else routine(replace(product, cut=cut), "affine")
 
 
 def combination(call: Call) -> Routine | None:

@@ -45,6 +45,7 @@ from llvmlite import ir
 from . import jit
 from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 
+AHEAD = 12  # rows that packing asks memory for before it needs them: they may be pages apart
 _WORD = I64.as_pointer()
 
 ROWS = ("depth", "a", "a_row", "a_step", "b", "b_step", "last", "c", "c_row", "d", "d_row", "alpha", "beta", "floor")
@@ -301,6 +302,7 @@ def _pack_rows(
     mask = w.first_lanes(group.lanes)
     with w.b.if_else(w.test(along, "==", 1)) as (then, otherwise):
         with then, w.loop(0, depth, name="k") as k:
+            w.prefetch(w.at(source, w.mul(w.add(k, AHEAD), across)))
             w.store(w.load(w.at(source, w.mul(k, across)), mask), w.at(panel, w.mul(k, width)))
         with otherwise, w.loop(0, depth, name="k") as k, w.loop(0, group.lanes, name="p") as p:
             element = w.b.load(w.at(source, w.mul(k, across), w.mul(p, along)))
