@@ -348,6 +348,11 @@ def batch_norm(
     for name, p in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if p is not None and p.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {p.numel()}")
+        if p is not None and name.startswith("running") and modes.enabled and p.requires_grad:
+            raise RuntimeError(
+                f"The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input "
+                "cannot have requires_grad True."
+            )
     dims, training = _all_but_channels(input), training or running_mean is None
     if training:
         y, mean, rstd, *moved = _channels(
@@ -380,6 +385,14 @@ def instance_norm(
             if running is not None and new is not None:
                 running.copy_(new.reshape(n, c).mean(0))
     return y.reshape(input.shape)
+
+
+public(
+    lambda input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled: instance_norm(
+        input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps
+    ),
+    "instance_norm",
+)
 
 
 # -------------------------------------------------------------------------------------------------- without a mean
@@ -443,5 +456,5 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     return input / (mean * alpha + k) ** beta
 
 
-for _function in (layer_norm, rms_norm, group_norm, instance_norm):
+for _function in (layer_norm, rms_norm, group_norm):
     public(_function)

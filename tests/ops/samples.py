@@ -182,13 +182,14 @@ TABLE: dict[str, list[Call]] = {
     "grid_sampler": [Call(x(1, 2, 4, 4), unit(1, 3, 3, 2), 0, 0, False)], "grid_sampler_2d": [Call(x(1, 2, 4, 4), unit(1, 3, 3, 2), 0, 0, False)], "grid_sampler_3d": [Call(x(1, 1, 3, 3, 3), unit(1, 2, 2, 2, 3), 0, 0, False)],
     "affine_grid_generator": [Call(x(1, 2, 3), (1, 1, 3, 3), False)],
     "ctc_loss": [Call(x(5, 2, 4) - 3, i(2, 2, low=1, high=4), np.array([5, 5]), np.array([2, 2]))],
+    "gru": [Call(x(3, 2, 4), x(1, 2, 3), [x(9, 4), x(9, 3), x(9), x(9)], True, 1, 0.0, True, False, False)],
     "gru_cell": [Call(x(2, 3), x(2, 2), x(6, 3), x(6, 2))], "rnn_relu_cell": [Call(x(2, 3), x(2, 2), x(2, 3), x(2, 2))], "rnn_tanh_cell": [Call(x(2, 3), x(2, 2), x(2, 3), x(2, 2))], "lstm_cell": [Call(x(2, 3), (x(2, 2), x(2, 2)), x(8, 3), x(8, 2))],
 }
 
 NETWORK: dict[str, list[Call]] = {
     **{n: [Call(x(3, 4))] for n in ("gelu", "elu", "silu", "mish", "softplus", "hardtanh", "leaky_relu", "hardsigmoid", "hardswish", "softshrink", "logsigmoid", "softsign", "tanhshrink", "tanh", "sigmoid", "sigmoid", "relu", "celu", "selu", "relu6", "hardshrink")},
     **{n: [Call(x(2, 3), 1)] for n in ("softmax", "softmin", "log_softmax")}, "threshold": [Call(x(2, 3), 0.1, 20)], "glu": [Call(x(2, 4))], "normalize": [Call(x(2, 3))], "linear": [Call(x(2, 3), x(4, 3), x(4)), Call(x(3), x(4, 3)), Call(x(2, 2, 3), x(4, 3), x(4))],
-    "layer_norm": [Call(x(2, 3), (3,), x(3), x(3))], "rms_norm": [Call(x(2, 3), (3,), x(3))], "group_norm": [Call(x(2, 4, 3), 2, x(4), x(4))], "batch_norm": [Call(x(4, 3), np.zeros(3), np.ones(3), x(3), x(3), training=False)], "instance_norm": [Call(x(2, 3, 4))], "local_response_norm": [Call(x(2, 4, 3), 2)],
+    "layer_norm": [Call(x(2, 3), (3,), x(3), x(3))], "rms_norm": [Call(x(2, 3), (3,), x(3))], "group_norm": [Call(x(2, 4, 3), 2, x(4), x(4))], "batch_norm": [Call(x(4, 3), None, None, x(3), x(3), training=True)], "instance_norm": [Call(x(2, 3, 4))], "local_response_norm": [Call(x(2, 4, 3), 2)],
     "avg_pool1d": [Call(x(1, 2, 6), 2)], "avg_pool2d": [Call(x(1, 2, 5, 5), 3, 2, 1)], "avg_pool3d": [Call(x(1, 1, 4, 4, 4), 2)], "max_pool1d": [Call(x(1, 2, 6), 2)], "max_pool2d": [Call(x(1, 2, 5, 5), 3, 2, 1)], "max_pool3d": [Call(x(1, 1, 4, 4, 4), 2)],
     **{f"max_pool{n}d_with_indices": [Call(x(1, 1, *(4,) * n), 2)] for n in (1, 2, 3)}, **{f"adaptive_avg_pool{n}d": [Call(x(1, 1, *(5,) * n), 2)] for n in (1, 2, 3)},
     **{f"adaptive_max_pool{n}d": [Call(x(1, 1, *(5,) * n), 2)] for n in (1, 2, 3)}, **{f"adaptive_max_pool{n}d_with_indices": [Call(x(1, 1, *(5,) * n), 2)] for n in (1, 2, 3)},
@@ -241,7 +242,7 @@ ELSEWHERE: dict[str, str] = {
         "set_flush_denormal set_warn_always use_deterministic_algorithms".split(), _QUERY),
     **dict.fromkeys("empty empty_like empty_strided".split(), _MEMORY),
     **dict.fromkeys("as_tensor asarray from_numpy frombuffer from_dlpack to_dlpack".split(), "memory shared with others: tests/ops/test_creation.py"),
-    **dict.fromkeys("gru lstm rnn_relu rnn_tanh".split(), "layers: tests/nn"),
+    **dict.fromkeys("lstm rnn_relu rnn_tanh".split(), "layers: tests/nn"),
     **dict.fromkeys("nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu nn.functional.gumbel_softmax".split(), _RANDOM),
     **dict.fromkeys(
         "autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype "
