@@ -253,6 +253,8 @@ class Namespace:
     def __init__(self, builder: ir.IRBuilder, lanes: int = 0):
         self.builder, self.lanes = builder, lanes
 
+    inf, nan = np.inf, np.nan
+
     def lift(self, x: Any, like: Value | None = None) -> Value:
         """A value for a value or a number."""
         if isinstance(x, Value):
@@ -309,9 +311,10 @@ class Namespace:
         return x * x
 
     def power_as_c(self, a: Any, b: Any) -> Value:
-        if not isinstance(a, Value) or isinstance(b, Value):
-            raise Unsupported("a power of two values")
-        return a**b
+        if isinstance(a, Value) and not isinstance(b, Value):
+            return a**b
+        first = a if isinstance(a, Value) else b
+        return self.power(self.lift(a, first), self.lift(b, first))
 
     def logical_not(self, x: Value) -> Value:
         return ~x.cast(np.bool_)
@@ -354,9 +357,9 @@ class Namespace:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        from . import math
+        from . import functions, math
 
-        found = getattr(math, name, None)
+        found = getattr(math, name, None) or getattr(functions, name, None)
         if found is None:
             raise Unsupported(f"xp.{name}")
         return lambda *args: found(self, *args)

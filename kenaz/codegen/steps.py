@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.dtype import HALF
@@ -223,7 +223,7 @@ def _update(p: int, call: Call) -> list[Any]:
 
 
 def _updatable(s: Spec) -> bool:
-    return bool(s.numel and s.contiguous and can_hold(s.dtype) and s.dtype.kind == 2 and s.dtype not in HALF)
+    return bool(s.numel and can_hold(s.dtype) and s.dtype.kind == 2 and s.dtype not in HALF)
 
 
 def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
@@ -232,8 +232,12 @@ def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
     places = [*range(i * width, (i + 1) * width), *range(width * a["count"], len(call.specs))]
     specs = [call.specs[j] for j in places[:width]]
     kind = specs[0].dtype
-    operands = [Operand(s.dtype, (1,)) for s in specs] + [Operand(n) for n in numbers]
-    nest = Nest((specs[0].numel,), operands, [(s.dtype, "store") for s in specs[:written]], set())
+    axes = tuple(range(specs[0].ndim)) if specs[0].contiguous else specs[0].order()
+    if axes is None or any(s.size != specs[0].size for s in specs) or not _alike(specs[:written]):
+        raise Unsupported("tensors of a step that lie in different ways")
+    operands = [_operand(s, specs[0].size, axes) for s in (*specs, *numbers)]
+    size = [specs[0].size[d] for d in axes]
+    nest = Nest(size, operands, [(s.dtype, "store") for s in specs[:written]], set())
 
     def build(b: Any, lanes: int, values: list[Value]) -> list[Value]:
         scalars = {n: v.cast(kind.np) for n, v in zip(names, values[width:], strict=True)}
@@ -242,6 +246,11 @@ def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
     routine = loop_routine(_update_key(call, kind), build, nest, 2 * width)
     routine.in_place = {k: [k] for k in range(written)}
     return Step(routine, (p,), [(p, j) for j in places], [(p, i * written + k, specs[k]) for k in range(written)])
+
+
+def _alike(specs: Sequence[Spec]) -> bool:
+    """Whether tensors lie in memory in one way, so that one position serves all."""
+    return all(s.like(specs[0].dtype).stride == specs[0].like(specs[0].dtype).stride for s in specs)
 
 
 def _update_key(call: Call, kind: Any) -> tuple:
