@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ... import _api as torch
@@ -18,100 +19,42 @@ avg_pool3d = ops.avg_pool3d
 
 
 # ------------------------------------------------------------------------------------------------------------- maximum
-def max_pool1d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool1d` and where each maximum stood."""
-    return ops.max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
+def _named(function: Callable, name: str, doc: str) -> Callable:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
 
 
-def max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool2d` and where each maximum stood, as an index into the flattened plane."""
-    return ops.max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
+def _max_pools(name: str, doc: str) -> tuple[Callable, Callable]:
+    """`max_pool` of a number of axes, and the same with the places of the maxima."""
+    plain, both = getattr(ops, name), getattr(ops, f"{name}_with_indices")
+
+    def with_indices(
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        return both(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+    def pool(
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> Any:  # fmt: skip
+        return (both if return_indices else plain)(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+    places = f"`{name}` and where each maximum stood, as an index into its flattened channel."
+    return _named(pool, name, doc), _named(with_indices, f"{name}_with_indices", places)
 
 
-def max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool3d` and where each maximum stood, as an index into the flattened volume."""
-    return ops.max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def max_pool1d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest value under a sliding window; with `return_indices` also where it stood.
-
-    >>> max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    tensor([[3., 2.]])
-    """
-    if return_indices:
-        return ops.max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return ops.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def max_pool2d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest value under a sliding window; with `return_indices` also where it stood.
-
-    >>> max_pool2d(torch.arange(4.0).reshape(1, 2, 2), 2)
-    tensor([[[3.]]])
-    """
-    if return_indices:
-        return ops.max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return ops.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def max_pool3d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest value under a sliding window; with `return_indices` also where it stood.
-
-    >>> max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 2)
-    tensor([[[[7.]]]])
-    """
-    if return_indices:
-        return ops.max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return ops.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode)
+_LARGEST = "The largest value under a sliding window; with `return_indices` also where it stood.\n\n    "
+max_pool1d, max_pool1d_with_indices = _max_pools(
+    "max_pool1d", _LARGEST + ">>> max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)\n    tensor([[3., 2.]])"
+)
+max_pool2d, max_pool2d_with_indices = _max_pools(
+    "max_pool2d", _LARGEST + ">>> max_pool2d(torch.arange(4.0).reshape(1, 2, 2), 2)\n    tensor([[[3.]]])"
+)
+max_pool3d, max_pool3d_with_indices = _max_pools(
+    "max_pool3d", _LARGEST + ">>> max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 2)\n    tensor([[[[7.]]]])"
+)
 
 
 # ------------------------------------------------------------------------------------------------------------ adaptive
@@ -143,55 +86,37 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return ops.adaptive_avg_pool3d(input, _filled(output_size, input.shape))
 
 
-def adaptive_max_pool1d_with_indices(
-    input: Tensor, output_size: Any, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool1d` and where each maximum stood."""
-    return ops.adaptive_max_pool1d(input, output_size)
+def _adaptive_max_pools(name: str, example: str, filled: Callable) -> tuple[Callable, Callable]:
+    """`adaptive_max_pool` of a number of axes, and the same with the places of the maxima."""
+    both = getattr(ops, name)
+
+    def with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> tuple[Tensor, Tensor]:
+        return both(input, filled(output_size, input.shape))
+
+    def pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        result = both(input, filled(output_size, input.shape))
+        return result if return_indices else result[0]
+
+    doc = "The largest value of each of `output_size` parts; with `return_indices` also where it stood.\n\n    "
+    places = f"`{name}` and where each maximum stood."
+    return _named(pool, name, doc + example), _named(with_indices, f"{name}_with_indices", places)
 
 
-def adaptive_max_pool2d_with_indices(
-    input: Tensor, output_size: Any, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool2d` and where each maximum stood."""
-    return ops.adaptive_max_pool2d(input, _filled(output_size, input.shape))
-
-
-def adaptive_max_pool3d_with_indices(
-    input: Tensor, output_size: Any, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool3d` and where each maximum stood."""
-    return ops.adaptive_max_pool3d(input, _filled(output_size, input.shape))
-
-
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of `output_size` parts; with `return_indices` also where it stood.
-
-    >>> adaptive_max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    tensor([[3., 2.]])
-    """
-    result = adaptive_max_pool1d_with_indices(input, output_size)
-    return result if return_indices else result[0]
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of `output_size` parts; with `return_indices` also where it stood.
-
-    >>> adaptive_max_pool2d(torch.arange(4.0).reshape(1, 2, 2), (1, None))
-    tensor([[[2., 3.]]])
-    """
-    result = adaptive_max_pool2d_with_indices(input, output_size)
-    return result if return_indices else result[0]
-
-
-def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of `output_size` parts; with `return_indices` also where it stood.
-
-    >>> adaptive_max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 1)
-    tensor([[[[7.]]]])
-    """
-    result = adaptive_max_pool3d_with_indices(input, output_size)
-    return result if return_indices else result[0]
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _adaptive_max_pools(
+    "adaptive_max_pool1d",
+    ">>> adaptive_max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)\n    tensor([[3., 2.]])",
+    lambda output_size, sizes: output_size,
+)
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _adaptive_max_pools(
+    "adaptive_max_pool2d",
+    ">>> adaptive_max_pool2d(torch.arange(4.0).reshape(1, 2, 2), (1, None))\n    tensor([[[2., 3.]]])",
+    _filled,
+)
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _adaptive_max_pools(
+    "adaptive_max_pool3d",
+    ">>> adaptive_max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 1)\n    tensor([[[[7.]]]])",
+    _filled,
+)
 
 
 # ---------------------------------------------------------------------------------------------------------- power mean
