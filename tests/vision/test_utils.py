@@ -1,10 +1,11 @@
-"""Grids of images."""
+"""Grids of images, and drawings on them."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import kenaz as torch
+from kenaz.vision import utils
 from kenaz.vision.utils import make_grid, save_image
 
 
@@ -40,3 +41,37 @@ def test_grid_refuses_what_is_no_tensor() -> None:
 def test_saved_image_has_rounded_bytes(tmp_path) -> None:
     save_image(torch.tensor([[[0.0, 0.5, 1.0]]]), tmp_path / "a.png")
     assert np.asarray(Image.open(tmp_path / "a.png"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def drawing() -> torch.Tensor:
+    return (torch.arange(3 * 12 * 14) % 200).to(torch.uint8).view(3, 12, 14)
+
+
+def test_drawings_are_torchvisions() -> None:
+    image, boxes = drawing(), torch.tensor([[1, 1, 6, 7], [3, 2, 12, 10]])
+    assert utils.draw_bounding_boxes(image, boxes).sum() == 36491
+    filled = utils.draw_bounding_boxes(image, boxes, colors=["red", "blue"], fill=True, width=2)
+    assert filled.sum() == 45753
+    assert utils.draw_bounding_boxes(image / 255, boxes, colors="green").sum().item() == pytest.approx(149.0078, 1e-4)
+    masks = torch.zeros(2, 12, 14, dtype=torch.bool)
+    masks[0, 2:6, 2:9] = True
+    masks[1, 4:9, 5:12] = True
+    assert utils.draw_segmentation_masks(image, masks).sum() == 39206
+    assert utils.draw_segmentation_masks(image, masks, 0.4, ["red", "blue"]).sum() == 45225
+    assert utils.draw_segmentation_masks(image / 255, masks, 0.5).sum().item() == pytest.approx(162.6608, 1e-4)
+    points = torch.tensor([[[3, 4], [9, 8]]])
+    assert utils.draw_keypoints(image, points, [(0, 1)], "yellow").sum() == 64995
+
+
+def test_drawing_refuses_what_it_cannot_draw_on() -> None:
+    image = drawing()
+    with pytest.raises(ValueError, match="Pass individual images, not batches"):
+        utils.draw_bounding_boxes(image[None], torch.zeros(1, 4))
+    with pytest.raises(ValueError, match="need to be in"):
+        utils.draw_bounding_boxes(image, torch.tensor([[3, 0, 1, 1]]))
+    with pytest.raises(ValueError, match=r"Number of boxes \(1\) and labels \(2\) mismatch"):
+        utils.draw_bounding_boxes(image, torch.zeros(1, 4), ["a", "b"])
+    with pytest.raises(ValueError, match="must be of dtype bool"):
+        utils.draw_segmentation_masks(image, torch.zeros(12, 14))
+    assert utils.draw_bounding_boxes(image, torch.zeros(0, 4)) is image
+    assert not torch.equal(utils.draw_bounding_boxes(image, torch.tensor([[1, 1, 9, 9]]), ["a"]), image)
