@@ -12,8 +12,9 @@ input, with the taps that reach it; their results are dealt back into place. The
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ import numpy as np
 from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
+from ..runtime import threads
 from . import conv_code as code
 from . import conv_direct, conv_dots, jit, wino, wino_weight
 from .conv_geometry import (
@@ -44,7 +46,27 @@ from .routine import ALIGN, Routine
 from .share import chunks_for
 from .tiles import Tile, tile_address
 
+_made: dict[tuple, Routine | None] = {}
+MOST_MADE = 1000
 
+
+def _once(make: Callable[[Call], Routine | None]) -> Callable[[Call], Routine | None]:
+    """Keep what `make` gives: networks repeat their convolutions, and tables take a millisecond."""
+
+    @functools.wraps(make)
+    def routine(call: Call) -> Routine | None:
+        switches = threads.get_num_threads(), jit.vector_bytes(), config.WINOGRAD
+        key = make, call.specs, call.out, call.attributes["window"], call.attributes["groups"], switches
+        if key not in _made:
+            if len(_made) >= MOST_MADE:
+                _made.clear()
+            _made[key] = make(call)
+        return _made[key]
+
+    return routine
+
+
+@_once
 def forward(call: Call) -> Routine | None:
     """The routine of a convolution (input, weight, bias), or None where NumPy does it."""
     x, w, bias = call.specs
@@ -60,6 +82,7 @@ def forward(call: Call) -> Routine | None:
     return places.routine(shapes.window.size, _four(x.stride), shapes.window.out, many, (1, 1))
 
 
+@_once
 def input_gradient(call: Call) -> Routine | None:
     """The routine of a convolution's gradient with respect to its input, from (gradient, weight, bias): a transposed
     convolution."""
@@ -230,6 +253,7 @@ class Job:
 
 
 # ---------------------------------------------------------------------------------------------- gradient of the weight
+@_once
 def weight_gradient(call: Call) -> Routine | None:
     """The routine of a convolution's gradient with respect to its weight, from (input, gradient)."""
     x, y = call.specs

@@ -206,6 +206,13 @@ def test_nan_stays_where_it_is() -> None:
     assert np.isnan(y).sum() == 3 * 9
 
 
+def test_routines_are_made_once() -> None:
+    case = Case((2, 3, 8, 8), (4, 3, 3, 3))
+    calls = [case.call((case.x, case.w, None), case.y) for _ in range(2)]
+    assert conv.forward(calls[0]) is conv.forward(calls[1])
+    assert conv.forward(calls[0]) is not conv.forward(case.call((case.x, case.w, np.ones(4, np.float32)), case.y))
+
+
 def test_what_is_left_to_numpy() -> None:
     case = Case((2, 3, 8, 8), (4, 3, 3, 3))
     half = case.x.astype(np.float16)
