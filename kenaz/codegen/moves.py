@@ -30,14 +30,14 @@ from ..graph.node import Call
 from . import jit
 from .routine import Routine
 from .share import chunks_for
-from .vectors import I64, Writer, constant, module_text, new_function
+from .vectors import I64, VOID, Writer, constant, module_text, new_function
 
 DIMS = 5
 ROWS, SPREAD, TURNED, SCATTERED = range(4)
 _MODE, _HEAD = 5, 10  # the field of a row that says how the box is walked, and how many come before the dimensions
 _FIELDS = _HEAD + 3 * DIMS
 ALWAYS, TOGETHER, APART = range(3)  # when a box is moved: where source and target share memory, or do not
-_ENTRIES = 48  # tables may be at any of so many places in a block
+_ENTRIES = 128  # tables may be at any of so many places in a block
 _MOST = 64  # boxes that a box of too many dimensions may be cut into
 _ELEMENTS = {1: "uint8", 4: "int32", 8: "int64"}
 _ALIKE = 8  # elements in a row from which tiles pay
@@ -111,7 +111,7 @@ def _row(box: Box, shift: int, watch: tuple[int, int, int]) -> list[int]:
 
 
 def _table(boxes: Iterable[Box], shift: int, watch: tuple[int, int, int]) -> np.ndarray:
-    """The rows of boxes, large ones cut into pieces for several threads."""
+    """A row for the address of the code, and the rows of boxes, large ones cut into pieces for several threads."""
     boxes = [part for box in boxes for part in _few(box._replace(dims=_merged(box.dims)))]
     boxes = [b for b in boxes if all(n for n, _, _ in b.dims)]
     sizes = [math.prod(n for n, _, _ in b.dims) for b in boxes]
@@ -119,7 +119,7 @@ def _table(boxes: Iterable[Box], shift: int, watch: tuple[int, int, int]) -> np.
     each = -(-sum(sizes) // pieces) if pieces > 1 else math.inf
     parts = [part for b, n in zip(boxes, sizes, strict=True) for part in _cut(b, max(round(n / each), 1))]
     rows = [_row(part, shift, watch) for part in parts]
-    return np.array(rows, np.int64).reshape(-1, _FIELDS)
+    return np.array([[0] * _FIELDS, *rows], np.int64)
 
 
 def routine(
@@ -139,8 +139,10 @@ def routine(
     nothing = words + 1 + len(phases)  # the word that holds the address of a zero
     last = len(phases) - 1
     tables = [_table(boxes, shift if shift >= 0 and i == last else nothing, watch) for i, boxes in enumerate(phases)]
-    entries = _compiled(itemsize, any((t[:, _MODE] == TURNED).any() for t in tables))
-    runs = [(entries[f"at{words + 1 + i}"], len(t)) for i, t in enumerate(tables) if len(t)]
+    move = _compiled(itemsize, any((t[:, _MODE] == TURNED).any() for t in tables))
+    for t in tables:
+        t[0, 0] = move
+    runs = [(_entry(words + 1 + i), len(t) - 1) for i, t in enumerate(tables) if len(t) > 1]
     return Routine(runs, [*tables, np.zeros(1, np.int64)], scratch, in_place)
 
 
@@ -150,28 +152,37 @@ def _pieces(box: Box) -> int:
 
 # ------------------------------------------------------------------------------------------------------------ the code
 @functools.cache
-def _compiled_for(itemsize: int, tiles: bool, vector_bytes: int) -> dict[str, int]:
-    names = [f"at{i}" for i in range(_ENTRIES)]
-    signature = "moves", itemsize, tiles, vector_bytes
-    return jit.load(signature, names, lambda: _module(_ELEMENTS[itemsize], names, tiles))
+def _compiled_for(itemsize: int, tiles: bool, vector_bytes: int) -> int:
+    def build() -> str:
+        module = ir.Module("moves")
+        _Mover(new_function(module, "move", (I64, I64)), _ELEMENTS[itemsize]).write(tiles)
+        return module_text(module)
+
+    return jit.load(("moves", itemsize, tiles, vector_bytes), ["move"], build)["move"]
 
 
-def _compiled(itemsize: int, tiles: bool) -> dict[str, int]:
-    """The functions for tables at each place of a block; tiles are left out where nobody needs them."""
+def _compiled(itemsize: int, tiles: bool) -> int:
+    """The function that moves a box: (block, address of its row); tiles are left out where nobody needs them."""
     return _compiled_for(itemsize, tiles and itemsize > 1, jit.vector_bytes())
 
 
-def _module(element: str, names: list[str], tiles: bool) -> str:
-    module = ir.Module("moves")
-    move = new_function(module, "move", (I64, I64))
-    move.linkage = "internal"
-    _Mover(move, element).write(tiles)
-    for i, name in enumerate(names):
-        w = Writer(new_function(module, name), element)
-        row = w.add(w.word(w.function.args[0], i), w.mul(w.function.args[1], 8 * _FIELDS))
-        w.b.call(move, [w.function.args[0], row])
+@functools.cache
+def _entry(place: int) -> int:
+    """What calls that function for a chunk, with the table that is at a place of the block: how many words come before
+    differs, and code for each of these few lines is cheaper than for all."""
+
+    def build() -> str:
+        module = ir.Module("entry")
+        w = Writer(new_function(module, "entry"), "int64")
+        block, chunk = w.function.args
+        table = w.word(block, place)
+        kind = ir.FunctionType(VOID, [I64, I64])
+        move = w.b.inttoptr(w.word(table, 0), kind.as_pointer())
+        w.b.call(move, [block, w.add(table, w.mul(w.add(chunk, 1), 8 * _FIELDS))])
         w.b.ret_void()
-    return module_text(module)
+        return module_text(module)
+
+    return jit.load(("moves entry", place), ["entry"], build)["entry"]
 
 
 class _Mover(Writer):
