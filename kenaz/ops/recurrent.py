@@ -298,7 +298,9 @@ def _run(xp: Any, x: Any, weight: Any, bias: Any, *start: Any, cell: str, backwa
     for i in range(steps - 1, -1, -1) if backwards else range(steps):
         hidden = states[0][i + backwards] @ turned
         hidden = hidden if isinstance(bias, bool) else hidden + bias
-        after, keep = of.forward(xp, *(xp.split(g, of.gates, -1) for g in (x[i], hidden)), [s[i + backwards] for s in states])
+        after, keep = of.forward(
+            xp, *(xp.split(g, of.gates, -1) for g in (x[i], hidden)), [s[i + backwards] for s in states]
+        )
         for state, new in zip(states, after, strict=True):
             state[i + (not backwards)] = new
         for k, value in enumerate(keep):
