@@ -269,30 +269,46 @@ def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | No
     """What matmul multiplies (and the d, broadcast, that is added), or None where it is not compiled."""
     if out.dtype.name not in COMPILED or not (out.contiguous and out.numel and a.numel):
         return None
-    a_size, a_stride = (tuple(a.size), a.stride) if a.ndim > 1 else ((1, *a.size), (0, *a.stride))
-    b_size, b_stride = (tuple(b.size), b.stride) if b.ndim > 1 else ((*b.size, 1), (*b.stride, 1))
-    m, n = a_size[-2], b_size[-1]
+    (*a_batch, m, k), (*a_strides, a_row, a_step) = _matrices(a, 0)
+    (*b_batch, k, n), (*b_strides, b_step, b_along) = _matrices(b, 1)
     batch = out.size[: out.ndim - (a.ndim > 1) - (b.ndim > 1)]
-    full = (*batch, m, n)
-    d_stride = spread((), (), full)
-    if d is not None:
-        keep = [True] * len(batch) + [a.ndim > 1, b.ndim > 1]
-        found = iter(spread(d.size, d.stride, out.size))
-        d_stride = tuple(next(found) if k else 0 for k in keep)
-        if n > 1 and d_stride[-1] != 1:
-            return None
-    axes = list(zip(
-        batch, spread(a_size[:-2], a_stride[:-2], batch), spread(b_size[:-2], b_stride[:-2], batch),
-        contiguous_stride(full), d_stride,
-    ))  # fmt: skip
-    a_row, d_row = a_stride[-2], d_stride[-2]
-    while axes and axes[-1][1:] == (a_row * m, 0, n * m, d_row * m):  # one matrix B for several A's: they are more rows
-        m *= axes.pop()[0]
+    *d_strides, d_row, d_along = _strides_of_added(d, out, (len(batch), a.ndim > 1, b.ndim > 1))
+    if d is not None and n > 1 and d_along != 1:
+        return None
+    c_strides = contiguous_stride((*batch, m, n))
+    axes = list(zip(batch, spread(a_batch, a_strides, batch), spread(b_batch, b_strides, batch), c_strides, d_strides))
+    m, a_row, d_row = _joined(axes, m, n, a_row, d_row)
     product = Product(
-        m, n, a_size[-1], a_row, a_stride[-1], b_stride[-2], b_stride[-1], n, out.dtype.name, d_row,
-        offsets=offsets_of(axes),
+        m, n, k, a_row, a_step, b_step, b_along, n, out.dtype.name, d_row, offsets=offsets_of(axes)
     )  # fmt: skip
     return _as_row(product, d is None)
+
+
+def _matrices(s: Spec, axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes and strides of a factor, where a vector has got another axis."""
+    if s.ndim > 1:
+        return tuple(s.size), s.stride
+    return ((*s.size, 1), (*s.stride, 1)) if axis else ((1, *s.size), (0, *s.stride))
+
+
+def _strides_of_added(d: Spec | None, out: Spec, axes: tuple[int, bool, bool]) -> tuple[int, ...]:
+    """The strides of what is added, along the batch, the rows and the columns; vectors have no rows, or no columns."""
+    batch, has_rows, has_columns = axes
+    found = iter(() if d is None else spread(d.size, d.stride, out.size))
+    return tuple(next(found, 0) if there else 0 for there in (*[True] * batch, has_rows, has_columns))
+
+
+def _joined(axes: list[tuple], m: int, n: int, a_row: int, d_row: int) -> tuple[int, int, int]:
+    """(m, a_row, d_row) after taking axes of the batch away that are only more rows: B is the same along them."""
+    while axes:
+        size, a, b, c, d = axes[-1]
+        if m == 1:  # the stride of a single row says nothing
+            a_row, d_row = a, d
+        if (a, b, c, d) != (a_row * m, 0, n * m, d_row * m):
+            break
+        m *= size
+        axes.pop()
+    return m, a_row, d_row
 
 
 def spread(size: Sequence[int], stride: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:

@@ -126,6 +126,9 @@ def test_batches_of_views() -> None:
     """Heads of attention: (batch, length, heads, size) seen as (batch, heads, length, size)."""
     q, k = (draw(2, 9, 3, 8).transpose(0, 2, 1, 3), draw(2, 11, 3, 8).transpose(0, 2, 3, 1))
     np.testing.assert_allclose(compute("matmul", q, k), q @ k, rtol=1e-5, atol=1e-5)
+    last = draw(6, 5, 8)[:, -1:]
+    np.testing.assert_allclose(compute("matmul", last, draw(8, 6)), last @ draw(8, 6), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(compute("linear", last, draw(6, 8), draw(6)), last @ draw(6, 8).T + draw(6), rtol=1e-5, atol=1e-5)
     rows = np.broadcast_to(draw(2, 1, 8), (2, 5, 8))
     np.testing.assert_allclose(compute("matmul", rows, draw(8, 6)), rows @ draw(8, 6), rtol=1e-5, atol=1e-5)
 
@@ -133,6 +136,9 @@ def test_batches_of_views() -> None:
 def test_one_matrix_for_a_batch_is_one_product() -> None:
     call = call_of("matmul", draw(16, 128, 64), draw(64, 32))
     assert products._product(*call.specs, call.out).m == 16 * 128
+    last = np.zeros((16, 128, 64), "float32")[:, -1:]
+    call = call_of("matmul", last, draw(64, 32))
+    assert products._product(*call.specs, call.out).m == 16
 
 
 @pytest.mark.parametrize("size", [(5, 7), (2, 3, 7), (7,), (2, 5, 3, 7)])
