@@ -22,7 +22,7 @@ from kenaz.runtime import threads
 SHAPES = [
     ((64, 10), (1,)), ((3, 1), (1,)), ((1, 1), (0,)), ((7, 257), (1,)), ((130, 1000), (1,)),  # along a row
     ((5, 3, 49), (0, 2)), ((4, 2, 3, 100), (0, 2, 3)), ((300,), (0,)), ((2, 3, 4), (0, 1, 2)),
-    ((9, 5), (0,)), ((40, 129), (0,)), ((3, 17, 70), (1,)), ((2, 4, 3), (1,)), ((600, 300), (0,)),  # across rows
+    ((200_001,), (0,)), ((9, 5), (0,)), ((40, 129), (0,)), ((3, 17, 70), (1,)), ((2, 4, 3), (1,)), ((600, 300), (0,)),  # across rows
 ]  # fmt: skip
 KINDS = {float32: 2e-6, float64: 1e-13}
 
@@ -84,17 +84,22 @@ def test_memory_decides_how_rows_are_walked() -> None:
     assert (transposed.blocks, transposed.lanes) == (8, 5)
 
 
+FOLDS = ("sum", "max", "min", "mean")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("size", "dims"), SHAPES)
-@pytest.mark.parametrize("fold", ["sum", "max", "min", "mean"])
-def test_folds(fold: str, size: tuple, dims: tuple, kind: dtype, width: int) -> None:
+def test_folds(size: tuple, dims: tuple, kind: dtype, width: int) -> None:
     x = numbers(size, kind)
     small = tuple(1 if d in dims else n for d, n in enumerate(size))
-    found = np.empty(small, kind.np)
-    given, made = Argument(fresh(size, kind)), Argument(fresh(small, kind), "row")
-    rows_routine(("test", fold), lambda xp, x: (getattr(xp, fold)(x),), [given], [made], dims).run([x], [found])
-    expected = getattr(np, fold)(x.astype(np.float64), axis=dims, keepdims=True)
-    np.testing.assert_allclose(found, expected, atol=KINDS[kind] * np.abs(x).sum(dims).max(), rtol=KINDS[kind])
+    found = [np.empty(small, kind.np) for _ in FOLDS]
+    given, made = Argument(fresh(size, kind)), [Argument(fresh(small, kind), "row") for _ in FOLDS]
+    body = rows_routine("test folds", lambda xp, x: tuple(getattr(xp, f)(x) for f in FOLDS), [given], made, dims)
+    assert body is not None
+    body.run([x], found)
+    for fold, result in zip(FOLDS, found, strict=True):
+        expected = getattr(np, fold)(x.astype(np.float64), axis=dims, keepdims=True)
+        np.testing.assert_allclose(result, expected, atol=KINDS[kind] * np.abs(x).sum(dims).max(), rtol=KINDS[kind])
 
 
 @pytest.mark.parametrize("fold", ["max", "min"])
@@ -230,6 +235,22 @@ def test_cross_entropy_comes_out_the_same_when_hot(size: tuple, reduction: str) 
         loss = F.cross_entropy(leaf, target, reduction=reduction)
         loss.sum().backward()
         return [loss, leaf.grad]
+
+    both_ways(program)
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1, (0, 2)])
+def test_reductions_come_out_the_same_when_hot(dim) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(7, 30, 9)
+    x[2, 3, 4] = torch.nan
+
+    def program():
+        y = x + 0
+        found = [y.amax(dim or ()), y.amin(dim or ()), y[:2].var(dim), y.norm(dim=dim), y[3:].mean(dim), y.sum(dim)]
+        if isinstance(dim, int):
+            found += [y.argmax(dim), y.argmin(dim, keepdim=True), y.logsumexp(dim), y.max(dim).values]
+        return found
 
     both_ways(program)
 
