@@ -92,7 +92,7 @@ class Call:
         # whether compiling it could pay: a loop over enough elements, or a whole optimizer's step
         sizes = [s.numel for s in (*specs, out) if type(s) is Spec]
         self.is_loop = op.family == "update" or (
-            op.family in ("pointwise", "reduction") and max(sizes, default=0) >= SMALL
+            (op.family in ("pointwise", "reduction") or op.native is not None) and max(sizes, default=0) >= SMALL
         )
 
     def run(self, *arrays: Any) -> Any:
