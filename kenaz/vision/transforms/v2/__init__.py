@@ -40,6 +40,15 @@ from ._containers import (
     ToPILImage,
     ToPureTensor,
 )
+from ._detection import (
+    RGB,
+    RandomPhotometricDistort,
+    RandomResize,
+    RandomShortestSize,
+    RandomZoomOut,
+    SanitizeBoundingBoxes,
+    ScaleJitter,
+)
 from ._geometry import (
     CenterCrop,
     FiveCrop,
