@@ -430,7 +430,7 @@ class _Main(_Writer):
         """The sum of a vector's lanes."""
         b, n = self.b, LANES // 2
         while n:
-            order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(i + n) % LANES for i in range(LANES)])
+            order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [i ^ n for i in range(LANES)])
             vector = b.fadd(vector, b.shuffle_vector(vector, vector, order))
             n //= 2
         return b.extract_element(vector, ir.Constant(ir.IntType(32), 0))

@@ -264,10 +264,20 @@ class _Builder:
         for i in step.routine.in_place.get(o, ()):
             p, j = step.inputs[i]
             old = self.value_of(self.nodes[p].sources[j])
+            if self._is_read_twice(step, i):
+                continue
             if old is not None and old.home >= 0 and old.last == number and old.nbytes == value.nbytes:
                 home, old.nbytes = old.home, -1  # it is not given back: it goes on as another value
                 return home
         return -1
+
+    def _is_read_twice(self, step: Step, i: int) -> bool:
+        """Whether a step reads the memory of input i as another input too, perhaps in another order."""
+        p, j = step.inputs[i]
+        source = self.nodes[p].sources[j]
+        value = self.value_of(source) or source
+        others = [self.nodes[q].sources[k] for n, (q, k) in enumerate(step.inputs) if n != i]
+        return any((self.value_of(s) or s) is value for s in others if type(s) is Node)
 
     # ---------------------------------------------------------------------------------------------------------- words
     def _write(self) -> None:
@@ -382,6 +392,7 @@ class _Builder:
             p, j = step.inputs[i]
             source, spec = self.nodes[p].sources[j], self.nodes[p].call.specs[j]
             whole = type(source) is Node and spec is source.call.out and not spec.shifted
+            whole = whole and not self._is_read_twice(step, i)
             if (
                 whole
                 and source not in self.place

@@ -35,12 +35,21 @@ def is_pointwise(call: Call) -> bool:
     out = call.out
     if call.op.family != "pointwise" or type(out) is not Spec or not out.numel:
         return False
-    if call.op.body is None and call.op.name != "copy":
+    if call.op.body is None and (call.op.name != "copy" or _turns(call)):
         return False
     if not can_hold(out.dtype) or not out.contiguous and out.order() is None:
         return False
     kinds = [s.dtype for s in call.specs if type(s) is Spec] + ([call.compute] if call.compute else [])
     return all(map(can_hold, kinds)) and (call.compute is not None or call.op.name == "copy")
+
+
+def _turns(call: Call) -> bool:
+    """Whether a copy has another innermost axis than what it copies: that is done in blocks, not in a loop."""
+    x, out = call.specs[0], call.out
+    if call.op.native is None or not out.contiguous or x.dtype is not out.dtype or x.size != out.size:
+        return False
+    long = [d for d in range(x.ndim) if x.size[d] > 1]
+    return bool(long) and x.stride[long[-1]] > 1
 
 
 def is_fold(call: Call) -> bool:

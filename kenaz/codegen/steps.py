@@ -87,6 +87,10 @@ def _outs(call: Call) -> tuple:
 # -------------------------------------------------------------------------------------------------------------- regions
 def _region(region: Region, nodes: list[Node], needed: _Needed) -> list[Any]:
     """A region as one loop; where that cannot be, without its sums; else every node for itself."""
+    if len(region.members) == 1 and nodes[region.members[0]].call.op.native is not None:
+        lone = _lone(region.members[0], nodes, needed.seen)
+        if type(lone[0]) is Step:
+            return lone
     try:
         return [_loop(region.members, region, nodes, needed)]
     except Unsupported:
@@ -140,7 +144,7 @@ def _loop(members: list[int], region: Region, nodes: list[Node], needed: _Needed
 def _operand(spec: Any, size: tuple[int, ...], axes: Any) -> Operand:
     if type(spec) is not Spec:
         return Operand(spec)
-    steps = steps_of(spec, size)
+    steps = steps_of(spec, size) if spec.numel > 1 else (0,) * len(size)
     return Operand(spec.dtype, tuple(steps[d] for d in axes))
 
 
@@ -178,7 +182,8 @@ def _member_key(call: Call, given: list, number: dict[int, int]) -> tuple:
     wires = tuple((member, number[k] if member else k) for member, k in given)
     compute = call.compute.name if call.compute else ""
     fold = is_fold(call)
-    return call.op.name, () if fold else tuple(map(str, call.attributes.values())), compute, call.out.dtype.name, wires
+    attributes = () if fold else tuple(str(a) for a in call.attributes.values() if type(a) is not Spec)
+    return call.op.name, attributes, compute, call.out.dtype.name, wires
 
 
 _HEAVY = frozenset(
@@ -214,7 +219,7 @@ def _update(p: int, call: Call) -> list[Any]:
     width, count = a["width"], a["count"]
     numbers = list(call.specs[width * count :])
     tensors = call.specs[: width * count]
-    if any(type(s) is Spec for s in numbers) or not all(map(_updatable, tensors)):
+    if any(type(s) is Spec and s.numel != 1 for s in numbers) or not all(map(_updatable, tensors)):
         return [p]
     try:
         return [_one_update(p, call, i, numbers) for i in range(count)]

@@ -203,7 +203,7 @@ class Writer:
         """All lanes combined by `combine(x, y)`; the result is in every lane."""
         distance = self.lanes // 2
         while distance:
-            order = self._lanes_of([(i + distance) % self.lanes for i in range(self.lanes)])
+            order = self._lanes_of([i ^ distance for i in range(self.lanes)])  # LLVM 22 mistakes rotations
             vector = combine(vector, self.b.shuffle_vector(vector, vector, order))
             distance //= 2
         return vector

@@ -145,7 +145,8 @@ def test_complex_parameters_are_pairs_of_real_ones(name):
         pair.grad = torch.view_as_complex(real.grad)
         for optimizer in optimizers:
             optimizer.step()
-    assert torch.equal(torch.view_as_real(pair.detach()), real.detach())
+    # to rounding: one of them may have been compiled
+    torch.testing.assert_close(torch.view_as_real(pair.detach()), real.detach(), rtol=1e-6, atol=1e-7)
 
 
 def test_differentiable_steps():
