@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import mmap
 import random
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import kenaz as torch
-from kenaz.codegen import conv, jit
+from kenaz.codegen import conv, jit, pool
+from kenaz.codegen.routine import Routine
 from kenaz.core import config
 from kenaz.core import dtype as dtypes
 from kenaz.core.spec import Spec, spec
@@ -204,6 +208,38 @@ def test_nan_stays_where_it_is() -> None:
     y = case.computed()[0]
     assert np.isnan(y[:, :, 4:7, 4:7]).all()
     assert np.isnan(y).sum() == 3 * 9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="protects pages")
+def test_nothing_is_read_or_written_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays and scratch memory, full of NaN at first, end where a page begins that may not be touched."""
+    monkeypatch.setattr(Routine, "run", _run_before_a_wall)
+    for case in (CASES["lenet 1"], CASES["pointwise"], CASES["stride 2"], CASES["depthwise"], WINOGRAD["rows of 13"]):
+        whole = case.x, case.w, case.y
+        case.x, case.w, case.y = map(_before_a_wall, whole)
+        case.check()
+        case.x, case.w, case.y = whole
+
+
+def _run_before_a_wall(made: Routine, inputs: tuple, outputs: list) -> None:
+    arrays = [np.zeros(1) if x is None else x for x in inputs] + [_before_a_wall(x) for x in outputs]
+    room = _before_a_wall(np.full(-(-made.scratch // 64) * 64, 255, np.uint8))
+    block = np.array([x.ctypes.data for x in (*arrays, room)] + made.words(), np.int64)
+    for function, chunks in made.phases:
+        pool.run(function, block, chunks)
+    for x, y in zip(outputs, arrays[len(inputs) :], strict=True):
+        x[...] = y
+
+
+def _before_a_wall(a: np.ndarray) -> np.ndarray:
+    page = mmap.PAGESIZE
+    room = -(-a.nbytes // page) * page
+    memory = mmap.mmap(-1, room + page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + room), ctypes.c_size_t(page), 0) == 0
+    moved = np.frombuffer(memory, a.dtype, a.size, room - a.nbytes).reshape(a.shape)
+    moved[...] = a
+    return moved
 
 
 def test_routines_are_made_once() -> None:
