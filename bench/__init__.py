@@ -1,1 +1,1 @@
-"""Speed, measured: `python -m bench`; against PyTorch with `--torch PYTHON`, an interpreter that has it."""
+"""Speed, measured: `python -m bench` compares Kenaz with other frameworks; start reading in `workloads.py`."""

@@ -1,102 +1,139 @@
-"""Time what a program pays for: the import, recording an operation, a training step.
+"""Measure Kenaz's workloads, beside other frameworks where there are some, and write docs/benchmarks.md.
 
-    python -m bench                            Kenaz alone
-    python -m bench --torch /venv/bin/python   Kenaz and PyTorch, which that interpreter has
-    python -m bench --only record              the tasks whose name contains a word
+    python -m bench                                                     Kenaz alone
+    python -m bench --env torch=/venv/bin/python --env compile=/venv/bin/python --env jax=... --env tinygrad=...
+    python -m bench --workloads lenet,gpt --seconds 0.3 --rounds 3      a look at some
 
-Each implementation has a process of its own with the same number of threads. They take turns, so that a drifting
-machine is fair. Figures are medians over the rounds; a ratio above 1 says that Kenaz is faster.
+An environment is an interpreter that has the framework; `compile` is torch.compile. KENAZ_BENCH_TORCH and so on stand
+for `--env`. Figures of earlier runs are kept (--results) as long as machine, commit and effort are the same, so that
+the suite can be run in parts. The page is written when all workloads have figures, or where --page says.
 """
 
+from __future__ import annotations
+
 import argparse
+import datetime
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from .tasks import TASKS, measure
-
-ROOT = Path(__file__).parent.parent
-
-
-class Worker:
-    """A process that measures tasks with one implementation."""
-
-    def __init__(self, python: str, module: str, threads: int) -> None:
-        self.import_command = [python, "-c", f"import {module}"]
-        self.env = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
-        command = [python, "-m", "bench", "--serve", module, "--threads", str(threads)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=self.env
-        )
-
-    def seconds(self, task: str) -> float:
-        """One measurement."""
-        if task == "import":
-            start = time.perf_counter()
-            subprocess.run(self.import_command, check=True, cwd=ROOT, env=self.env)
-            return time.perf_counter() - start
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(task + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+from . import page
+from .measure import ROOT, Contestant, Effort, compare, contestants, import_seconds
+from .worker import KINDS
+from .workloads import WORKLOADS
 
 
-def serve(module: str, threads: int) -> None:
-    """Measures the tasks named on standard input, one a line."""
-    import importlib
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser("bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--env", action="append", metavar="NAME=PYTHON", help=f"NAME: {', '.join(KINDS)}")
+    found.add_argument("--workloads", default=",".join(WORKLOADS), help="some of: %(default)s")
+    found.add_argument("--rounds", type=int, default=5)
+    found.add_argument("--seconds", type=float, default=1.0, help="of a turn")
+    found.add_argument("--threads", type=int, default=_cpus())
+    found.add_argument("--small", action="store_true", help="tiny sizes: to see that everything runs")
+    found.add_argument("--results", type=Path, default=ROOT / "runs/benchmarks.json", help="figures are kept here")
+    found.add_argument("--page", type=Path, help="write the page here, whatever is measured")
+    return found
 
-    torch: Any = importlib.import_module(module)
-    importlib.import_module(f"{module}.nn")
-    importlib.import_module(f"{module}.optim")
-    torch.set_num_threads(threads)
-    steps: dict[str, Any] = {}
-    for line in sys.stdin:
-        print(json.dumps(measure(torch, line.strip(), steps)), flush=True)
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def readable(seconds: float) -> str:
+def environments(given: list[str] | None) -> list[str]:
+    """What --env says, else what the KENAZ_BENCH_* variables say."""
+    if given is not None:
+        return given
+    variables = {kind: os.environ.get(f"KENAZ_BENCH_{kind.upper()}") for kind in KINDS}
+    return [f"{kind}={python}" for kind, python in variables.items() if python]
+
+
+def about(all_of_them: list[Contestant], effort: Effort) -> dict[str, Any]:
+    """What has to be the same for figures to stand in one table."""
+    return vars(effort) | {"names": [c.name for c in all_of_them], "machine": page.machine(), "commit": _commit()}
+
+
+def _commit() -> str:
+    """The commit that is checked out, with a plus where files differ from it; nothing outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def command(all_of_them: list[Contestant], effort: Effort) -> str:
+    """The command line that measures the same, on whatever machine.
+
+    >>> command(contestants(["torch=/venv/bin/python"]), Effort(1.0, 5, 2))
+    'python -m bench --env torch=PYTHON --seconds 1 --rounds 5 --threads 2'
     """
-    >>> readable(2.5e-6), readable(0.0123), readable(1.5)
-    ('2.50 us', '12.3 ms', '1.50 s')
+    others = [f"--env {c.kind}=PYTHON" for c in all_of_them[1:]]
+    limits = [f"--seconds {effort.seconds:g}", f"--rounds {effort.rounds}", f"--threads {effort.threads}"]
+    return " ".join(["python -m bench", *others, *limits, *["--small"] * effort.small])
+
+
+def kept(path: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The figures of earlier runs under the same conditions."""
+    try:
+        found = json.loads(path.read_text())
+        if found["about"] == wanted:
+            return found
+    except (OSError, ValueError, KeyError):
+        pass
+    return {"about": wanted, "rows": {}, "imports": {}}
+
+
+def line(workload: str, row: dict[str, Any]) -> str:
+    """A workload's figures, as they are printed on the way.
+
+    >>> line("gan", {"kenaz": {"step": 0.002, "ratio": 1.0, "cold": 1.0, "mib": 99.6}, "jax": None, "torch": "no g++"})
+    'gan                   kenaz 2.00 ms (cold 1.0 s, 100 MiB)   torch: no g++'
     """
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds / size >= 10 else f"{seconds / size:.2f} {unit}"
-    return f"{seconds * 1e6:.2f} us"
+    parts = []
+    for name, f in row.items():
+        if type(f) is str:
+            parts.append(f"{name}: {f}")
+        elif f is not None:
+            ratio = f" x{f['ratio']:.2f}" if f["ratio"] and name != "kenaz" else ""
+            parts.append(f"{name} {page.three(f['step'] * 1e3)} ms{ratio} (cold {f['cold']:.1f} s, {f['mib']:.0f} MiB)")
+    return f"{workload:22s}" + "   ".join(parts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch", metavar="PYTHON", help="an interpreter with PyTorch, to compare with")
-    parser.add_argument("--only", default="", metavar="WORD", help="the tasks whose name contains it")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--serve", metavar="MODULE", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.serve:
-        return serve(args.serve, args.threads)
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    effort = Effort(options.seconds, options.rounds, options.threads, options.small)
+    chosen = options.workloads.split(",")
+    if unknown := set(chosen) - set(WORKLOADS):
+        sys.exit(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
+    try:
+        all_of_them = contestants(environments(options.env))
+    except ValueError as error:
+        sys.exit(str(error))
 
-    workers = {"kenaz": Worker(sys.executable, "kenaz", args.threads)}
-    if args.torch:
-        workers["torch"] = Worker(args.torch, "torch", args.threads)
-    print(f"{'':32s}" + "".join(f"{name:>12s}" for name in workers) + ("       ratio" if args.torch else ""))
-    for task in [t for t in ("import", *TASKS) if args.only in t]:
-        rounds = [[worker.seconds(task) for worker in workers.values()] for _ in range(args.rounds)]
-        medians = [statistics.median(column) for column in zip(*rounds)]
-        ratio = f"{medians[-1] / medians[0]:12.2f}" if args.torch else ""
-        print(f"{task:32s}" + "".join(f"{readable(m):>12s}" for m in medians) + ratio, flush=True)
-    for worker in workers.values():
-        worker.close()
+    results = kept(options.results, about(all_of_them, effort))
+    results["command"] = command(all_of_them, effort)
+    results["date"] = datetime.date.today().isoformat()
+    results["imports"] |= import_seconds(all_of_them, effort.rounds)
+    for workload in chosen:
+        row = results["rows"][workload] = compare(workload, all_of_them, effort)
+        print(line(workload, row), flush=True)
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(results, indent=1))
+    results["rows"] = {w: results["rows"][w] for w in WORKLOADS if w in results["rows"]}
+    write(results, options.page)
+
+
+def write(results: dict[str, Any], path: Path | None) -> None:
+    """The page, where it was asked for or everything has been measured."""
+    if path is None and (len(results["rows"]) < len(WORKLOADS) or results["about"]["small"]):
+        return
+    path = path or ROOT / "docs/benchmarks.md"
+    path.write_text(page.render(results))
+    print(f"written: {path}")
 
 
 if __name__ == "__main__":
