@@ -3,7 +3,7 @@
 #   make demo    train a convolutional network on real pictures, and draw what it learned
 #   make test    run the tests (quick the second time)
 #   make lint    ruff, types, layering
-#   make bench   speed of import, recording, training steps (ARGS="--torch PYTHON" compares with PyTorch)
+#   make bench   speed, cold start, memory (ARGS="--env torch=PYTHON" compares with PyTorch); writes docs/benchmarks.md
 #   make docs    check the examples in README.md and docs/
 #
 # PYTHON picks the interpreter (make test PYTHON=python3.13), VENV the folder of the environment.
@@ -42,7 +42,6 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(RUN) -m bench $(ARGS)
-	$(RUN) bench/record.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(RUN) -m pytest -q --doctest-glob='*.md' README.md docs
