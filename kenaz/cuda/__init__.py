@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
+from .streams import Event, ExternalStream, Stream
+
 
 def is_available() -> bool:
     """Whether a CUDA device can be used: never in this build.
@@ -60,19 +63,10 @@ def _refuse(*args: Any, **kwargs: Any) -> Any:
 
 
 current_device = get_device_name = get_device_properties = get_device_capability = set_device = synchronize = _refuse
-current_stream = init = mem_get_info = reset_peak_memory_stats = _refuse
+current_stream = default_stream = set_stream = init = mem_get_info = reset_peak_memory_stats = _refuse
+cudart = get_rng_state = set_rng_state = initial_seed = ipc_collect = _refuse
 
-
-class Stream:
-    """A queue of work on a device, for annotations: without a device there is none to make."""
-
-    __new__ = _refuse
-
-
-class Event:
-    """A mark in a stream, for annotations: without a device there is none to make."""
-
-    __new__ = _refuse
+default_generators: tuple = ()  # of every device
 
 
 class OutOfMemoryError(RuntimeError):
@@ -95,7 +89,14 @@ class _Nowhere:
         return None
 
 
-device = device_of = stream = _Nowhere
+device = device_of = stream = StreamContext = _Nowhere
+
+
+def seed() -> None:
+    """Seed the current device's stream from chance; without a device this does nothing."""
+
+
+seed_all = seed
 
 
 def get_rng_state_all() -> list:
@@ -122,7 +123,7 @@ def memory_stats(device: Any = None) -> dict[str, int]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "amp":
+    if name in ("amp", "memory", "random"):
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

@@ -7,6 +7,7 @@ they come from there, which is what printing and pickling say.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -72,12 +73,29 @@ def _alias(file: str) -> _Alias:
     return sys.modules[name]  # type: ignore[return-value]
 
 
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    """The type behind an annotation; one that only the type checker understands stays text."""
+    try:
+        return eval(annotation, names) if isinstance(annotation, str) else annotation
+    except NameError:
+        return annotation
+
+
+def _settle(classes: Iterable[type], names: dict[str, Any]) -> None:
+    """Annotations become types, as in PyTorch: `typing` would look names up where a class says it comes from."""
+    for cls in classes:
+        if own := cls.__dict__.get("__annotations__"):
+            cls.__annotations__ = {name: _evaluated(annotation, names) for name, annotation in own.items()}
+
+
 def _enter() -> None:
     public = vars(sys.modules[_PACKAGE])
+    _settle(public["Module"].__mro__, vars(sys.modules[f"{_PACKAGE}.module"]))
     for ours, files in _FILES.items():
         home = sys.modules[f"{_PACKAGE}.{ours}"]
         own = {name: value for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__}
         classes = {name: value for name, value in own.items() if isinstance(value, type)}
+        _settle(classes.values(), vars(home))
         split = {files: " ".join(classes)} if isinstance(files, str) else files
         for file, names in split.items():
             _alias(file)._homes.append(home)

@@ -1,0 +1,18 @@
+"""Questions about a device's memory, under the name `torch.cuda.memory`."""
+
+from . import (
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_reserved,
+    memory_stats,
+    reset_max_memory_allocated,
+    reset_peak_memory_stats,
+)
+
+__all__ = [
+    "empty_cache", "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",
+    "memory_reserved", "memory_stats", "reset_max_memory_allocated", "reset_peak_memory_stats",
+]  # fmt: skip
