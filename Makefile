@@ -4,6 +4,7 @@
 #   make test    run the tests (quick the second time)
 #   make lint    ruff, types, layering
 #   make bench   speed, cold start, memory (ARGS="--env torch=PYTHON" compares with PyTorch); writes docs/benchmarks.md
+#   make examples run every example at full length, and write its page with the pictures
 #   make docs    check the examples in README.md and docs/
 #
 # PYTHON picks the interpreter (make test PYTHON=python3.13), VENV the folder of the environment.
@@ -16,7 +17,7 @@ ARGS   ?=
 RUN    := $(VENV)/bin/python
 PIP    := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check install --quiet
 
-.PHONY: demo test unit doctest lint style layers types bench docs clean
+.PHONY: demo test unit doctest lint style layers types bench examples docs clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m kenaz demo $(ARGS)
@@ -42,6 +43,9 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(RUN) -m bench $(ARGS)
+
+examples: $(VENV)/.dev
+	$(RUN) examples/run_all.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(RUN) -m pytest -q --doctest-glob='*.md' README.md docs
