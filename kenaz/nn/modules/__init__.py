@@ -93,7 +93,8 @@ def _enter() -> None:
     _settle(public["Module"].__mro__, vars(sys.modules[f"{_PACKAGE}.module"]))
     for ours, files in _FILES.items():
         home = sys.modules[f"{_PACKAGE}.{ours}"]
-        own = {name: value for name, value in vars(home).items() if getattr(value, "__module__", "") == home.__name__}
+        addresses = (home.__name__, f"torch.nn.modules.{files}")  # some have their public one already
+        own = {name: value for name, value in vars(home).items() if getattr(value, "__module__", "") in addresses}
         classes = {name: value for name, value in own.items() if isinstance(value, type)}
         _settle(classes.values(), vars(home))
         split = {files: " ".join(classes)} if isinstance(files, str) else files
