@@ -99,7 +99,11 @@ def save(drawn: Any, chosen: argparse.Namespace) -> None:
     drawn.savefig(buffer, dpi=80)
     path = Path(chosen.out) / f"{Path(sys.argv[0]).stem}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(buffer).convert("RGB").quantize(48).save(path, optimize=True)
+    picture = Image.open(buffer).convert("RGB")
+    for colors in (48, 24, 12, 6):
+        picture.quantize(colors).save(path, optimize=True)
+        if path.stat().st_size < 55_000:
+            break
     print(f"picture: {path}")
 
 
