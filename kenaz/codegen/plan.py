@@ -159,7 +159,7 @@ class Plan:
             elif what == "new":
                 value = e[1]
                 array = _taken_over(batch.donors[len(found)], nodes) if len(found) in batch.donors else None
-                if array is None:
+                if array is None or array.shape != value.shape:  # what was there from the start may lie flat
                     array = np.empty(value.shape, value.memory)
                 made.append(array)
                 found.append(array.__array_interface__["data"][0])

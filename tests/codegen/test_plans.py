@@ -160,3 +160,15 @@ def test_an_error_inside_a_plan_reaches_the_reader_once(hot: None) -> None:
     with pytest.raises(IndexError, match="index out of range in self"):
         step(1000).tolist()
     assert step(4).tolist() == [[3.0, 3.0, 3.0]]
+
+
+def test_memory_that_is_taken_over_has_the_shape_of_the_value(hot: None) -> None:
+    net = torch.nn.Linear(200, 300)
+    net.weight.data = torch.from_numpy(np.full(60_000, 0.5, np.float32)).clone().view(300, 200)
+    opt = torch.optim.SGD(net.parameters(), lr=0.0)
+    for _ in range(3):
+        opt.zero_grad()
+        net(torch.ones(2, 200)).sum().backward()
+        opt.step()
+        with torch.eager():
+            assert net(torch.ones(2, 200)).shape == (2, 300)
