@@ -28,6 +28,9 @@ def _machine() -> dict[str, Any]:
         _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
         _state["halves"] = bool(features.get("f16c")) or platform.machine() in ("aarch64", "arm64")
         _state["features"] = features.flatten()
+        # what object code depends on besides its source
+        versions = llvmlite.__version__, llvm.llvm_version_info
+        _state["host"] = _state["target"].triple, _state["cpu"], _state["features"], *versions
         _state["machine"] = _new_machine()
     return _state
 
@@ -71,12 +74,17 @@ def load(signature: Any, entries: Iterable[str], build: Callable[[], str], vecto
     The sources of Kenaz are part of the key, so that an edited emitter does not find its old code.
     """
     state = _machine()
-    key = cache.key(signature, _fingerprint(), vectorize, state["cpu"], state["features"], llvmlite.__version__)
+    key = cache.key(signature, _fingerprint(), vectorize, *state["host"])
+    return _loaded(_stored(key, build, vectorize), entries)
+
+
+def _stored(key: str, build: Callable[[], str], vectorize: bool) -> bytes:
+    """The object code under a key of the cache, which is made where it is not there."""
     code = cache.load(key)
     if code is None:
         code = _optimized(build(), vectorize)
         cache.store(key, code)
-    return _loaded(code, entries)
+    return code
 
 
 def _fingerprint() -> str:
@@ -92,13 +100,8 @@ def _fingerprint() -> str:
 
 def compile_module(text: str, entries: Iterable[str], vectorize: bool = False) -> dict[str, int]:
     """The addresses of the functions `entries` of a module of IR; `vectorize` leaves vectors and unrolling to LLVM."""
-    state = _machine()
-    key = cache.key(text, vectorize, state["cpu"], state["features"], llvmlite.__version__, llvm.llvm_version_info)
-    code = cache.load(key)
-    if code is None:
-        code = _optimized(text, vectorize)
-        cache.store(key, code)
-    return _loaded(code, entries)
+    key = cache.key(text, vectorize, *_machine()["host"])
+    return _loaded(_stored(key, lambda: text, vectorize), entries)
 
 
 def _loaded(code: bytes, entries: Iterable[str]) -> dict[str, int]:
