@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         runpy.run_module(args.script, run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = os.path.dirname(os.path.abspath(args.script))
-        runpy.run_path(args.script, run_name="__main__")
+        runpy.run_path(os.path.abspath(args.script), run_name="__main__")  # as Python: `__file__` is absolute
     return 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import kenaz as torch
 from kenaz import nn
-from kenaz.utils.tensorboard import SummaryWriter
+from kenaz.utils.tensorboard import SummaryWriter, summary
 from kenaz.utils.tensorboard.records import crc32c, masked_crc
 
 
@@ -151,3 +151,16 @@ def test_written_again_after_closing(tmp_path):
     writer.add_scalar("late", 1)
     writer.close()
     assert [tag for _, tag, _ in events(tmp_path)] == ["late"]
+
+
+def test_summaries_that_a_logger_writes_itself(tmp_path):
+    with SummaryWriter(tmp_path) as writer:
+        file = writer._get_file_writer()
+        for part in summary.hparams({"lr": 0.1}, {"loss": 0.5}):
+            file.add_summary(part, 3)
+        file.add_summary(summary.scalar("loss", torch.tensor(0.25)), 4)
+        assert file.get_logdir() == str(tmp_path)
+    steps, tags, values = zip(*events(tmp_path))
+    start = "_hparams_/session_start_info"
+    assert tags == ("_hparams_/experiment", start, "_hparams_/session_end_info", "loss")
+    assert steps == (3, 3, 3, 4) and struct.unpack("<f", values[-1][2]) == (0.25,)

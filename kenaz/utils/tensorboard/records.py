@@ -155,6 +155,21 @@ class EventFile:
             if self._waiting >= self.max_queue or time.monotonic() - self._flushed > self.flush_secs:
                 self._flush()
 
+    def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:
+        """Write an Event of TensorBoard's: a protocol buffer."""
+        event.wall_time = time.time() if walltime is None else walltime
+        if step is not None:
+            event.step = int(step)
+        self.add(event.SerializeToString())
+
+    def add_summary(self, summary: Any, global_step: int | None = None, walltime: float | None = None) -> None:
+        """Write a Summary: one of `summary.py`, or TensorBoard's protocol buffer."""
+        self.add(event(global_step, walltime, (5, "bytes", summary.SerializeToString())))
+
+    def get_logdir(self) -> str:
+        """The folder of the file."""
+        return os.path.dirname(self.path)
+
     def flush(self) -> None:
         with self._lock:
             if not self._file.closed:
