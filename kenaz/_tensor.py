@@ -238,7 +238,7 @@ class Tensor:
         return complex(self._scalar())
 
     def __int__(self) -> int:
-        return int(self._scalar())
+        return int(self.item() if self._spec.numel == 1 else self._scalar())
 
     def __index__(self) -> int:
         if self._spec.numel != 1 or self._spec.dtype.kind > 1:

@@ -115,6 +115,17 @@ def flush() -> None:
             _run_plan(plan, nodes)
 
 
+def drop_unseen() -> None:
+    """Forget the last pending nodes as long as nobody refers to them, which is quicker than finding it in a graph."""
+    with _lock:
+        while pending and sys.getrefcount(pending[-1]) == _UNSEEN:
+            del pending[-1]
+
+
+_probe = [object()]
+_UNSEEN = sys.getrefcount(_probe[-1])  # what it says of an object that only a list holds, asked for like that
+
+
 def _tell_run(plan: Any, nodes: list[Node]) -> None:
     from .codegen import report
 

@@ -20,6 +20,7 @@ from .record import (
     NUMBERS,
     _rewire,
     apply,
+    apply_one,
     assign,
     check_writable,
     composite,
@@ -143,9 +144,11 @@ CAST_GRAD = "ToCopyBackward0"
 
 def cast(x: Tensor, to: dtype) -> Tensor:
     """The tensor in another dtype; itself where it has that already."""
-    if x._spec.dtype is to:
+    s = x._spec
+    if s.dtype is to:
         return x
-    return apply(_TO, (x,), {"to": to})
+    call = _TO.calls.get((s, to))
+    return apply(_TO, (x,), {"to": to}) if call is None else apply_one(call, x)
 
 
 # The same kernel as a copy's; in a compiled loop it is the value itself, computed in the dtype that it shall have.

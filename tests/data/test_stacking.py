@@ -88,3 +88,33 @@ def test_elements_of_computed_memory(dtype):
         for i, row in enumerate(rows):
             assert [view[i, j].item() for j in range(len(row))] == row
             assert [type(view[i, j].item()) for j in range(len(row))] == [type(v) for v in row]
+
+
+@pytest.mark.parametrize("indices", [[3, 1, 4], [0, 1, 2], [0, 0], [2, 0]])
+def test_samples_are_not_run_one_by_one(indices):
+    samples = [chain(i) for i in indices]
+    default_collate(samples)
+    assert all(s._storage.node.value is None for s in samples)
+
+
+def test_stacked_samples_are_forgotten():
+    from kenaz.execute import drop_unseen, flush, pending
+
+    flush()
+    kept = X[1].float() * 2
+    samples = [chain(i) for i in range(5)]
+    batch = default_collate(samples)
+    drop_unseen()
+    assert len(pending) == 12  # two for each sample, while the samples are there: they may be asked for
+    del samples
+    drop_unseen()
+    assert len(pending) == 2 and kept._storage.node.value is None
+    assert batch[2].tolist() == chain(2).tolist() and kept.tolist() == (X[1] * 2).float().tolist()
+
+
+def test_numbers():
+    assert default_collate([1, 2, 3]).dtype is torch.int64 and default_collate([5]).tolist() == [5]
+    assert default_collate([1, True]).tolist() == [1, 1]
+    assert default_collate([1, 2.5]).dtype is torch.float32 and default_collate([True, False]).dtype is torch.bool
+    with pytest.raises(ValueError, match="Overflow"):
+        default_collate([1, 1 << 70])

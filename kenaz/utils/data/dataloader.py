@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ... import _api as torch
-from ...execute import flush
+from ...execute import drop_unseen, flush
 from .._naming import reduce_ex, show_as_torch
 from . import _utils
 from ._utils.collate import default_collate, default_convert
@@ -364,6 +364,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
 
     def _next_data(self) -> Any:
         data = self._dataset_fetcher.fetch(self._next_index())
+        drop_unseen()  # of samples that were stacked without running what made them
         flush()  # so that what made this batch is not part of the training step's graph
         return _utils.pin_memory.pin_memory(data) if self._pin_memory else data
 

@@ -119,6 +119,11 @@ def collate_float_fn(batch, *, collate_fn_map=None):
 
 
 def collate_int_fn(batch, *, collate_fn_map=None):
+    if {type(number) for number in batch} == {int}:  # labels: 6 us for 64, and 35 where types may differ
+        try:
+            return torch.Tensor._from_array(np.array(batch, np.int64))
+        except OverflowError:  # torch.tensor says it in PyTorch's words
+            pass
     return torch.tensor(batch)
 
 
