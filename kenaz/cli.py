@@ -1,4 +1,4 @@
-"""The command line: `kenaz demo`, `kenaz run`, `kenaz graph`, `kenaz doctor`."""
+"""The command line: `kenaz demo`, `kenaz run`, `kenaz graph`, `kenaz stand-in`, `kenaz doctor`."""
 
 import argparse
 import sys
@@ -56,6 +56,27 @@ def graph(args: argparse.Namespace) -> int:
     return 0
 
 
+def stand_in(args: argparse.Namespace) -> int:
+    """Puts packages named torch and torchvision into this environment that are Kenaz: libraries that require PyTorch
+    can then be installed without it."""
+    from pathlib import Path
+
+    from . import stand_in as packages
+
+    folder = packages.site_packages()
+    try:
+        if args.wheels:
+            print(*packages.write_wheels(Path(args.wheels)), sep="\n")
+        elif args.remove:
+            print(f"removed from {folder}: {', '.join(packages.remove(folder)) or 'nothing, there was none'}")
+        else:
+            print(f"in {folder}: {', '.join(packages.install(folder))}")
+    except OSError as error:
+        print(f"kenaz: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def doctor(args: argparse.Namespace) -> int:
     """Prints what Kenaz finds on this machine."""
     from .doctor import report
@@ -99,6 +120,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", metavar="FILE", default="graph.svg", help="the SVG file (%(default)s)")
     command.add_argument("script", metavar="SCRIPT", help="the program")
     command.add_argument("args", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
+
+    command = commands.add_parser(
+        "stand-in", help="let libraries that require torch be installed without it", description=stand_in.__doc__
+    )
+    command.set_defaults(command=stand_in)
+    command.add_argument("--remove", action="store_true", help="take them away again")
+    command.add_argument("--wheels", metavar="DIR", help="write them as wheels instead, for pip install --find-links")
 
     command = commands.add_parser("doctor", help="what Kenaz finds on this machine", description=doctor.__doc__)
     command.set_defaults(command=doctor)
