@@ -17,7 +17,8 @@ from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import scalar_name
 from ..core.shape import Size
-from ..core.spec import Spec, spec
+from ..core.spec import Spec, fresh, spec
+from ..execute import mode
 from ..graph.node import Op
 from .declare import opaque
 from .gathering import index_select
@@ -36,8 +37,8 @@ def _common_dtype(specs: Sequence[Spec]) -> Any:
 
 def _mixed(tensors: Sequence[Tensor]) -> Any:
     """The dtype that tensors of several dtypes are brought to; None where they agree."""
-    specs = [t._spec for t in tensors]
-    return None if all(s.dtype is specs[0].dtype for s in specs) else _common_dtype(specs)
+    specs = {t._spec: None for t in tensors}  # mostly one or two, however many tensors there are
+    return None if len({s.dtype for s in specs}) == 1 else _common_dtype([*specs])
 
 
 def _is_nothing(s: Spec) -> bool:
@@ -102,10 +103,14 @@ def tensor_list(name: str, tensors: Any, what: str = "tensors") -> tuple:
         raise TypeError(
             f"{name}(): argument '{what}' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
         )
-    for i, t in enumerate(tensors):
-        if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    if {type(t) for t in tensors} != _PLAIN:
+        for i, t in enumerate(tensors):
+            if not isinstance(t, Tensor):
+                raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     return tuple(tensors)
+
+
+_PLAIN = {Tensor}
 
 
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | None = None) -> Tensor:
@@ -147,7 +152,30 @@ def _stack_rule(*specs: Spec, dim: int, dtype: Any) -> tuple:
 
 @opaque(_stack_rule, lambda g, y, *_tensors, dim: g.unbind(dim), name="stack", halves=True, native=_native_stack)
 def _stack(xp: Any, *arrays: Any, dim: int, dtype: Any) -> Any:
-    return xp.stack([a.astype(dtype.np) for a in arrays] if dtype else arrays, dim)
+    arrays = [a.astype(dtype.np) for a in arrays] if dtype else arrays
+    if dim == 0 and arrays[0].ndim:  # half the time where there are many
+        return xp.concatenate(arrays).reshape(len(arrays), *arrays[0].shape)
+    return xp.stack(arrays, dim)
+
+
+_MANY = 8
+
+
+def _rows_of_one(tensors: tuple) -> Tensor | None:
+    """Rows of one computed memory stacked by a gather, 64 of them in a third of the time; None for other tensors."""
+    storage, s = tensors[0]._storage, tensors[0]._spec
+    node = storage.node
+    if type(node.value) is not np.ndarray or type(s) is not Spec or not s.contiguous or not s.numel:
+        return None
+    if {t._storage for t in tensors} != {storage} or {t._grad_fn for t in tensors} != {None}:
+        return None
+    if {type(t) for t in tensors} != _PLAIN or node.call.out.dtype is not s.dtype:
+        return None
+    rows, rest = np.divmod([t._offset for t in tensors], s.numel)
+    if rest.any() or len({(t._spec.size, t._spec.stride, t._spec.dtype) for t in tensors}) > 1:
+        return None
+    table = make_tensor(storage, fresh((node.value.size // s.numel, *s.size), s.dtype, s.device))
+    return index_select(table, 0, Tensor._from_array(rows))
 
 
 @composite("torch")
@@ -156,6 +184,10 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     tensors = tensor_list("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
+    if out is None and not dim and len(tensors) >= _MANY and not mode.slow:
+        rows = _rows_of_one(tensors)
+        if rows is not None:
+            return rows
     result = _stack(*tensors, dim=shapes.axis(operator.index(dim), tensors[0]._spec.ndim + 1), dtype=_mixed(tensors))
     return result if out is None else write_out(result, out, "stack")
 

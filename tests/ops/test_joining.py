@@ -135,3 +135,63 @@ def test_grids():
     assert torch.combinations(b).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert torch.broadcast_shapes((2, 1), (3,)) == (2, 3)
     assert [t.shape for t in torch.broadcast_tensors(a.reshape(2, 1), b)] == [(2, 3), (2, 3)]
+
+
+ROWS = [5, 0, 3, 3, 9, 1, 7, 2, 8]
+
+
+@pytest.mark.parametrize("rows", [
+    lambda x: [x[i] for i in ROWS],
+    lambda x: [x[i, 1] for i in ROWS],
+    lambda x: [x[i, 1, 2] for i in ROWS],
+    lambda x: [x.flatten()[i : i + 4] for i in ROWS],  # windows that overlap
+    lambda x: [x.flatten()[4 * i : 4 * i + 4] for i in ROWS],
+    lambda x: [x.flatten()[7 * i : 7 * i + 7] for i in ROWS],  # which do not fill the memory
+    lambda x: [x[i].t() for i in ROWS],
+    lambda x: [x[i, :, 1] for i in ROWS],
+    lambda x: [x[i] if i % 2 else x[i].clone() for i in ROWS],
+    lambda x: [x[i].view(torch.int32) for i in ROWS],
+    lambda x: [x[i].view(4, 3) if i % 2 else x[i].reshape(4, 3) for i in ROWS],
+    lambda x: [x[i, :0] for i in ROWS],
+    lambda x: [x[i].unsqueeze(0) for i in ROWS],
+    lambda x: [x] * 8,
+])  # fmt: skip
+@pytest.mark.parametrize("computed", [True, False])
+def test_many_rows_stacked(rows, computed):
+    a = np.arange(120, dtype=np.float32).reshape(10, 3, 4)
+    x = torch.tensor(a) if computed else torch.tensor(a / 2) * 2
+    for kept in (rows(x), [r.numpy() for r in rows(x)] and rows(x)):  # recorded, and where NumPy looks on
+        stacked = torch.stack(kept)
+        same(stacked, np.stack([r.numpy() for r in kept]))
+        assert stacked.is_contiguous() and not stacked._is_view()
+    stacked += 1
+    assert (x.numpy() == a).all()
+
+
+def test_rows_that_differ_are_refused():
+    x = torch.arange(60).reshape(10, 6)
+    with pytest.raises(RuntimeError, match="stack expects each tensor to be equal size"):
+        torch.stack([x[i, : 3 + i % 2] for i in range(10)])
+    with pytest.raises(TypeError):
+        torch.stack([*x, 3][1:])
+
+
+def test_rows_keep_their_gradients():
+    x = torch.ones(10, 3, requires_grad=True)
+    torch.stack([x[i] * i for i in range(3)] + [x[i] for i in range(3, 10)]).sum().backward()
+    assert x.grad[:, 0].tolist() == [0, 1, 2, 1, 1, 1, 1, 1, 1, 1]
+    x.grad = None
+    torch.stack([x[i] for i in ROWS]).sum().backward()
+    assert x.grad[:, 0].tolist() == [ROWS.count(i) for i in range(10)]
+
+
+def test_rows_of_examples():
+    """Under vmap, and written after they were stacked."""
+    x = torch.arange(240.0).reshape(4, 10, 6)
+    got = torch.vmap(lambda m: torch.stack([m[i] for i in ROWS]))(x)
+    assert (got == x[:, ROWS]).all()
+    y = torch.arange(60.0).reshape(10, 6)
+    before = y[ROWS].tolist()
+    stacked = torch.stack([y[i] for i in ROWS])
+    y.zero_()
+    assert stacked.tolist() == before
