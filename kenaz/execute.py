@@ -11,7 +11,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -138,7 +139,7 @@ def _tell_run(plan: Any, nodes: list[Node]) -> None:
 _ALONE = list(map(sys.getrefcount, [object()]))[0]
 
 
-def _structure(batch: list[Node]) -> tuple[tuple, np.ndarray]:
+def _structure(batch: list[Node]) -> tuple[tuple, tuple[bool, ...]]:
     """What decides a plan: calls, which source is which, and which nodes are seen from outside; and the latter alone.
 
     A node is seen where something other than this list and the sources of its nodes refers to it. A training step comes
@@ -147,18 +148,18 @@ def _structure(batch: list[Node]) -> tuple[tuple, np.ndarray]:
     sources = [id(s) for node in batch for s in node.sources if type(s) is Node]
     number = dict(zip(map(id, batch), range(len(batch)), strict=True))
     find = number.setdefault
-    pattern = np.array([find(s, len(number)) for s in sources], np.int64)
-    inside = np.bincount(pattern, minlength=len(batch))[: len(batch)]
-    seen = np.array(list(map(sys.getrefcount, batch))) - inside > _ALONE
-    return (tuple([node.call for node in batch]), pattern.tobytes(), seen.tobytes()), seen
+    pattern = tuple([find(s, len(number)) for s in sources])
+    inside = Counter(pattern)
+    seen = tuple([held - inside[i] > _ALONE for i, held in enumerate(map(sys.getrefcount, batch))])
+    return (tuple([node.call for node in batch]), pattern, seen), seen
 
 
-def _alive(batch: list[Node], seen: np.ndarray) -> list[Node]:
+def _alive(batch: list[Node], seen: Sequence[bool]) -> list[Node]:
     """The nodes of a batch whose values somebody can still ask for, in order."""
     return [batch[i] for i in _alive_places(batch, seen)]
 
 
-def _alive_places(batch: list[Node], seen: np.ndarray) -> list[int]:
+def _alive_places(batch: list[Node], seen: Sequence[bool]) -> list[int]:
     for node in batch:
         node.refs = 0
     found = []
@@ -181,7 +182,7 @@ FEW = 12  # fewer nodes than this are interpreted unless one of them is a loop w
 HOT_AFTER = 1 if config.HOT == "always" else 3
 
 
-def _plan_for(structure: tuple, batch: list[Node], seen: np.ndarray) -> Any:
+def _plan_for(structure: tuple, batch: list[Node], seen: Sequence[bool]) -> Any:
     """The plan of a graph that came back often enough, else None."""
     plan = _plans.get(structure)
     if plan is not None:
@@ -202,16 +203,16 @@ def _plan_for(structure: tuple, batch: list[Node], seen: np.ndarray) -> Any:
     return plan or None
 
 
-def _compiled(batch: list[Node], seen: np.ndarray) -> Any:
+def _compiled(batch: list[Node], seen: Sequence[bool]) -> Any:
     """A plan, or False where this machine has no compiler or nothing can be compiled."""
     try:
-        from .codegen.plan import make_plan
+        from .codegen.layout import make_plan
     except (ImportError, OSError, RuntimeError):
         config.HOT = "never"
         return False
     alive = _alive_places(batch, seen)
     nodes = [batch[i] for i in alive]
-    plan = make_plan(nodes, [bool(seen[i]) for i in alive])
+    plan = make_plan(nodes, [seen[i] for i in alive])
     if config.DEBUG >= 2 or config.EXPLAIN or config.DRAW:
         _tell_plan(plan, nodes)
     if plan is None:

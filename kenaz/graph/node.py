@@ -113,10 +113,12 @@ class Node:
     """One use of a call: `sources` are nodes and numbers, `offsets` (or None) says where in each source the view
     begins.
 
-    `value` is None until it has run; then the memory of the result, row-major in memory order. `refs` is for liveness.
+    `value` is None until it has run; then the memory of the result, row-major in memory order. `refs` is for liveness;
+    `address` is where the value lies, once a plan has asked; `line` is the user's, where it was noted.
     """
 
-    __slots__ = ("call", "line", "offsets", "refs", "sources", "value")
+    __slots__ = ("address", "call", "line", "offsets", "refs", "sources", "value")
+    address: int
     call: Call
     sources: tuple
     offsets: tuple[int, ...] | None
