@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import execute
 from .._tensor import Tensor
-from ..core import config
 from . import engine
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -27,7 +26,7 @@ def _tuple(value: Any) -> tuple:
 
 
 def _differentiable(values: Any) -> list[Tensor]:
-    return [t for t in _tuple(values) if isinstance(t, Tensor) and t.requires_grad]  # type: ignore[attr-defined]
+    return [t for t in _tuple(values) if isinstance(t, Tensor) and t.requires_grad]
 
 
 def gradcheck(
@@ -48,13 +47,8 @@ def gradcheck(
         )
     _warn_about_precision(inputs)
     try:
-        outputs = _differentiable(func(*inputs))
-        if not outputs:
-            _check_constant(func, inputs, tensors, eps, atol)
-            return True
-        for i, output in enumerate(outputs):
-            for j, x in enumerate(tensors):
-                _compare(func, inputs, output, x, i, j, eps, atol, rtol, nondet_tol)
+        with execute.eager():  # a graph that turns hot in between is rounded otherwise
+            _check(func, inputs, tensors, eps, atol, rtol, nondet_tol)
     except GradcheckError:
         if raise_exception:
             raise
@@ -62,18 +56,29 @@ def gradcheck(
     return True
 
 
+def _check(
+    func: Callable, inputs: tuple, tensors: Sequence[Tensor], eps: float, atol: float, rtol: float, tol: float
+) -> None:
+    outputs = _differentiable(func(*inputs))
+    if not outputs:
+        _check_constant(func, inputs, tensors, eps, atol)
+    for i, output in enumerate(outputs):
+        for j, x in enumerate(tensors):
+            _compare(func, inputs, output, x, i, j, eps, atol, rtol, tol)
+
+
 def _warn_about_precision(inputs: tuple) -> None:
     import warnings
 
     for i, t in enumerate(inputs):
-        if isinstance(t, Tensor) and t.requires_grad:  # type: ignore[attr-defined]
+        if isinstance(t, Tensor) and t.requires_grad:
             if t.dtype.name not in ("float64", "complex128"):
                 warnings.warn(
                     f"Input #{i} requires gradient and is not a double precision floating point or complex. This check "
                     "will likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=3,
                 )
-            if t.layout is not None and 0 in [q for q, n in zip(t.stride(), t.shape, strict=True) if n > 1]:  # type: ignore[attr-defined]
+            if t.layout is not None and 0 in [q for q, n in zip(t.stride(), t.shape, strict=True) if n > 1]:
                 raise RuntimeError(
                     f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
                     "non-overlapping to be able to compute the numerical gradients correctly. You should call "
@@ -100,7 +105,7 @@ def _numerical(
     func: Callable, inputs: tuple, x: Tensor, number: int, eps: float, every: bool = False, size: int = 0
 ) -> np.ndarray:
     """The Jacobian of one output with respect to `x` by central differences: a row per element of x."""
-    array = np.asarray(x.detach()._array())  # type: ignore[attr-defined]
+    array = np.asarray(x.detach()._array())
     rows = []
     for index in np.ndindex(*array.shape):
         found = []
@@ -110,14 +115,14 @@ def _numerical(
             for sign in (1, -1):
                 moved = array.copy()
                 moved[index] += sign * step
-                shifted = Tensor._from_array(moved).requires_grad_()  # type: ignore[attr-defined]
+                shifted = Tensor._from_array(moved).requires_grad_()
                 result = _outputs(func, tuple(shifted if t is x else t for t in inputs), every)[number]
                 ends.append(
                     result.detach()
                     ._array()
                     .reshape(-1)
                     .astype(np.complex128 if result.dtype.is_complex else np.float64)
-                )  # type: ignore[attr-defined]
+                )
             found.append((ends[0] - ends[1]) / (2 * eps))
         rows.append(found[0] if len(found) == 1 else np.stack(found, -1))
     return np.array(rows) if rows else np.zeros((0, size))
@@ -136,32 +141,13 @@ def _analytical(output: Tensor, x: Tensor, unit: complex) -> np.ndarray:
     return np.array(columns).T.reshape(x.numel(), output.numel())
 
 
-@contextmanager
-def _interpreted() -> Iterator[None]:
-    """Run operators one after another: compiled, they give the same up to rounding, and bits are compared here."""
-    before, config.HOT = config.HOT, "never"
-    try:
-        yield
-    finally:
-        config.HOT = before
-
-
 def _compare(
-    func: Callable,
-    inputs: tuple,
-    output: Tensor,
-    x: Tensor,
-    i: int,
-    j: int,
-    eps: float,
-    atol: float,
-    rtol: float,
-    tol: float,
-) -> None:
+    func: Callable, inputs: tuple, output: Tensor, x: Tensor, i: int, j: int,
+    eps: float, atol: float, rtol: float, tol: float,
+) -> None:  # fmt: skip
     numerical = _numerical(func, inputs, x, i, eps)
     for unit in (1, 1j) if output.dtype.is_complex else (1,):
-        with _interpreted():
-            analytical, again = _analytical(output, x, unit), _analytical(output, x, unit)
+        analytical, again = _analytical(output, x, unit), _analytical(output, x, unit)
         if analytical.size and np.abs(analytical - again).max() > tol:
             raise GradcheckError(
                 f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
@@ -201,14 +187,14 @@ def gradgradcheck(
                     source.standard_normal(o.shape)
                     + (1j * source.standard_normal(o.shape) if o.dtype.is_complex else 0)
                 ).astype(o.dtype.np)
-            ).requires_grad_()  # type: ignore[attr-defined]
+            ).requires_grad_()
             for o in _differentiable(func(*inputs))
         )
     seeds = _tuple(grad_outputs)
 
     def gradient(*args: Any) -> tuple:
         points, vectors = args[: -len(seeds)], args[-len(seeds) :]
-        points = tuple(p.clone() if isinstance(p, Tensor) and p.requires_grad else p for p in points)  # type: ignore[attr-defined]
+        points = tuple(p.clone() if isinstance(p, Tensor) and p.requires_grad else p for p in points)
         outputs = _differentiable(func(*points))
         found = engine.grad(outputs, _differentiable(points), vectors, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import kenaz as torch
+from kenaz import execute
 from kenaz.autograd import Function
 
 
@@ -187,6 +188,15 @@ def test_setup_context() -> None:
 
     a, b = (torch.rand(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(Product.apply, (a, b)) and torch.autograd.gradgradcheck(Product.apply, (a, b))
+
+
+def test_gradcheck_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compares bits of two runs, of which only the second might be compiled."""
+    monkeypatch.setattr(execute, "_plan_for", lambda *graph: pytest.fail("a graph was looked up"))
+    x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: (x.exp() * x).sum(), x)
+    monkeypatch.undo()
+    assert not execute.mode.eager
 
 
 def test_missing_parts() -> None:

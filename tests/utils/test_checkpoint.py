@@ -38,7 +38,8 @@ def gradient(function, n=3):
 @BOTH
 def test_gradients(use_reentrant):
     counted = Counted(wave)
-    assert gradient(lambda x: checkpoint(counted, x, use_reentrant=use_reentrant)) == gradient(wave)
+    found = gradient(lambda x: checkpoint(counted, x, use_reentrant=use_reentrant))
+    assert found == pytest.approx(gradient(wave), rel=1e-6)  # what is computed again may be compiled otherwise
     assert counted.calls == 2
 
 
