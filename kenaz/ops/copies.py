@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
+from .declare import rename_node
 from .record import PUBLIC, composite, method, public, write_out
 
 _VIEWS = (
@@ -15,7 +17,7 @@ _VIEWS = (
 
 
 def _alias(x: Tensor) -> Tensor:
-    return x.view_as(x)  # type: ignore[attr-defined]
+    return rename_node(x.view_as(x), "AliasBackward0")  # type: ignore[attr-defined]
 
 
 def _copying(name: str) -> Callable:
@@ -23,8 +25,11 @@ def _copying(name: str) -> Callable:
     look = _alias if name == "alias" else PUBLIC.get(name) or getattr(Tensor, name)
 
     def function(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        found = look(input, *args, **kwargs)
-        copies = tuple(x.contiguous().clone() for x in found) if isinstance(found, tuple) else _dense(found)
+        try:
+            found = look(input, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(re.sub(r"^\w+\(", f"{name}_copy(", str(error))) from error
+        copies = tuple(map(_copied, found)) if isinstance(found, tuple) else _copied(found)
         return copies if out is None else write_out(copies, out, f"{name}_copy")
 
     function.__name__ = function.__qualname__ = f"{name}_copy"
@@ -32,8 +37,10 @@ def _copying(name: str) -> Callable:
     return function
 
 
-def _dense(x: Any) -> Tensor:
-    return x.clone().contiguous()
+def _copied(view: Tensor, node: str = "") -> Tensor:
+    """A view in memory of its own; its backward node is named after the view's where no name is given."""
+    copy: Any = view.clone().contiguous()  # type: ignore[attr-defined]
+    return copy if view._grad_fn is None else rename_node(copy, node or f"{type(view._grad_fn).__name__}_copy")
 
 
 for _name in _VIEWS:
@@ -51,7 +58,7 @@ def slice_copy(
     tensor([1, 3, 5])
     """
     dim = dim + input.ndim if dim < 0 else dim
-    part = _dense(input[(slice(None),) * dim + (slice(start, end, step),)])
+    part = _copied(input[(slice(None),) * dim + (slice(start, end, step),)])
     return part if out is None else write_out(part, out, "slice_copy")
 
 
@@ -60,26 +67,27 @@ def slice_inverse(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:  # fmt: skip
     """The tensor itself, seen in the sizes of what it was sliced from."""
-    return input.as_strided(src.shape, src.stride(), src.storage_offset())  # type: ignore[attr-defined]
+    found = input.as_strided(src.shape, src.stride(), src.storage_offset())  # type: ignore[attr-defined]
+    return rename_node(found, "SliceInverseBackward0")
 
 
 # ---------------------------------------------------------------------------------------- parts that may be written to
 @composite()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple:
     """`split` without the rule that parts of one tensor may not be written to."""
-    return tuple(part.clone() for part in input.split(split_size, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.split(split_size, dim))  # type: ignore[attr-defined]
 
 
 @composite()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple:
     """`split_with_sizes` without the rule that parts of one tensor may not be written to."""
-    return tuple(part.clone() for part in input.split_with_sizes(split_sizes, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitWithSizesBackward0") for part in input.split_with_sizes(split_sizes, dim))  # type: ignore[attr-defined]
 
 
 @composite()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """`chunk` without the rule that parts of one tensor may not be written to."""
-    return tuple(part.clone() for part in input.chunk(chunks, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.chunk(chunks, dim))  # type: ignore[attr-defined]
 
 
 # --------------------------------------------------------------------------------------- methods in place, as functions

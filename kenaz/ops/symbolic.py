@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._tensor import Tensor
+from ..core.dtype import int64
 from .record import public
 
 
@@ -160,4 +161,4 @@ def _shape_as_tensor(input: Tensor) -> Any:
     """The size as a tensor."""
     from .creation import tensor
 
-    return tensor(list(input.shape))
+    return tensor(list(input.shape), dtype=int64)

@@ -184,6 +184,17 @@ TABLE: dict[str, list[Call]] = {
     "ctc_loss": [Call(x(5, 2, 4) - 3, i(2, 2, low=1, high=4), np.array([5, 5]), np.array([2, 2]))],
     "gru": [Call(x(3, 2, 4), x(1, 2, 3), [x(9, 4), x(9, 3), x(9), x(9)], True, 1, 0.0, True, False, False)],
     "gru_cell": [Call(x(2, 3), x(2, 2), x(6, 3), x(6, 2))], "rnn_relu_cell": [Call(x(2, 3), x(2, 2), x(2, 3), x(2, 2))], "rnn_tanh_cell": [Call(x(2, 3), x(2, 2), x(2, 3), x(2, 2))], "lstm_cell": [Call(x(2, 3), (x(2, 2), x(2, 2)), x(8, 3), x(8, 2))],
+    # views that are copied, and parts that may be written to
+    "alias_copy": [Call(x(2, 3))], "detach_copy": [Call(x(2, 3))], "t_copy": [Call(x(2, 3)), Call(x(3))], "transpose_copy": [Call(x(2, 3), 0, 1)], "permute_copy": [Call(x(2, 3, 4), (2, 0, 1))],
+    "as_strided_copy": [Call(x(6), (2, 2), (3, 1), 1)], "diagonal_copy": [Call(x(3, 4)), Call(x(2, 3, 4), 1, 0, 2)], "expand_copy": [Call(x(3), (2, 3))], "view_copy": [Call(x(2, 3), (3, 2))],
+    "narrow_copy": [Call(x(4, 3), 0, 1, 2)], "select_copy": [Call(x(2, 3), 1, -1)], "slice_copy": [Call(x(2, 6), 1, 1, None, 2), Call(x(4, 3), -2, -3, -1)], "slice_inverse": [Call(x(2, 3), x(2, 3)), Call(x(6), x(2), 0, 1, 3)],
+    "squeeze_copy": [Call(x(2, 1, 3)), Call(x(2, 1, 3), 1)], "unsqueeze_copy": [Call(x(2, 3), 1)], "view_as_complex_copy": [Call(x(3, 2))], "view_as_real_copy": [Call(c(3))],
+    **{n: [Call(x(5, 2), 2), Call(x(2, 5), 3, 1)] for n in ("split_copy", "unsafe_split", "unsafe_chunk")}, **{n: [Call(x(5, 2), [2, 3])] for n in ("split_with_sizes_copy", "unsafe_split_with_sizes")}, "unbind_copy": [Call(x(2, 3)), Call(x(2, 3), 1)],
+    # norms under their names of old, segments, and what is found in tensors
+    "frobenius_norm": [Call(x(2, 3), (0, 1)), Call(x(2, 3), 1, True)], "nuclear_norm": [Call(x(3, 2)), Call(x(2, 3, 2), (0, 2), True)], "norm_except_dim": [Call(x(2, 3)), Call(x(2, 3, 2), 1, 1), Call(x(2, 3), 2, -1)],
+    "segment_reduce": [*[Call(x(5, 2), m, lengths=np.array([2, 3])) for m in ("sum", "mean", "prod", "max", "min")], Call(x(2, 4), "sum", lengths=np.array([[1, 3], [2, 2]]), axis=1), Call(x(5), "mean", offsets=np.array([0, 2, 2, 5]), initial=0.5)],
+    "lobpcg": [Call(spd(4), 1), Call(spd(6), 2, spd(6), largest=False)], "hash_tensor": [Call(x(2, 3)), Call(i(2, 3), 1, keepdim=True)], "nonzero_static": [Call(b(2, 3), size=4), Call(i(2, 3, high=2), size=2, fill_value=7)],
+    "dequantize": [Call(fixed(x(2, 3)))], "get_device": [Call(x(2, 3))], "is_distributed": [Call(x(2, 3))], "_shape_as_tensor": [Call(x(2, 3)), Call(x())],
 }
 
 NETWORK: dict[str, list[Call]] = {
@@ -224,12 +235,22 @@ METHODS: dict[str, list[Call]] = {
 
 # Public functions that are tested where their reason says.
 _RANDOM = "random numbers: tests/runtime/test_random.py and the conformance of streams"
-_QUERY = "says something about a tensor or sets a state: tests/ops/test_inquiry.py or the conformance"
+_QUERY = "says something about a tensor or sets a state: tests/test_amp.py, tests/ops/test_properties.py or the conformance"
 _CHECKS = "checks a condition"
+_RARE = "tests/ops/test_rare.py"
 _PRECISION = "a state: tests of autocast"
 _MEMORY = "memory without defined contents"
 ELSEWHERE: dict[str, str] = {
     "_assert": _CHECKS, "_check": _CHECKS,
+    **dict.fromkeys("_assert_async _check_tensor_all _check_tensor_all_with _check_with sym_constrain_range sym_constrain_range_for_size".split(), f"{_CHECKS}: {_RARE}"),
+    **dict.fromkeys("sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum".split(), f"numbers, not tensors: {_RARE}"),
+    **dict.fromkeys("cond while_loop".split(), f"functions are what it is called with: {_RARE}"),
+    **dict.fromkeys("eig lstsq matrix_rank solve symeig".split(), f"only raises, as PyTorch's: {_RARE}"),
+    **dict.fromkeys("int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point".split(), f"for quantized tensors, raises for all others: {_RARE}"),
+    **dict.fromkeys(
+        "batch_norm_backward_elemt batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts batch_norm_stats native_norm".split(),
+        f"for other devices, raises on the CPU: {_RARE}"),
+    **dict.fromkeys("classproperty get_file_path init_num_threads set_anomaly_enabled".split(), f"no tensors go in or out: {_RARE}"),
     **{f"_foreach_{n}": "the operator of that name on each tensor" for n in
        "acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 reciprocal round rsqrt sigmoid sign sinh sqrt tan tanh trunc".split()},
     **dict.fromkeys(
@@ -240,8 +261,8 @@ ELSEWHERE: dict[str, str] = {
         "are_deterministic_algorithms_enabled compiled_with_cxx11_abi get_deterministic_debug_mode get_float32_matmul_precision "
         "is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled set_deterministic_debug_mode set_float32_matmul_precision "
         "set_flush_denormal set_warn_always use_deterministic_algorithms".split(), _QUERY),
-    **dict.fromkeys("empty empty_like empty_strided".split(), _MEMORY),
-    **dict.fromkeys("as_tensor asarray from_numpy frombuffer from_dlpack to_dlpack".split(), "memory shared with others: tests/ops/test_creation.py"),
+    **dict.fromkeys("empty empty_like empty_permuted empty_strided".split(), _MEMORY),
+    **dict.fromkeys("as_tensor asarray from_file from_numpy frombuffer from_dlpack to_dlpack".split(), "memory shared with others: tests/ops/test_interop.py"),
     **dict.fromkeys("lstm rnn_relu rnn_tanh".split(), "layers: tests/nn"),
     **dict.fromkeys("nn.functional.dropout nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu nn.functional.gumbel_softmax".split(), _RANDOM),
     **dict.fromkeys(

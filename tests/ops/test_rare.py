@@ -48,6 +48,17 @@ def test_more_copies() -> None:
     assert torch.unsafe_split_with_sizes(x(), [2, 1], 1)[1].shape == (2, 1)
 
 
+def test_copies_bear_names_of_their_own() -> None:
+    v = x().requires_grad_()
+    nodes = {"alias": (), "diagonal": (), "expand": ((2, 3),), "permute": ((1, 0),), "select": (0, 1), "t": (), "view": (6,)}  # fmt: skip
+    for name, args in nodes.items():
+        assert getattr(torch, f"{name}_copy")(v, *args).grad_fn.name() == f"{name.title()}Backward0_copy"
+        with pytest.raises(TypeError, match=f"^{name}_copy\\(\\)"):
+            getattr(torch, f"{name}_copy")(v, *args, no_such=1)
+    assert torch.unbind_copy(v)[0].grad_fn.name() == "UnbindBackward0_copy"
+    assert torch.unsafe_chunk(v, 2)[0].grad_fn.name() == "UnsafeSplitBackward0"
+
+
 def test_indexing_by_positions_and_sizes_without_writing() -> None:
     assert x().index((0, 1), (1, 2)) == 6 and x().index(1, 0).tolist() == [1, 4]
     with pytest.warns(UserWarning, match="non-inplace resize is deprecated"):
@@ -117,6 +128,8 @@ def test_numbers_that_might_be_symbols() -> None:
         torch.sym_ite(1, 1, 2)
     with pytest.raises(RuntimeError, match="Invalid value range for 5 between"):
         torch.sym_constrain_range(5, min=0, max=3)
+    with pytest.raises(RuntimeError, match="must be greater than 2. got: 2"):
+        torch.sym_constrain_range_for_size(1, min=0, max=2)
 
 
 def test_control_flow() -> None:
@@ -134,9 +147,11 @@ def test_assertions() -> None:
         torch._assert_async(torch.tensor(False))
     with pytest.raises(RuntimeError, match="mm"):
         torch._check_tensor_all(x() > 3, lambda: "mm")
+    with pytest.raises(IndexError, match="none"):
+        torch._check_tensor_all_with(IndexError, x() > 3, lambda: "none")
     with pytest.raises(ValueError, match="m"):
         torch._check_with(ValueError, False, lambda: "m")
-    assert torch._shape_as_tensor(x()).tolist() == [2, 3]
+    assert torch._shape_as_tensor(x()).tolist() == [2, 3] and torch._shape_as_tensor(x()[0, 0]).dtype is torch.int64
 
 
 @pytest.mark.parametrize("name", ["solve", "eig", "symeig", "lstsq", "matrix_rank"])
@@ -146,7 +161,9 @@ def test_removed_functions_say_what_to_call(name: str) -> None:
 
 
 def test_methods_of_other_kinds_of_tensors() -> None:
-    for name in ("int_repr", "q_scale", "q_zero_point"):
+    assert torch.init_num_threads() is None
+    of_channels = ("q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis")
+    for name in ("int_repr", "q_scale", "q_zero_point", *of_channels):
         with pytest.raises(NotImplementedError, match=f"Could not run 'aten::{name}' with arguments from the 'CPU'"):
             getattr(x(), name)()
     assert torch.equal(x().double().dequantize(), x()) and not x().is_mtia and x().name is None
@@ -208,8 +225,11 @@ def test_layers_with_what_their_gradient_needs() -> None:
     running_mean, running_var = torch.zeros(3), torch.ones(3)
     assert torch.batch_norm_update_stats(x(), running_mean, running_var, 0.1)[1].tolist() == [2.25] * 3
     assert running_var[0].item() == pytest.approx(1.35)
-    with pytest.raises(NotImplementedError, match="aten::batch_norm_stats"):
-        torch.batch_norm_stats(x(), 1e-5)
+    for name in ("stats", "elemt", "backward_elemt", "backward_reduce", "gather_stats", "gather_stats_with_counts"):
+        with pytest.raises(NotImplementedError, match=f"aten::batch_norm_{name}'"):
+            getattr(torch, f"batch_norm_{name}")(x(), 1e-5)
+    with pytest.raises(NotImplementedError, match="aten::native_norm'"):
+        torch.native_norm(x())
 
 
 def test_embeddings_in_bags() -> None:
@@ -231,6 +251,8 @@ def test_small_things() -> None:
     assert Named.name == Named().name == "Named"
     assert torch.get_device(x()) == -1 and torch.is_distributed(x()) is False
     assert torch.get_file_path("kenaz").endswith("kenaz")
+    torch.init_num_threads()
+    assert torch.get_num_threads() > 0
     torch.set_anomaly_enabled(True)
     assert torch.is_anomaly_enabled()
     torch.set_anomaly_enabled(False)
