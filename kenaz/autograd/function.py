@@ -227,7 +227,7 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on the arguments, and remember backward where gradients are needed."""
-        ctx = cls._backward_cls()  # type: ignore[attr-defined]
+        ctx = cls._backward_cls()
         ctx._is_tensor = tuple(isinstance(a, Tensor) for a in args)
         edges = tuple(grad_edge(a) if isinstance(a, Tensor) else None for a in args)
         ctx._needs = tuple(edge is not None for edge in edges)
@@ -313,7 +313,7 @@ def _keep(t: Any, numbers: dict, tracked: bool) -> Any:
         return _Packed(t, grad_edge(t) if number is None else None, number), None, None
     if number is None:
         return t, t._storage.version, None
-    return t.detach(), t._storage.version, number if tracked else None  # type: ignore[attr-defined]
+    return t.detach(), t._storage.version, number if tracked else None
 
 
 def once_differentiable(function: Callable) -> Callable:
@@ -324,7 +324,7 @@ def once_differentiable(function: Callable) -> Callable:
     def wrapper(ctx: Any, *args: Any) -> Any:
         with no_grad():
             results = function(ctx, *args)
-        if not state.enabled or not any(isinstance(a, Tensor) and a.requires_grad for a in args):  # type: ignore[attr-defined]
+        if not state.enabled or not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             return results
         return tuple(
             _refusing(r) if isinstance(r, Tensor) else r

@@ -38,8 +38,8 @@ def _given_back(value: tuple, is_tuple: bool) -> Any:
 def _fresh(inputs: tuple, create_graph: bool) -> tuple:
     """Inputs to differentiate with respect to, apart from (or, for a graph, over) what the user gave."""
     if create_graph:
-        return tuple(t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in inputs)  # type: ignore[attr-defined]
-    return tuple(t.detach().requires_grad_() for t in inputs)  # type: ignore[attr-defined]
+        return tuple(t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in inputs)
+    return tuple(t.detach().requires_grad_() for t in inputs)
 
 
 def _finished(value: Any, create_graph: bool) -> Any:
@@ -88,7 +88,7 @@ def _grads(outputs: tuple, inputs: tuple, v: tuple | None, create_graph: bool, s
         raise RuntimeError(
             f"The output of the user-provided function is independent of input {i}. This is not allowed in strict mode."
         )
-    return tuple(t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True))  # type: ignore[attr-defined]
+    return tuple(t.new_zeros(t.shape) if g is None else g for g, t in zip(found, inputs, strict=True))
 
 
 def _ones_for(outputs: tuple) -> tuple:
@@ -211,7 +211,7 @@ def jacobian(
 def rows_of(output: Tensor, inputs: tuple, create_graph: bool, strict: bool = False) -> tuple:
     """The Jacobian of one output with respect to each input, a row at a time."""
     columns: list[list] = [[] for _ in inputs]
-    flat = output.reshape(-1)  # type: ignore[attr-defined]
+    flat = output.reshape(-1)
     for i in range(output.numel()):
         for column, g in zip(columns, _grads((flat[i],), inputs, None, create_graph, strict), strict=True):
             column.append(g)

@@ -65,7 +65,7 @@ class save_on_cpu(saved_tensors_hooks):
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda"):
         super().__init__(
-            lambda tensor: (tensor.device, tensor.cpu()),  # type: ignore[attr-defined]
+            lambda tensor: (tensor.device, tensor.cpu()),
             lambda packed: packed[1].to(packed[0]),
         )
 
@@ -85,7 +85,7 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
 @contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[None]:
     """Inside, tensors saved for backward may be written to: backward sees what they were."""
-    with saved_tensors_hooks(lambda tensor: tensor.clone(), lambda kept: kept):  # type: ignore[attr-defined]
+    with saved_tensors_hooks(lambda tensor: tensor.clone(), lambda kept: kept):
         yield
 
 
@@ -138,7 +138,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
 
         return hook
 
-    return _Handles([t.register_hook(enter(i)) for i, t in enumerate(tensors)])  # type: ignore[attr-defined]
+    return _Handles([t.register_hook(enter(i)) for i, t in enumerate(tensors)])
 
 
 for _class in (GradientEdge, saved_tensors_hooks, save_on_cpu):

@@ -74,10 +74,10 @@ class _SeveralStates(State):
     """What `state` is once several threads use it: the first one's modes stay where they are."""
 
     __slots__ = ()
-    enabled, inference, no_hooks, saving, passes = map(  # type: ignore[assignment]
+    enabled, inference, no_hooks, saving, passes = map(
         _per_thread, ("enabled", "inference", "no_hooks", "saving", "passes")
     )
-    watched = property(  # type: ignore[assignment]
+    watched = property(
         lambda self: self.anomaly or self.inferred or bool(self.saving), lambda self, value: None
     )
 

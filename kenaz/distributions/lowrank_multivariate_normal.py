@@ -58,7 +58,7 @@ class LowRankMultivariateNormal(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> torch.Tensor:  # type: ignore[override]
+    def variance(self) -> torch.Tensor:
         """The diagonal of the covariance."""
         squares = self._unbroadcasted_cov_factor.pow(2).sum(-1) + self._unbroadcasted_cov_diag
         return squares.expand(self._batch_shape + self._event_shape)

@@ -22,7 +22,7 @@ class Uniform(Distribution):
         super().__init__(() if are_numbers(low, high) else self.low.shape, validate_args=validate_args)
 
     @property
-    def arg_constraints(self) -> Any:  # type: ignore[override]
+    def arg_constraints(self) -> Any:
         """Each bound lies on its side of the other."""
         return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 

@@ -69,6 +69,6 @@ class VonMises(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> torch.Tensor:  # type: ignore[override]
+    def variance(self) -> torch.Tensor:
         """One minus the length of the mean direction."""
         return 1 - _ratio(self.concentration)

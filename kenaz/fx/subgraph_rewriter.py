@@ -111,7 +111,7 @@ def _replace(gm: GraphModule, match: Match, pattern: Graph, replacement: Graph, 
     inputs = [replaced.get(n, n) if isinstance(n, Node) else n for n in inputs]
     values = dict(zip((n for n in replacement.nodes if n.op == "placeholder"), inputs))
     with gm.graph.inserting_before(match.anchor):
-        result = gm.graph.graph_copy(replacement, values)  # type: ignore[arg-type]
+        result = gm.graph.graph_copy(replacement, values)
     if isinstance(result, Node):
         match.anchor.replace_all_uses_with(result)
     else:

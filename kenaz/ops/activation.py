@@ -43,7 +43,7 @@ def _no_bool(d: Any) -> tuple:
 
 
 relu = unary("relu", _no_bool, lambda xp, x: xp.maximum(x, 0), grad=lambda g, y, _x: threshold_backward(g, y, 0))
-relu_ = Tensor.relu_  # type: ignore[attr-defined]
+relu_ = Tensor.relu_
 
 _GELU_C, _GELU_K = math.sqrt(2 / math.pi), 0.044715
 

@@ -133,9 +133,9 @@ _WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
 
 def _numbers(lengths: Any, name: str) -> list[int]:
     if isinstance(lengths, Tensor):
-        if lengths.is_floating_point():  # type: ignore[attr-defined]
+        if lengths.is_floating_point():
             raise RuntimeError(f"{name} must be integral")
-        return lengths.reshape(-1).tolist()  # type: ignore[attr-defined]
+        return lengths.reshape(-1).tolist()
     return [int(n) for n in lengths]
 
 
@@ -190,7 +190,7 @@ def ctc_loss(
     """
     batched = log_probs.dim() == 3
     if not batched:
-        log_probs = log_probs.unsqueeze(1)  # type: ignore[attr-defined]
+        log_probs = log_probs.unsqueeze(1)
     inputs, lengths = _numbers(input_lengths, "input_lengths"), _numbers(target_lengths, "target_lengths")
     _check(log_probs, targets, inputs, lengths, blank)
     loss = _ctc(
@@ -203,7 +203,7 @@ def ctc_loss(
         slope=state.enabled and log_probs._grad_fn is not None,
     )[0]
     if reduction == 1:
-        return (loss / tensor(lengths, dtype=loss.dtype).clamp(min=1)).mean()  # type: ignore[attr-defined]
+        return (loss / tensor(lengths, dtype=loss.dtype).clamp(min=1)).mean()
     if reduction == 2:
         return loss.sum()
     return loss if batched else loss.squeeze(0)

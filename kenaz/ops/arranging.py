@@ -124,7 +124,7 @@ def _repeat_grad(g: Tensor, y: Any, _x: Spec, repeats: tuple) -> Tensor:
     """Every copy of the input beside the others, and summed over."""
     lead = len(repeats) - _x.ndim
     if 0 in repeats:
-        return g.new_zeros(_x.size)  # type: ignore[attr-defined]
+        return g.new_zeros(_x.size)
     size: list[int] = []
     folded = []
     for i, r in enumerate(repeats):
@@ -133,7 +133,7 @@ def _repeat_grad(g: Tensor, y: Any, _x: Spec, repeats: tuple) -> Tensor:
             size.append(r)
         if i >= lead:
             size.append(_x.size[i - lead])
-    return g.reshape(size).sum(folded) if folded else g  # type: ignore[attr-defined]
+    return g.reshape(size).sum(folded) if folded else g
 
 
 @opaque(_repeat_rule, _repeat_grad, name="repeat", halves=True, native=_native("repeat"))
@@ -181,7 +181,7 @@ def repeat_interleave(
             raise RuntimeError("Repeats must be non-negative")
         size = input._spec.size or (1,)
         wide = expand(input.reshape(size).unsqueeze(d + 1), (*size[: d + 1], repeats, *size[d + 1 :]))
-        return wide.clone().flatten(d, d + 1)  # type: ignore[attr-defined]
+        return wide.clone().flatten(d, d + 1)
     n = input._spec.size[d]
     if repeats._spec.numel == 1:
         repeats = expand(repeats.reshape(1), n)

@@ -91,7 +91,7 @@ def embedding_bag(
     if mode == "max":
         return _largest(rows, tensor(bag), tensor(kept), count=count)[0]
     if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(-1)  # type: ignore[attr-defined]
+        rows = rows * per_sample_weights.unsqueeze(-1)
     share = _share(bag, kept, count, mode, rows.dtype)
     if share is not None:
         rows = rows * share

@@ -25,7 +25,7 @@ def with_out(name: str, function: Callable) -> Callable:
         return result if out is None else write_out(result, out, name)
 
     named.__name__ = named.__qualname__ = name
-    named.__doc__, named.__wrapped__ = function.__doc__, function  # type: ignore[attr-defined]
+    named.__doc__, named.__wrapped__ = function.__doc__, function
     return named
 
 

@@ -52,14 +52,14 @@ def overwrite(x: Tensor, value: Tensor, name: str) -> Tensor:
     check_writable(x)
     tracked = x._grad_fn is not None and state.enabled
     if value._spec.size != x._spec.size:
-        value = value.expand(x._spec.size)  # type: ignore[attr-defined]
+        value = value.expand(x._spec.size)
     put(x, value)
     if tracked:
         fn = _Overwritten()
         fn.__class__ = _named(name)
         fn.edges, fn.specs = (backward_module.grad_edge(x),), [x._spec]
         fn.sequence = next(backward_module._sequence)
-        history = x.detach()  # type: ignore[attr-defined]
+        history = x.detach()
         history._grad_fn = fn
         _rewire(x, history)
     return x
@@ -81,7 +81,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if src.is_sparse:
         raise RuntimeError(
             "copy_() between dense and sparse Tensors is not implemented! Found self type = "
-            f"{self.type()} and src type = {src.type()}"  # type: ignore[attr-defined]
+            f"{self.type()} and src type = {src.type()}"
         )
     if src._spec.size != self._spec.size:
         size = broadcast(self._spec.size, src._spec.size)
@@ -89,7 +89,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(size)}"
             )
-        src = src.expand(size)  # type: ignore[attr-defined]
+        src = src.expand(size)
     if src._grad_fn is None or not state.enabled or self._spec.dtype.kind < 2:
         return overwrite(self, src, "CopyBackwards")
     return assign(self, apply(COPY, (src,), {"out": fresh(self._spec.size, self._spec.dtype)}))
@@ -111,7 +111,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to zero."""
-    call = _full.op.calls.get((int, self._spec))  # type: ignore[attr-defined]
+    call = _full.op.calls.get((int, self._spec))
     if call is not None and call.simple and is_free(self):
         return overwrite_free(self, call, (0,))
     return overwrite(self, _full(0, out=fresh(self._spec.size, self._spec.dtype)), "ZeroBackward0")
@@ -127,7 +127,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     value = number(value)
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    result = fill_(input.detach().clone(), value)  # type: ignore[attr-defined]
+    result = fill_(input.detach().clone(), value)
     return rename_node(unmoved(result, input), f"FillBackward{int(isinstance(value, Tensor))}")
 
 
@@ -169,7 +169,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     memory_format = kwargs.get("memory_format")
     if memory_format is not None and memory_format.name != "preserve_format" and not is_contiguous(result, memory_format):
         return in_format(result, memory_format)
-    return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
+    return result.clone() if copy and result is self else result
 
 
 def _moved(self: Tensor, kind: dtype, place: Any) -> Tensor:

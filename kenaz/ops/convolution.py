@@ -397,7 +397,7 @@ def convolution(
 @public
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """`conv1d` of (time, batch, channels) with `weight` (K, C, O)."""
-    result: Any = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)  # type: ignore[attr-defined]
+    result: Any = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
     return result.permute(2, 0, 1)
 
 
@@ -419,7 +419,7 @@ def _conv(
         )
     one = x.ndim == axes + 1
     if one:
-        input = input.unsqueeze(0)  # type: ignore[attr-defined]
+        input = input.unsqueeze(0)
     padding = padding if type(padding) is str else _filled(padding, axes)
     added = None if output_padding is None else _filled(output_padding, axes)
     window = _window(input._spec, w, b, _filled(stride, axes), padding, _filled(dilation, axes), groups, added)

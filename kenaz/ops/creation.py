@@ -37,7 +37,7 @@ def finish(t: Tensor, requires_grad: bool) -> Tensor:
         return t
     if t.dtype.kind < dtypes.FLOAT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return t.requires_grad_()  # type: ignore[attr-defined]
+    return t.requires_grad_()
 
 
 def _native_full(call: Any) -> Any:
@@ -365,7 +365,7 @@ def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
         )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    return tuple(v.item() if isinstance(v, Tensor) else v for v in ends.values())  # type: ignore[return-value]
+    return tuple(v.item() if isinstance(v, Tensor) else v for v in ends.values())
 
 
 def _spaced(start: Any, end: Any, steps: int, kind: dtype) -> np.ndarray:

@@ -200,7 +200,7 @@ def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, *
 
     calls = op.calls
 
-    def function(input: Tensor = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
+    def function(input: Tensor = MISSING, *, out: Tensor | None = None) -> Tensor:
         if not isinstance(input, Tensor):
             raise _no_tensor(name, input)
         call = calls.get((input._spec,))
@@ -210,7 +210,7 @@ def unary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, *
     def inplace(self: Tensor) -> Tensor:
         return assign(self, function(self))
 
-    function.op = inplace.op = op  # type: ignore[attr-defined]
+    function.op = inplace.op = op
     publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
     return function
 
@@ -260,7 +260,7 @@ def binary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, 
     calls = op.calls
     second = NUMBERS if numbers != "none" else frozenset()  # what may stand for the second tensor
 
-    def function(input: Tensor = MISSING, other: Any = MISSING, *, out: Tensor | None = None) -> Tensor:  # type: ignore[assignment]
+    def function(input: Tensor = MISSING, other: Any = MISSING, *, out: Tensor | None = None) -> Tensor:
         if isinstance(input, Tensor) and type(other) in second:
             call = calls.get((input._spec, type(other)))
         elif isinstance(input, Tensor) and isinstance(other, Tensor):
@@ -274,7 +274,7 @@ def binary(name: str, kind: Kind, body: Callable, grad: Callable | None = None, 
     def inplace(self: Tensor, other: Any) -> Tensor:
         return assign(self, same_size(self, function(self, other)))
 
-    function.op = inplace.op = op  # type: ignore[attr-defined]
+    function.op = inplace.op = op
     publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, doc)
     return function
 
@@ -422,7 +422,7 @@ def pointwise(kind: Kind, grad: Callable | None = None, **extra: Any) -> Callabl
         def inplace(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return assign(self, same_size(self, function(self, *args, **kwargs)))
 
-        function.op, function.inplace = op, inplace  # type: ignore[attr-defined]
+        function.op, function.inplace = op, inplace
         publish(name, function, inplace if where["inplace"] else None, where["torch"], where["tensor"], aliases, body.__doc__)
         return function
 
@@ -544,7 +544,7 @@ def _of_all(op: Op, general: Callable, whole_name: str | None) -> Callable:
         result = apply_one(call, x)
         return rename_node(result, whole_name) if whole_name and result._grad_fn is not None else result
 
-    function.op = op  # type: ignore[attr-defined]
+    function.op = op
     return function
 
 
@@ -682,7 +682,7 @@ def view(grad: Callable | None, *, grad_name: str | None = None, torch: bool = T
             return out
 
         publish(n, function, None, torch, tensor, (), rule.__doc__)
-        function.op = op  # type: ignore[attr-defined]
+        function.op = op
         return function
 
     return enter
@@ -761,7 +761,7 @@ def opaque(rule: Callable, grad: Callable | None = None, *, name: str | None = N
 
         function.__name__ = function.__qualname__ = n
         function.__doc__ = kernel.__doc__
-        function.op = op  # type: ignore[attr-defined]
+        function.op = op
         return function
 
     return enter
@@ -801,7 +801,7 @@ def source(rule: Callable, **extra: Any) -> Callable:
         def function(*numbers: Any, **attributes: Any) -> Tensor:
             return apply(op, numbers, attributes)
 
-        function.op = op  # type: ignore[attr-defined]
+        function.op = op
         return function
 
     return enter

@@ -71,7 +71,7 @@ def _steps(input: Tensor, spacing: Any, dims: list[int], dim: Any) -> list:
 
 def _derivative(x: Tensor, d: int, h: Any, edge_order: int) -> Tensor:
     n = x.shape[d]
-    at = lambda i, count=1: x.narrow(d, i, count)  # type: ignore[attr-defined]
+    at = lambda i, count=1: x.narrow(d, i, count)
     uneven = isinstance(h, Tensor) and h.ndim == 1
     if uneven:
         h = h.reshape([-1 if i == d else 1 for i in range(x.ndim)])
@@ -109,16 +109,16 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
         raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
     n = y.shape[d]
     if x is None:
-        return (y.narrow(d, 0, max(n - 1, 0)) + y.narrow(d, min(n, 1), max(n - 1, 0))) * (dx / 2)  # type: ignore[attr-defined]
+        return (y.narrow(d, 0, max(n - 1, 0)) + y.narrow(d, min(n, 1), max(n - 1, 0))) * (dx / 2)
     if dtypes.bool_ in (x.dtype, y.dtype):
         raise RuntimeError(f"{name}: received a bool input for `x` or `y`, but bool is not supported")
     if x.ndim == 1:
         if x.shape[0] != n:
             raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
-        width = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])  # type: ignore[attr-defined]
+        width = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])
     else:
-        width = diff(x.reshape((1,) * (y.ndim - x.ndim) + x.shape), dim=d)  # type: ignore[attr-defined]
-    return (y.narrow(d, 0, max(n - 1, 0)) + y.narrow(d, min(n, 1), max(n - 1, 0))) * (width / 2)  # type: ignore[attr-defined]
+        width = diff(x.reshape((1,) * (y.ndim - x.ndim) + x.shape), dim=d)
+    return (y.narrow(d, 0, max(n - 1, 0)) + y.narrow(d, min(n, 1), max(n - 1, 0))) * (width / 2)
 
 
 @composite("torch")
@@ -129,7 +129,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1.0, dim: int = -
     >>> trapezoid(tensor([1.0, 5.0, 10.0]))
     tensor(10.5000)
     """
-    return _areas("trapezoid", y, x, dx, dim).sum(dim)  # type: ignore[attr-defined]
+    return _areas("trapezoid", y, x, dx, dim).sum(dim)
 
 
 @composite("torch")
@@ -146,4 +146,4 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1.0, d
     >>> cumulative_trapezoid(tensor([1.0, 5.0, 10.0]))
     tensor([ 3.0000, 10.5000])
     """
-    return _areas("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)  # type: ignore[attr-defined]
+    return _areas("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)

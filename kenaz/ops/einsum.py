@@ -155,7 +155,7 @@ def _merge_repeated(x: Tensor, names: tuple) -> tuple[Tensor, tuple]:
         if j < 0:
             i += 1
             continue
-        x = x.diagonal(0, i, j).movedim(-1, i)  # type: ignore[attr-defined]
+        x = x.diagonal(0, i, j).movedim(-1, i)
         names = names[:j] + names[j + 1 :]
     return x, names
 
@@ -163,19 +163,19 @@ def _merge_repeated(x: Tensor, names: tuple) -> tuple[Tensor, tuple]:
 def _sum_lonely(x: Tensor, names: tuple, kept: set) -> tuple[Tensor, tuple]:
     """x summed over the subscripts that nobody else reads."""
     dims = [i for i, n in enumerate(names) if n not in kept]
-    return (x.sum(dims), tuple(n for n in names if n in kept)) if dims else (x, names)  # type: ignore[attr-defined]
+    return (x.sum(dims), tuple(n for n in names if n in kept)) if dims else (x, names)
 
 
 def _arranged(x: Tensor, names: tuple, groups: Sequence[Sequence[str]]) -> Tensor:
     """x as (batch, rows, columns), each the product of a group of its subscripts."""
     extent = dict(zip(names, x.shape, strict=True))
     turned = _permuted(x, names, [n for g in groups for n in g])
-    return turned.reshape([prod(extent[n] for n in g) for g in groups])  # type: ignore[attr-defined]
+    return turned.reshape([prod(extent[n] for n in g) for g in groups])
 
 
 def _permuted(x: Tensor, names: tuple, wanted: Sequence[str]) -> Tensor:
     order = [names.index(n) for n in wanted]
-    return x if order == list(range(len(order))) else x.permute(order)  # type: ignore[attr-defined]
+    return x if order == list(range(len(order))) else x.permute(order)
 
 
 def _multiply(a: Tensor, an: tuple, b: Tensor, bn: tuple, kept: set) -> tuple[Tensor, tuple]:
@@ -184,9 +184,9 @@ def _multiply(a: Tensor, an: tuple, b: Tensor, bn: tuple, kept: set) -> tuple[Te
     stretched = [n for n in an if n in size_b and size_a[n] != size_b[n]]
     for n in stretched:  # an axis of one broadcasts: it is as good as absent
         if size_a[n] == 1:
-            a, an = a.squeeze(an.index(n)), tuple(m for m in an if m != n)  # type: ignore[attr-defined]
+            a, an = a.squeeze(an.index(n)), tuple(m for m in an if m != n)
         else:
-            b, bn = b.squeeze(bn.index(n)), tuple(m for m in bn if m != n)  # type: ignore[attr-defined]
+            b, bn = b.squeeze(bn.index(n)), tuple(m for m in bn if m != n)
     a, an = _sum_lonely(a, an, kept | set(bn))
     b, bn = _sum_lonely(b, bn, kept | set(an))
     batch = [n for n in an if n in bn and n in kept]
@@ -196,9 +196,9 @@ def _multiply(a: Tensor, an: tuple, b: Tensor, bn: tuple, kept: set) -> tuple[Te
     if not summed:
         left = _permuted(a, an, (*batch, *rows)).reshape(
             [*(a.shape[an.index(n)] for n in (*batch, *rows)), *[1] * len(columns)]
-        )  # type: ignore[attr-defined]
+        )
         right = _permuted(b, bn, (*batch, *columns))
-        right = right.reshape([*right.shape[: len(batch)], *[1] * len(rows), *right.shape[len(batch) :]])  # type: ignore[attr-defined]
+        right = right.reshape([*right.shape[: len(batch)], *[1] * len(rows), *right.shape[len(batch) :]])
         return left * right, names
     product = bmm(_arranged(a, an, (batch, rows, summed)), _arranged(b, bn, (batch, summed, columns)))
     extent = dict(zip(bn, b.shape, strict=True)) | dict(zip(an, a.shape, strict=True))
@@ -257,7 +257,7 @@ def einsum(*args: Any) -> Tensor:
     x, have = _sum_lonely(x, have, set(output))
     missing = [n for n in output if n not in have]  # broadcast away: an axis of one
     for n in missing:
-        x, have = x.unsqueeze(0), (n, *have)  # type: ignore[attr-defined]
+        x, have = x.unsqueeze(0), (n, *have)
     return _permuted(x, have, output)
 
 

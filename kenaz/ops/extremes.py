@@ -36,9 +36,9 @@ def lobpcg(
         )
     if X is None:
         randn(*A.shape[:-1], n or k, dtype=A.dtype)  # PyTorch draws where it begins
-    A = A.to_dense()  # type: ignore[attr-defined]
+    A = A.to_dense()
     if B is not None:
-        lower: Any = cholesky(B.to_dense())  # type: ignore[attr-defined]
+        lower: Any = cholesky(B.to_dense())
         back = lower.inverse()
         values, vectors = eigh(back @ A @ back.mT)
         vectors = back.mT @ vectors

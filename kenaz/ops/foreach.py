@@ -84,7 +84,7 @@ def _ternary(name: str) -> None:
 
     def function(self: Any, tensors1: Any, tensors2: Any, value: Any = 1) -> tuple:
         _check(self, tensors1, tensors2)
-        values = value.tolist() if isinstance(value, Tensor) and value.ndim else value  # type: ignore[attr-defined]
+        values = value.tolist() if isinstance(value, Tensor) and value.ndim else value
         rows = zip(self, tensors1, tensors2, _each(values, len(self)), strict=True)
         return tuple([one(t, a, b, value=v) for t, a, b, v in rows])
 

@@ -483,5 +483,5 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple:
     found = []
     for s in reversed(sizes):
         found.append(indices % s)
-        indices = indices.div(s, rounding_mode="floor")  # type: ignore[attr-defined]
+        indices = indices.div(s, rounding_mode="floor")
     return tuple(reversed(found))

@@ -654,13 +654,13 @@ def index_put_(input: Tensor, indices: Sequence, values: Tensor, accumulate: boo
 def _iterate(self: Tensor) -> Any:
     if not self._spec.ndim:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(self.unbind(0))  # type: ignore[attr-defined]
+    return iter(self.unbind(0))
 
 
 def _contains(self: Tensor, element: Any) -> bool:
     if not isinstance(element, Tensor) and type(element) not in NUMBERS:
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool((self == element).any())  # type: ignore[attr-defined]
+    return bool((self == element).any())
 
 
 method("__iter__", _iterate)

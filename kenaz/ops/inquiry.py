@@ -131,7 +131,7 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
 def typename(obj: Any) -> str:
     """The type of an object as "torch.FloatTensor" for tensors, else its qualified name."""
     if isinstance(obj, Tensor):
-        return obj.type()  # type: ignore[attr-defined]
+        return obj.type()
     kind = obj if isinstance(obj, type) else type(obj)
     module = getattr(obj, "__module__", "") or kind.__module__
     name = getattr(obj, "__qualname__", "") or kind.__qualname__
@@ -182,7 +182,7 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if not found:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = found[0]
-    return self.to(getattr(dtype, "_dtype", dtype))  # type: ignore[attr-defined]
+    return self.to(getattr(dtype, "_dtype", dtype))
 
 
 method("type", _type)
@@ -193,7 +193,7 @@ for _name, _value in {
     "names": lambda self: (None,) * self.ndim, "is_xla": lambda self: False, "is_vulkan": lambda self: False, "is_ipu": lambda self: False,
 }.items():  # fmt: skip
     setattr(Tensor, _name, property(_value))
-Tensor.is_sparse = False  # type: ignore[attr-defined]  # no property: backward asks for it, and this costs half as much
+Tensor.is_sparse = False  # no property: backward asks for it, and this costs half as much
 for _name in ("is_pinned", "is_shared"):
     method(_name, lambda self, *args: False)
 method("has_names", lambda self: False)
@@ -209,7 +209,7 @@ def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_f
     """The tensor on a CUDA device; raises AssertionError where there is none."""
     from ..core.device import resolve
 
-    return self.to(resolve("cuda"))  # type: ignore[attr-defined]
+    return self.to(resolve("cuda"))
 
 
 method("cuda", _cuda)

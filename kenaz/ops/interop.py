@@ -19,7 +19,7 @@ from .legacy import build
 from .record import composite, method, public
 
 # --------------------------------------------------------------------------------------------------------------- NumPy
-Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]  # so that `np.float32(2) * t` is ours to answer
+Tensor.__array_priority__ = 1000  # so that `np.float32(2) * t` is ours to answer
 
 
 def __array_wrap__(self: Tensor, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Tensor:
@@ -125,7 +125,7 @@ class _Writable:
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor that shares the memory of another library's array, or of a DLPack capsule."""
     if isinstance(ext_tensor, Tensor):
-        return ext_tensor.clone() if copy else ext_tensor.view(ext_tensor.shape)  # type: ignore[attr-defined]
+        return ext_tensor.clone() if copy else ext_tensor.view(ext_tensor.shape)
     if not hasattr(ext_tensor, "__dlpack__"):
         if type(ext_tensor).__name__ != "PyCapsule":
             raise RuntimeError(
@@ -147,7 +147,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 
 def to_dlpack(tensor: Tensor) -> Any:
     """The tensor's memory as a DLPack capsule."""
-    return tensor.__dlpack__()  # type: ignore[attr-defined]
+    return tensor.__dlpack__()
 
 
 for _function in (__dlpack__, __dlpack_device__):
@@ -167,7 +167,7 @@ def _map(self: Tensor, name: str, others: tuple, function: Callable) -> Tensor:
     for other in others:
         if other.dtype is not self.dtype:
             raise TypeError(f"{name}: expected two tensors of the same type")
-    columns = [t.expand(self.shape)._array().reshape(-1).tolist() for t in (self, *others)]  # type: ignore[attr-defined]
+    columns = [t.expand(self.shape)._array().reshape(-1).tolist() for t in (self, *others)]
     values = np.array([function(*row) for row in zip(*columns, strict=True)]).reshape(self.shape)
     return copy_(self, Tensor._from_array(values.astype(self.dtype.np)))
 
@@ -214,7 +214,7 @@ def const_data_ptr(self: Tensor) -> int:
 
 def _reversed(self: Tensor) -> Tensor:
     """The tensor with its first axis in reverse order."""
-    return self.flip(0) if self.ndim else self  # type: ignore[attr-defined]
+    return self.flip(0) if self.ndim else self
 
 
 method("__reversed__", _reversed)
@@ -223,7 +223,7 @@ method("__reversed__", _reversed)
 def _contains(self: Tensor, element: Any) -> bool:
     """Whether some element equals a number, or those of a tensor."""
     if isinstance(element, (Tensor, int, float, complex, np.number)):
-        return bool((self == element).any())  # type: ignore[attr-defined]
+        return bool((self == element).any())
     raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 

@@ -69,10 +69,10 @@ def _cat_grad(g: Tensor, y: Any, *_tensors: Spec, dim: int, needs: tuple) -> tup
     found, start = [], 0
     for s, need in zip(_tensors, needs, strict=True):
         if _is_nothing(s):
-            found.append(g.new_zeros(0) if need else None)  # type: ignore[attr-defined]
+            found.append(g.new_zeros(0) if need else None)
             continue
         n = s.size[dim]
-        found.append(g.narrow(dim, start, n) if need else None)  # type: ignore[attr-defined]
+        found.append(g.narrow(dim, start, n) if need else None)
         start += n
     return tuple(found)
 

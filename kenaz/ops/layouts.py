@@ -22,7 +22,7 @@ def _load(self: Layouts, name: str) -> Any:
     return object.__getattribute__(self, name)
 
 
-Layouts.__getattr__ = _load  # type: ignore[attr-defined]
+Layouts.__getattr__ = _load
 
 
 def _forwarded(name: str) -> Callable:

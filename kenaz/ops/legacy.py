@@ -24,7 +24,7 @@ def build(kind: dtype, name: str, args: tuple, kwargs: dict) -> Tensor:
                 raise TypeError(
                     f"expected {name} (got torch.{dtypes.scalar_name(first.dtype)}Tensor)"
                 )
-            return first.detach()  # type: ignore[attr-defined]
+            return first.detach()
         if isinstance(first, tuple) and type(first).__name__ == "Size":
             return empty(first, dtype=kind)
         if isinstance(first, np.ndarray):
@@ -43,8 +43,8 @@ def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
     return made if cls is Tensor else Tensor._make_subclass(cls, made)
 
 
-Tensor.__new__ = _new  # type: ignore[method-assign,assignment]
-Tensor.__init__ = lambda self, *args, **kwargs: None  # type: ignore[method-assign,misc]
+Tensor.__new__ = _new
+Tensor.__init__ = lambda self, *args, **kwargs: None
 
 
 class _TypeMeta(type):

@@ -26,7 +26,7 @@ def _compressing(name: str) -> Callable:
 
 def _refused(name: str, line: str) -> Callable:
     def function(self: Tensor) -> Any:
-        kind = "Sparse" if self.is_sparse else "Strided"  # type: ignore[attr-defined]
+        kind = "Sparse" if self.is_sparse else "Strided"
         raise RuntimeError(f"{name} expected sparse {line} compressed tensor layout but got {kind}")
 
     function.__name__ = function.__qualname__ = name

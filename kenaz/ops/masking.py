@@ -203,8 +203,8 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     if mask._spec.dtype is not dtypes.bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     size = shapes.broadcast(input._spec.size, mask._spec.size)
-    input = input if input._spec.size == size else input.expand(size)  # type: ignore[attr-defined]
-    mask = mask if mask._spec.size == size else mask.expand(size)  # type: ignore[attr-defined]
+    input = input if input._spec.size == size else input.expand(size)
+    mask = mask if mask._spec.size == size else mask.expand(size)
     if out is not None and any(t._storage is out._storage for t in (input, mask)):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
@@ -264,8 +264,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{scalar_name(source.dtype)}"
         )
     size = shapes.broadcast(input._spec.size, mask._spec.size)
-    input = input if input._spec.size == size else input.expand(size)  # type: ignore[attr-defined]
-    mask = mask if mask._spec.size == size else mask.expand(size)  # type: ignore[attr-defined]
+    input = input if input._spec.size == size else input.expand(size)
+    mask = mask if mask._spec.size == size else mask.expand(size)
     value = mask._storage.node.value
     if type(value) is np.ndarray and np.count_nonzero(mask._array()) > source._spec.numel:
         raise RuntimeError("Number of elements of source < number of ones in mask")

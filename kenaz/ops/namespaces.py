@@ -40,7 +40,7 @@ def _assert_tensor_metadata(a: Any, size: Any = None, stride: Any = None, dtype:
 
 ATEN: dict[str, Callable] = {
     "slice": _slice,
-    "slice_copy": lambda *args, **kwargs: _slice(*args, **kwargs).clone(),  # type: ignore[attr-defined]
+    "slice_copy": lambda *args, **kwargs: _slice(*args, **kwargs).clone(),
     "_softmax": _softmax,
     "_log_softmax": lambda x, dim, half_to_float=False: x.log_softmax(dim),
     "_to_copy": _to_copy,

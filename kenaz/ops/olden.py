@@ -40,7 +40,7 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norm over all axes but one, which keeps its place."""
     axes = [d for d in range(v.ndim) if d != dim % v.ndim] if dim != -1 else list(range(v.ndim))
     found = norms.vector_norm(v, pow, tuple(axes), True) if axes else v.abs()
-    return found if dim != -1 else found.reshape(())  # type: ignore[attr-defined]
+    return found if dim != -1 else found.reshape(())
 
 
 @public
@@ -68,7 +68,7 @@ def empty_permuted(
         )  # fmt: skip
     memory = empty([size[d] for d in physical_layout], dtype=dtype, device=device)
     places = [list(physical_layout).index(d) for d in range(len(size))]
-    return finish(memory.permute(places), requires_grad)  # type: ignore[attr-defined]
+    return finish(memory.permute(places), requires_grad)
 
 
 @public

@@ -33,7 +33,7 @@ from .record import REGISTRY, assign, composite, method, number, public, write_o
 def conj(x: Any) -> Any:
     """The conjugate of a tensor or number; real ones are returned as they are."""
     if isinstance(x, Tensor):
-        return x.conj() if x.dtype.is_complex else x  # type: ignore[attr-defined]
+        return x.conj() if x.dtype.is_complex else x
     return x.conjugate() if type(x) is builtins.complex else x
 
 
@@ -50,7 +50,7 @@ def _numbered(word: str, second: int = 0, neither: int = 1, first: int = 2) -> A
 # ------------------------------------------------------------------------------------------------------------ arithmetic
 _add = binary("add", only(SAME, "add_stub", "wide"), lambda xp, a, b: xp.add(a, b), grad=(lambda g, y, a, b: g, lambda g, y, a, b: g), torch=False, tensor=False, numbers="both")
 _sub = binary("sub", only(SAME, "add_stub", "wide"), lambda xp, a, b: a - b, grad=(lambda g, y, a, b: g, lambda g, y, a, b: -g), torch=False, tensor=False, numbers="both")
-_plain_sub_rule = _sub.op.rule  # type: ignore[attr-defined]
+_plain_sub_rule = _sub.op.rule
 
 
 _rsub = binary("rsub", only(SAME, "add_stub", "wide"), lambda xp, a, b: b - a, torch=False, tensor=False,
@@ -65,7 +65,7 @@ def _sub_rule(specs: tuple, attributes: dict) -> tuple:
     return _plain_sub_rule(specs, attributes)
 
 
-_sub.op.rule = _rsub.op.rule = _sub_rule  # type: ignore[attr-defined]
+_sub.op.rule = _rsub.op.rule = _sub_rule
 all_of = builtins.all
 mul = binary(
     "mul", SAME, lambda xp, a, b: a * b, grad=(lambda g, y, a, b: g * conj(b), lambda g, y, a, b: g * conj(a)), aliases=("multiply",), numbers="both"
@@ -184,7 +184,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     if integers and type(exponent) is int and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     if type(exponent) is bool and isinstance(input, Tensor) and input.dtype is dtypes.bool_:  # a bool to the power of a Python bool
-        result = input.clone() if exponent else input.new_ones(input.shape)  # type: ignore[attr-defined]
+        result = input.clone() if exponent else input.new_ones(input.shape)
         return result if out is None else write_out(result, out, "pow")
     return _pow(input, exponent, out=out)
 

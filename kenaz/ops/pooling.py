@@ -682,7 +682,7 @@ def _adaptive_mean(axes: int, input: Tensor, output_size: Any) -> Tensor:
     x, out = input._spec, _sizes(output_size, axes)
     check_adaptive_average(x, out, axes)
     if set(out) == {1}:
-        return input.mean(tuple(range(-axes, 0)), keepdim=True)  # type: ignore[attr-defined]
+        return input.mean(tuple(range(-axes, 0)), keepdim=True)
     check_dtype(f"adaptive_avg_pool{axes}d" + "_cpu" * (axes == 3), x.dtype)
     return _adaptive[axes][0](input, size=x.size[x.ndim - axes :], out=out)
 

@@ -443,8 +443,8 @@ def _addr_checked(input: Tensor, vec1: Tensor, vec2: Tensor, beta: Any, alpha: A
     if kind is dtypes.bool_:
         beta, alpha = bool(beta), bool(alpha)
     if beta == 0 and kind.kind >= dtypes.FLOAT:  # nothing of the input shows, not even nan
-        input = input.new_zeros(())  # type: ignore[attr-defined]
-    return _addr(input, vec1.unsqueeze(1), vec2, beta, alpha)  # type: ignore[attr-defined]
+        input = input.new_zeros(())
+    return _addr(input, vec1.unsqueeze(1), vec2, beta, alpha)
 
 
 addr = _with_out_and_inplace("addr", _addr_checked)
@@ -465,8 +465,8 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: every element of `input` times the whole of `other`, put together as blocks."""
     n = max(input.ndim, other.ndim)
     left, right = (1,) * (n - input.ndim) + tuple(input.shape), (1,) * (n - other.ndim) + tuple(other.shape)
-    spread = input.reshape([s for pair in zip(left, (1,) * n) for s in pair])  # type: ignore[attr-defined]
-    blocks = spread * other.reshape([s for pair in zip((1,) * n, right) for s in pair])  # type: ignore[attr-defined]
+    spread = input.reshape([s for pair in zip(left, (1,) * n) for s in pair])
+    blocks = spread * other.reshape([s for pair in zip((1,) * n, right) for s in pair])
     result = blocks.reshape([a * b for a, b in zip(left, right)])
     return result if out is None else write_out(result, out, "kron")
 

@@ -386,7 +386,7 @@ def _keep_old_value(x: Tensor, fn: Any) -> None:
     versions = getattr(fn, "versions", None)
     if not versions or not any(saved is x for saved in fn.inputs):
         return
-    old = x.clone() if x._storage.exposed else make_tensor(make_storage(x._storage.node), x._spec, x._offset)  # type: ignore[attr-defined]
+    old = x.clone() if x._storage.exposed else make_tensor(make_storage(x._storage.node), x._spec, x._offset)
     old._grad_fn, old._output_nr = x._grad_fn, x._output_nr
     fn.inputs = tuple([old if saved is x else saved for saved in fn.inputs])
     fn.versions = [
@@ -520,8 +520,8 @@ class _AsStrided(backward_module.BackwardNode):
             grad = grad.sum(repeated, True)
             size = tuple(1 if d in repeated else n for d, n in enumerate(size))
         memory = Tensor._from_array(np.zeros(extent(self.base_spec.size, self.base_spec.stride), grad.dtype.np))
-        memory.as_strided(size, stride, self.offset).copy_(grad)  # type: ignore[attr-defined]
-        return memory.as_strided(self.base_spec.size, self.base_spec.stride, 0)  # type: ignore[attr-defined]
+        memory.as_strided(size, stride, self.offset).copy_(grad)
+        return memory.as_strided(self.base_spec.size, self.base_spec.stride, 0)
 
 
 _AsStrided.__name__ = _AsStrided.__qualname__ = "AsStridedBackward0"

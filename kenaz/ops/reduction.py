@@ -295,7 +295,7 @@ var_mean = _with_correction("var_mean", lambda x, dim, c, k: (
     rename_node(_variance(x, dim, k, correction=c), "VarMeanBackward0"), rename_node(mean(x, dim, k), "VarMeanBackward0")))  # fmt: skip
 std_mean = _with_correction("std_mean", lambda x, dim, c, k: (
     rename_node(_std(x, dim, c, k), "StdMeanBackward0"), rename_node(mean(x, dim, k), "StdMeanBackward0")))  # fmt: skip
-del Tensor.var_mean, Tensor.std_mean  # type: ignore[attr-defined]  # PyTorch has them as functions only
+del Tensor.var_mean, Tensor.std_mean  # PyTorch has them as functions only
 
 
 # ------------------------------------------------------------------------------------------------------ products, powers
@@ -390,12 +390,12 @@ def _norm_body(xp: Any, x: Any, axes: tuple, keepdims: bool, p: float) -> Any:
 
 def _norm_p_grad(g: Tensor, y: Tensor, x: Tensor, p: float) -> Tensor:
     """g x/|x| (|x|/y)^(p-1); an extreme's goes in equal parts to the elements that are it."""
-    direction = x.sgn()  # type: ignore[attr-defined]
+    direction = x.sgn()
     if p == 0:
         return x * 0
     if p == 1:
         return direction * g
-    a = x.abs()  # type: ignore[attr-defined]
+    a = x.abs()
     if p in (float("inf"), float("-inf")):
         mask = a == y
         return direction * (g / mask.sum() if y.numel() == 1 else g / mask.sum([d for d in range(x.ndim) if y.shape[d] == 1], True)) * mask

@@ -83,7 +83,7 @@ for _name in (*_QUANTIZED, "qscheme", "to_padded_tensor", "sparse_resize_", "spa
 
 def dequantize(input: Tensor) -> Tensor:
     """The tensor in float32."""
-    return input.float()  # type: ignore[attr-defined]
+    return input.float()
 
 
 def _elsewhere_is(words: str) -> Callable:
@@ -106,7 +106,7 @@ for _name, _answer in {"is_maia": False, "is_mtia": False, "volatile": False, "n
     setattr(Tensor, _name, property(lambda self, answer=_answer: answer))
 
 
-@property  # type: ignore[misc]
+@property
 def grad_dtype(self: Tensor) -> Any:
     """The dtype that a leaf's gradient will have: its own."""
     return self.dtype
@@ -118,13 +118,13 @@ def grad_dtype(self: Tensor, value: Any) -> None:
         raise RuntimeError(f"gradients of {self.dtype} tensors are {self.dtype} here, not {value}")
 
 
-Tensor.grad_dtype = grad_dtype  # type: ignore[attr-defined]
+Tensor.grad_dtype = grad_dtype
 
 
 def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     """What `load_state_dict` puts in this tensor's place for another: `self` with its values, or with `assign` the
     other."""
-    return other.detach() if assign else self.copy_(other).detach()  # type: ignore[attr-defined]
+    return other.detach() if assign else self.copy_(other).detach()
 
 
 method("module_load", module_load)

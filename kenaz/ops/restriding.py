@@ -81,7 +81,7 @@ def _matrices(name: str) -> Any:
         if n < 2:
             raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got {n}-D tensor.")
         turned = transpose(self, -2, -1)
-        return turned if name == "mT" or not self.dtype.is_complex else turned.conj()  # type: ignore[attr-defined]
+        return turned if name == "mT" or not self.dtype.is_complex else turned.conj()
 
     return function
 
@@ -222,13 +222,13 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     fill_(as_strided(self, (min(size),), (sum(stride),), self._offset), fill_value)
     if wrap and len(size) == 2:
         for start in range(size[1] + 1, size[0], size[1] + 1):
-            fill_(diagonal(self[start:], 0, 0, 1), fill_value)  # type: ignore[index]
+            fill_(diagonal(self[start:], 0, 0, 1), fill_value)
     return self
 
 
 # -------------------------------------------------------------------------------------------------------------- complex
 def _parts(v: View, shift: int) -> View:
-    return View(v.size, tuple(q * 2 for q in v.stride), shift, v.dtype.to_real())  # type: ignore[union-attr]
+    return View(v.size, tuple(q * 2 for q in v.stride), shift, v.dtype.to_real())
 
 
 @view(grad=lambda g, y, _x: g, name="real", torch=False, tensor=False)
@@ -262,8 +262,8 @@ def imag(input: Tensor) -> Tensor:
     return _imag(input)
 
 
-Tensor.real = property(real, lambda self, value: _set_part(real(self), value))  # type: ignore[attr-defined]
-Tensor.imag = property(imag, lambda self, value: _set_part(imag(self), value))  # type: ignore[attr-defined]
+Tensor.real = property(real, lambda self, value: _set_part(real(self), value))
+Tensor.imag = property(imag, lambda self, value: _set_part(imag(self), value))
 
 
 def _set_part(part: Tensor, value: Any) -> None:
@@ -272,7 +272,7 @@ def _set_part(part: Tensor, value: Any) -> None:
 
 @view(grad=lambda g, y, _x: view_as_complex(g.contiguous()), name="view_as_real", torch=False, tensor=False)
 def _as_real(v: View) -> View:
-    return View((*v.size, 2), (*(q * 2 for q in v.stride), 1), 0, v.dtype.to_real())  # type: ignore[union-attr]
+    return View((*v.size, 2), (*(q * 2 for q in v.stride), 1), 0, v.dtype.to_real())
 
 
 @composite("torch")
@@ -285,7 +285,7 @@ def view_as_real(input: Tensor) -> Tensor:
 
 @view(grad=lambda g, y, _x: view_as_real(g), name="view_as_complex", torch=False, tensor=False)
 def _as_complex(v: View) -> View:
-    return View(v.size[:-1], tuple(q // 2 for q in v.stride[:-1]), 0, v.dtype.to_complex())  # type: ignore[union-attr]
+    return View(v.size[:-1], tuple(q // 2 for q in v.stride[:-1]), 0, v.dtype.to_complex())
 
 
 @composite("torch")

@@ -35,10 +35,10 @@ class Generator(engines.Generator):
     def __init__(self, device: Any = "cpu"):
         super().__init__(devices.resolve(device))
 
-    def get_state(self) -> Tensor:  # type: ignore[override]
+    def get_state(self) -> Tensor:
         return Tensor._from_array(super().get_state())
 
-    def set_state(self, new_state: Tensor) -> Generator:  # type: ignore[override]
+    def set_state(self, new_state: Tensor) -> Generator:
         if not isinstance(new_state, Tensor):
             raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
         if new_state.dtype is not dtypes.uint8:
@@ -54,7 +54,7 @@ default_generator.seed()
 
 def manual_seed(seed: Any) -> Generator:
     """Restart the default stream; returns its generator."""
-    return default_generator.manual_seed(int(seed))  # type: ignore[return-value]
+    return default_generator.manual_seed(int(seed))
 
 
 def seed() -> int:
@@ -195,11 +195,11 @@ def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = Non
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
     """Zeros and ones, one with the probability that `input` gives (or p everywhere)."""
     if p is not None:
-        return bernoulli_(input.clone(), p, generator=generator)  # type: ignore[attr-defined]
+        return bernoulli_(input.clone(), p, generator=generator)
     if input.dtype.kind < 2:
         raise RuntimeError("expected a floating-point tensor of probabilities, but got " + str(input.dtype))
     spec = input._spec.like(input.dtype)
-    probabilities = input.contiguous()._array() if spec.contiguous else _memory(input, spec)  # type: ignore[attr-defined]
+    probabilities = input.contiguous()._array() if spec.contiguous else _memory(input, spec)
     result = in_memory_order(samplers.bernoulli_each(of(generator), probabilities.reshape(-1), input.dtype.np), spec)
     result = unmoved(result, input) if input._grad_fn is not None else result
     return result if out is None else write_out(result, out, "bernoulli")

@@ -247,7 +247,7 @@ def scatter(
         if reduce is None:
             result = SCATTER_VALUE(input, index, src, dim=d)
         else:
-            filled = input.new_full(index.shape, src)  # type: ignore[attr-defined]
+            filled = input.new_full(index.shape, src)
             result = _scatter_reduce(input, index, filled, dim=d, reduce=_REDUCE[reduce], include_self=True)
     return result if out is None else write_out(result, out, "scatter")
 

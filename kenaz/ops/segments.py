@@ -39,7 +39,7 @@ def segment_reduce(
     if offsets is not None:
         bounds = np.asarray(offsets.tolist(), np.int64)
     else:
-        counts = np.asarray(lengths.tolist(), np.int64)  # type: ignore[union-attr]
+        counts = np.asarray(lengths.tolist(), np.int64)
         bounds = np.concatenate([np.zeros((*counts.shape[:-1], 1), np.int64), counts.cumsum(-1)], -1)
         if not unsafe and (bounds[..., -1] != data.shape[axis]).any():
             raise RuntimeError(
@@ -50,7 +50,7 @@ def segment_reduce(
         return rename_node(_segments(data, bounds, _REDUCTIONS[reduce], initial), "SegmentReduceBackward0")
     lead = data.shape[:axis]
     parts = [_segments(data[i], bounds[i], _REDUCTIONS[reduce], initial) for i in itertools.product(*map(range, lead))]
-    found = stack(parts).reshape(*lead, *parts[0].shape)  # type: ignore[attr-defined]
+    found = stack(parts).reshape(*lead, *parts[0].shape)
     return rename_node(found, "SegmentReduceBackward0")
 
 
@@ -91,7 +91,7 @@ def hash_tensor(input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: in
         )
     axes = tuple(shapes.axis(d, input.ndim) for d in dims) or tuple(range(input.ndim))
     wide = np.float64 if input.dtype.is_floating_point else np.int64
-    bits = input.detach()._array().astype(wide).view(np.uint64)  # type: ignore[attr-defined]
+    bits = input.detach()._array().astype(wide).view(np.uint64)
     for axis in sorted(axes, reverse=True):
         bits = np.bitwise_xor.reduce(bits, axis, keepdims=keepdim)
     found = Tensor._from_array(np.asarray(bits, np.uint64))
@@ -111,7 +111,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any =
     """
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
-    found = input.nonzero()[:size]  # type: ignore[attr-defined]
+    found = input.nonzero()[:size]
     rest = full((size - len(found), input.ndim), fill_value, dtype=dtypes.int64)
     found = cat([found, rest])
     return found if out is None else out.copy_(found)

@@ -157,7 +157,7 @@ def _wrong(name: str, form: Form, args: tuple, kwargs: dict[str, Any]) -> str:
             if p.optional:
                 continue
             return _missing(name, form.parameters[position:], left)
-        value = args[position] if by_place else left.pop(key)  # type: ignore[arg-type]
+        value = args[position] if by_place else left.pop(key)
         if value is None and p.nullable or _ACCEPTS.get(p.word, lambda v: True)(value):
             continue
         if by_place and position == 0 and _is_spread(form, args):

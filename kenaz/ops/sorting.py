@@ -168,7 +168,7 @@ def _wrapped(values: Any) -> Tensor:
 
 
 def _scalar(values: Any) -> Tensor:
-    return _wrapped(values).reshape(())  # type: ignore[attr-defined]
+    return _wrapped(values).reshape(())
 
 
 def _answer(parts: list, wanted: tuple) -> Any:

@@ -181,7 +181,7 @@ def _padded(x: Tensor, n: int, mode: str) -> Tensor:
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
             f"({n}, {n}) at dimension 2 of input {lifted}"
         )
-    return x.index_select(-1, tensor(np.pad(np.arange(size), n, mode=_PADDINGS[mode])))  # type: ignore[call-overload]
+    return x.index_select(-1, tensor(np.pad(np.arange(size), n, mode=_PADDINGS[mode])))
 
 
 def _check_stft(about: str, input: Tensor, n_fft: int, hop: int, length: int, window: Tensor | None) -> None:

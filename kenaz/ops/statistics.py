@@ -52,7 +52,7 @@ def cov(
         )
     if input.dtype is dtypes.bool_:
         raise RuntimeError("cov(): bool dtype is not supported for input")
-    x = input if input.ndim == 2 else input.reshape(1, -1)  # type: ignore[attr-defined]
+    x = input if input.ndim == 2 else input.reshape(1, -1)
     n = x.shape[1]
     _weights("fweights", fweights, n, "integral")
     _weights("aweights", aweights, n, "floating point")
@@ -83,7 +83,7 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if not c.ndim:
         return c / c
-    deviation = (c.diagonal().real if c.dtype.is_complex else c.diagonal()).sqrt()  # type: ignore[attr-defined]
+    deviation = (c.diagonal().real if c.dtype.is_complex else c.diagonal()).sqrt()
     found = c / deviation.unsqueeze(1) / deviation
     if found.dtype.is_complex:
         from .pointwise import complex
@@ -106,7 +106,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {scalar_name(input.dtype)}"
         )
     d = shapes.axis(dim, input.ndim)
-    wide = input.float() if input.dtype in dtypes.HALF else input  # type: ignore[attr-defined]
+    wide = input.float() if input.dtype in dtypes.HALF else input
     norm = vector_norm(wide, float(p), [i for i in range(input.ndim) if i != d], True)
     factor = (maxnorm / (norm + 1e-7)).masked_fill(norm <= maxnorm, 1)
     result = rename_node(input * factor.to(input.dtype.to_real()), "RenormBackward0")
@@ -133,9 +133,9 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         raise RuntimeError("N must be non-negative.")
     from .joining import cat
 
-    x = x if x.dtype.kind >= FLOAT else x.long()  # type: ignore[attr-defined]
-    ones = x.new_ones((x.shape[0], min(n, 1)))  # type: ignore[attr-defined]
-    powers = cat([ones, x.unsqueeze(1).expand(-1, n - 1).cumprod(1)], 1) if n > 1 else ones  # type: ignore[attr-defined]
+    x = x if x.dtype.kind >= FLOAT else x.long()
+    ones = x.new_ones((x.shape[0], min(n, 1)))
+    powers = cat([ones, x.unsqueeze(1).expand(-1, n - 1).cumprod(1)], 1) if n > 1 else ones
     return powers if increasing else powers.flip(1)
 
 

@@ -78,7 +78,7 @@ def as_subclass(self: Tensor, cls: type) -> Any:
 method("as_subclass", as_subclass)
 
 
-@classmethod  # type: ignore[misc]
+@classmethod
 def __torch_function__(cls: Any, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
     """Call the function as for plain tensors, and make the results members of the subclass."""
     if not all(issubclass(cls, t) for t in types):
@@ -88,7 +88,7 @@ def __torch_function__(cls: Any, func: Callable, types: Any, args: tuple = (), k
     return convert(found, cls)
 
 
-Tensor.__torch_function__ = __torch_function__  # type: ignore[attr-defined]
+Tensor.__torch_function__ = __torch_function__
 
 
 def _is_routed(cls: type) -> bool:
@@ -122,7 +122,7 @@ def dispatch(func: Callable, args: tuple, kwargs: dict) -> Any:
     """Ask each subclass among the arguments what a function of tensors gives."""
     types = types_of((*args, *kwargs.values()))
     for t in types:
-        answer = t.__torch_function__(func, tuple(types), args, kwargs)  # type: ignore[attr-defined]
+        answer = t.__torch_function__(func, tuple(types), args, kwargs)
         if answer is not NotImplemented:
             return answer
     name = getattr(func, "__name__", str(func))
@@ -146,13 +146,13 @@ def _routed_method(function: Callable) -> Callable:
 def _routed_property(original: property) -> property:
     def get(self: Any) -> Any:
         if routing.disabled:
-            return original.fget(self)  # type: ignore[misc]
-        return dispatch(original.fget, (self,), {})  # type: ignore[arg-type]
+            return original.fget(self)
+        return dispatch(original.fget, (self,), {})
 
     return property(get, original.fset)
 
 
-@classmethod  # type: ignore[misc]
+@classmethod
 def __init_subclass__(cls: Any, **kwargs: Any) -> None:
     super(Tensor, cls).__init_subclass__(**kwargs)
     if not _is_routed(cls):
@@ -174,7 +174,7 @@ def __init_subclass__(cls: Any, **kwargs: Any) -> None:
             setattr(cls, name, _routed_method(vars(Tensor).get(_SAME.get(name, ""), member)))
 
 
-Tensor.__init_subclass__ = __init_subclass__  # type: ignore[assignment]
+Tensor.__init_subclass__ = __init_subclass__
 
 
 # ------------------------------------------------------------------------------------------------- read-only properties

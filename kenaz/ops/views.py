@@ -145,7 +145,7 @@ method("view", view_method)
 def reshape(input: Tensor, shape: tuple) -> Tensor:
     """The elements in another size: a view where strides allow it, else a copy."""
     s = input._spec
-    if (_view.op, (shape,)) in s.variants:  # type: ignore[attr-defined]  # it is known to be a view
+    if (_view.op, (shape,)) in s.variants:  # it is known to be a view
         return _view(input, shape)
     new = shapes.infer(shape, s.numel)
     if shapes.view_stride(s.size, s.stride, new) is None:
@@ -440,7 +440,7 @@ def _reversed_axes(self: Tensor) -> Tensor:
     return _permute(self, tuple(range(self._spec.ndim - 1, -1, -1)))
 
 
-Tensor.T = property(_reversed_axes)  # type: ignore[attr-defined]
+Tensor.T = property(_reversed_axes)
 
 
 @view(grad=lambda g, y, _x, offset, dim1, dim2: embed(g, _x, diagonal, offset, dim1, dim2))

@@ -5,7 +5,7 @@ In: parameters (tensors with `.grad`), options. Out: the parameters, changed in 
 recorded node for all parameters of a group), then any of the short files named like an optimizer.
 """
 
-from . import lr_scheduler, swa_utils  # type: ignore[attr-defined]
+from . import lr_scheduler, swa_utils
 from ._adafactor import Adafactor
 from ._muon import Muon
 from ._stateless import swap_in_optimizer_params_and_state

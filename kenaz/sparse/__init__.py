@@ -51,7 +51,7 @@ def sum(input: Tensor, dim: int | Sequence[int] | None = None, dtype: Any = None
     >>> torch.sparse.sum(torch.eye(3).to_sparse())
     tensor(3.)
     """
-    return input.sum(dim, dtype=dtype)  # type: ignore[attr-defined]
+    return input.sum(dim, dtype=dtype)
 
 
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
@@ -66,12 +66,12 @@ def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
 
 def hspmm(mat1: Any, mat2: Tensor) -> Tensor:
     """The product of a sparse and a dense matrix as a sparse tensor of dense rows."""
-    return mm(mat1, mat2).to_sparse(1)  # type: ignore[attr-defined]
+    return mm(mat1, mat2).to_sparse(1)
 
 
 def smm(input: Any, mat: Tensor) -> Tensor:
     """The product of a sparse and a dense matrix as a sparse tensor."""
-    return mm(input, mat).to_sparse()  # type: ignore[attr-defined]
+    return mm(input, mat).to_sparse()
 
 
 SparseTensor.smm = smm  # type: ignore[attr-defined]

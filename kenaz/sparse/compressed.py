@@ -34,9 +34,9 @@ class CompressedTensor(SparseTensor):
     _layout: Any
     layout = property(lambda self: self._layout)
     is_sparse = False
-    is_sparse_csr = property(lambda self: self._layout is CSR)  # type: ignore[assignment]
+    is_sparse_csr = property(lambda self: self._layout is CSR)
 
-    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
         _, outer, inner = NAMES[self._layout]
         parts = [(outer, _bounds(self)), (inner, self._where[1 - NAMES[self._layout][0]]), ("values", self._data)]
         contents = ",\n       ".join(f"{name}={_printed(part, 14 + len(name))}" for name, part in parts)

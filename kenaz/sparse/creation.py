@@ -116,7 +116,7 @@ def _as_tensor(value: Any, dtype: Any, device: Any) -> Tensor:
     """A tensor as it is, or data made one."""
     if not isinstance(value, Tensor):
         return tensor(value, dtype=dtype, device=device)
-    return value if dtype is None or value.dtype is dtype else value.to(dtype)  # type: ignore[attr-defined]
+    return value if dtype is None or value.dtype is dtype else value.to(dtype)
 
 
 def _empty(size: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -173,7 +173,7 @@ def to_sparse(
         raise IndexError(
             f"to_sparse: sparse_dim argument must be in >=1 and <= {self.ndim} for a tensor with {self.ndim} dimensions"
         )
-    array = self.detach()._array()  # type: ignore[attr-defined]
+    array = self.detach()._array()
     flags = (array != 0).reshape(*array.shape[:count], -1).any(-1)
     where = columns(np.flatnonzero(flags), self.shape[:count])
     return build(where, values_at(self, where), self.shape, True)

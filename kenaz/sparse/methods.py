@@ -42,7 +42,7 @@ def _set_coalesced(self: Sparse, coalesced: bool) -> Sparse:
 
 def _to_dense(self: Sparse, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     dense = on.rename_node(to_dense(self), "ToDenseBackward0")
-    return dense if dtype is None else dense.to(dtype)  # type: ignore[attr-defined]
+    return dense if dtype is None else dense.to(dtype)
 
 
 def _detach(self: Sparse) -> Sparse:
@@ -96,7 +96,7 @@ def _copied(self: Sparse, src: Any, non_blocking: bool = False) -> Tensor:
     if not on.is_sparse(src):
         raise RuntimeError(
             "copy_() between dense and sparse Tensors is not implemented! Found self type = "
-            f"{self.type()} and src type = {src.type()}"  # type: ignore[attr-defined]
+            f"{self.type()} and src type = {src.type()}"
         )
     return on.clone(src, None)
 

@@ -117,7 +117,7 @@ def _union(a: SparseTensor, b: SparseTensor) -> SparseTensor:
             f"{sparse_dim(a)} != {sparse_dim(b)}"
         )
     kind = result_dtype([a.dtype, b.dtype], [], [])
-    values = [tracked_values(x).to(kind) for x in (a, b)]  # type: ignore[attr-defined]
+    values = [tracked_values(x).to(kind) for x in (a, b)]
     both = build(cat([a._where, b._where], 1), cat(values), a.shape)
     return coalesce(both) if a._is_sorted and b._is_sorted else both
 
@@ -140,7 +140,7 @@ def mul(a: Any, b: Any) -> Tensor:
     if is_sparse(b):
         return rename_node(_product(a, b), "MulBackward0")
     if isinstance(b, Tensor) and b.ndim:
-        b = values_at(b.expand(broadcast(a.shape, b.shape)), a._where)  # type: ignore[attr-defined]
+        b = values_at(b.expand(broadcast(a.shape, b.shape)), a._where)
     return rename_node(with_values(a, tracked_values(a) * b), "MulBackward0")
 
 
@@ -155,7 +155,7 @@ def _product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
         flat_places(a._where, size), flat_places(b._where, size), assume_unique=True, return_indices=True
     )
     values = [
-        tracked_values(x).index_select(0, Tensor._from_array(i))  # type: ignore[attr-defined]
+        tracked_values(x).index_select(0, Tensor._from_array(i))
         for x, i in ((a, ours), (b, theirs))
     ]
     return build(columns(places, size), values[0] * values[1], a.shape, True)
@@ -195,12 +195,12 @@ def pow(a: Any, b: Any) -> Tensor:
 
 @rule("copy")
 def clone(x: SparseTensor, out: Any) -> Tensor:
-    return build(x._where.clone(), tracked_values(x).clone(), x.shape, x._is_sorted)  # type: ignore[attr-defined]
+    return build(x._where.clone(), tracked_values(x).clone(), x.shape, x._is_sorted)
 
 
 @rule("to_copy")
 def cast(x: SparseTensor, to: Any) -> Tensor:
-    return with_values(x, tracked_values(x).to(to))  # type: ignore[attr-defined]
+    return with_values(x, tracked_values(x).to(to))
 
 
 # ------------------------------------------------------------------------------------------------------------- products
@@ -260,14 +260,14 @@ def product(a: Any, b: Any) -> Tensor:
     if is_sparse(a) and is_sparse(b):
         return _sparse_product(a, b)
     if not is_sparse(a):
-        return product(b.t(), a.transpose(0, 1)).transpose(0, 1)  # type: ignore[attr-defined]
+        return product(b.t(), a.transpose(0, 1)).transpose(0, 1)
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(f"addmm: Argument #3 (dense): Expected dim 0 size {a.shape[1]}, got {b.shape[0]}")
     if a.dtype is not b.dtype:
         raise RuntimeError(f"addmm: expected a and b to have the same dtype, but got {a.dtype} and {b.dtype}")
     rows, cols = indices_of(a._where)
-    terms = tracked_values(a).unsqueeze(1) * b.index_select(0, cols)  # type: ignore[attr-defined]
-    return zeros((a.shape[0], b.shape[1]), dtype=terms.dtype).index_add(0, rows, terms)  # type: ignore[attr-defined]
+    terms = tracked_values(a).unsqueeze(1) * b.index_select(0, cols)
+    return zeros((a.shape[0], b.shape[1]), dtype=terms.dtype).index_add(0, rows, terms)
 
 
 def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
@@ -290,7 +290,7 @@ def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
 
 
 def _picked(x: SparseTensor, numbers: np.ndarray) -> Tensor:
-    return tracked_values(x).index_select(0, Tensor._from_array(numbers.astype(np.int64)))  # type: ignore[attr-defined]
+    return tracked_values(x).index_select(0, Tensor._from_array(numbers.astype(np.int64)))
 
 
 @rule("linear")
@@ -311,14 +311,14 @@ def sum(x: SparseTensor, dim: Sequence[int], keepdim: bool = False, dtype: Any =
     """The sum over axes: dense where no sparse axis is left."""
     n = sparse_dim(x)
     inner = tuple(d - n + 1 for d in dim if d >= n)
-    values = tracked_values(x).to(dtype) if dtype is not None else tracked_values(x)  # type: ignore[attr-defined]
+    values = tracked_values(x).to(dtype) if dtype is not None else tracked_values(x)
     values = values.sum(inner, keepdim) if inner else values if values.dtype.kind >= 2 else values.to(int64)
     left = [d for d in range(n) if d not in dim]
     if not left and not keepdim:
         return rename_node(values.sum(0), "SumBackward0")
     outer = [d for d in range(n) if keepdim or d in left]
     size = [1 if d in dim else x.shape[d] for d in outer]
-    where = x._where.index_select(0, Tensor._from_array(np.array(outer, np.int64)))  # type: ignore[attr-defined]
+    where = x._where.index_select(0, Tensor._from_array(np.array(outer, np.int64)))
     gone = Tensor._from_array(np.array([[0 if d in dim else 1] for d in outer], np.int64))
     return coalesce(build(where * gone, values, (*size, *values.shape[1:])))
 
@@ -329,28 +329,28 @@ def norm(x: SparseTensor, p: Any = "fro", dim: Any = None, keepdim: bool = False
         raise RuntimeError(
             "norm_sparse currently only supports full reductions, so 'dim' must be empty and 'keepdim' must be false"
         )
-    return tracked_values(coalesce(x)).norm(p, dtype=dtype)  # type: ignore[attr-defined]
+    return tracked_values(coalesce(x)).norm(p, dtype=dtype)
 
 
 def softmax(x: SparseTensor, dim: int, dtype: Any = None, log: bool = False) -> Tensor:
     """Softmax over an axis among the elements that are there; those that are not count as minus infinity."""
-    x = coalesce(x if dtype is None else x.to(dtype))  # type: ignore[attr-defined]
+    x = coalesce(x if dtype is None else x.to(dtype))
     n, values = sparse_dim(x), tracked_values(x)
     dim = dim % x.ndim
     if dim >= n:
-        return with_values(x, values.log_softmax(dim - n + 1) if log else values.softmax(dim - n + 1))  # type: ignore[attr-defined]
+        return with_values(x, values.log_softmax(dim - n + 1) if log else values.softmax(dim - n + 1))
     rows = np.delete(x._where._array(), dim, 0)
     size = [s for d, s in enumerate(x.shape[:n]) if d != dim]
     flat = np.ravel_multi_index(tuple(rows), tuple(size)) if size else np.zeros(rows.shape[1], np.int64)
     kinds, group = np.unique(flat, return_inverse=True)
     most = np.full((len(kinds), *values.shape[1:]), -np.inf, values.dtype.np)
-    np.maximum.at(most, group, values.detach()._array())  # type: ignore[attr-defined]
+    np.maximum.at(most, group, values.detach()._array())
     index = Tensor._from_array(group.astype(np.int64))
     shifted = values - Tensor._from_array(most[group])
     total = added(shifted.exp(), group, len(kinds))
     if log:
-        return with_values(x, shifted - total.log().index_select(0, index))  # type: ignore[attr-defined]
-    return with_values(x, shifted.exp() / total.index_select(0, index))  # type: ignore[attr-defined]
+        return with_values(x, shifted - total.log().index_select(0, index))
+    return with_values(x, shifted.exp() / total.index_select(0, index))
 
 
 # ---------------------------------------------------------------------------------------------------------- arrangement
@@ -374,8 +374,8 @@ def permute(x: SparseTensor, dims: Sequence[int]) -> Tensor:
         raise RuntimeError("transpose: sparse and dense axes cannot be exchanged")
     if order == list(range(x.ndim)):
         return x
-    where = x._where.index_select(0, Tensor._from_array(np.array(order[:n], np.int64)))  # type: ignore[attr-defined]
-    values = tracked_values(x).permute(0, *[d - n + 1 for d in order[n:]])  # type: ignore[attr-defined]
+    where = x._where.index_select(0, Tensor._from_array(np.array(order[:n], np.int64)))
+    values = tracked_values(x).permute(0, *[d - n + 1 for d in order[n:]])
     return build(where, values, [x.shape[d] for d in order])
 
 
@@ -386,7 +386,7 @@ def unsqueeze(x: SparseTensor, dim: int) -> Tensor:
     dim = dim + x.ndim + 1 if dim < 0 else dim
     size = [*x.shape[:dim], 1, *x.shape[dim:]]
     if dim > n:
-        return build(x._where, tracked_values(x).unsqueeze(dim - n + 1), size, x._is_sorted)  # type: ignore[attr-defined]
+        return build(x._where, tracked_values(x).unsqueeze(dim - n + 1), size, x._is_sorted)
     none = zeros((1, x._where.shape[1]), dtype=int64)
     return build(cat([x._where[:dim], none, x._where[dim:]]), tracked_values(x), size, x._is_sorted)
 
@@ -399,7 +399,7 @@ def select(x: SparseTensor, dim: int, index: int) -> Tensor:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(x.shape)} at dimension {dim}")
     index %= x.shape[dim]
     if dim >= n:
-        return with_values(x, tracked_values(x).select(dim - n + 1, index))  # type: ignore[attr-defined]
+        return with_values(x, tracked_values(x).select(dim - n + 1, index))
     indices = x._where._array()
     hits = np.flatnonzero(indices[dim] == index)
     values = _picked(x, hits)
@@ -414,7 +414,7 @@ def index_select(x: SparseTensor, index: Tensor, dim: int) -> Tensor:
     """Some elements of an axis, in the order of the index, as often as it names them."""
     n, dim = sparse_dim(x), dim % x.ndim
     if dim >= n:
-        return with_values(x, tracked_values(x).index_select(dim - n + 1, index))  # type: ignore[attr-defined]
+        return with_values(x, tracked_values(x).index_select(dim - n + 1, index))
     asked, indices = index._array().reshape(-1), x._where._array()
     if asked.size and (asked.min() < -x.shape[dim] or asked.max() >= x.shape[dim]):
         raise IndexError(

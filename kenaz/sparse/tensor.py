@@ -137,7 +137,7 @@ def become(x: SparseTensor, result: Any) -> SparseTensor:
     if state.enabled and type(x._grad_fn) is nodes.AccumulateGrad:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if result.dtype is not x.dtype:
-        result = build(result._where, result._data.to(x.dtype), result.shape, result._is_sorted)  # type: ignore[attr-defined]
+        result = build(result._where, result._data.to(x.dtype), result.shape, result._is_sorted)
     x._where, x._data, x._is_sorted, x._spec = result._where, result._data, result._is_sorted, result._spec
     if state.enabled and result._grad_fn is not None:
         x._grad_fn = result._grad_fn
@@ -162,7 +162,7 @@ def columns(flat: np.ndarray, size: Sequence[int]) -> Tensor:
 
 def indices_of(where: Tensor) -> tuple[Tensor, ...]:
     """A tensor of indices for each sparse axis, as indexing takes them."""
-    return where.unbind(0)  # type: ignore[attr-defined]
+    return where.unbind(0)
 
 
 def coalesce(x: SparseTensor) -> SparseTensor:
@@ -180,9 +180,9 @@ def coalesce(x: SparseTensor) -> SparseTensor:
 def added(values: Tensor, group: np.ndarray, count: int) -> Tensor:
     """The sums of values that belong to the same group, for each of `count` groups."""
     if values.dtype.kind == 0:
-        return added(values.to(int64), group, count) != 0  # type: ignore[attr-defined]
+        return added(values.to(int64), group, count) != 0
     index = Tensor._from_array(group.reshape(-1).astype(np.int64))
-    return zeros((count, *values.shape[1:]), dtype=values.dtype).index_add(0, index, values)  # type: ignore[attr-defined]
+    return zeros((count, *values.shape[1:]), dtype=values.dtype).index_add(0, index, values)
 
 
 def values_at(x: Tensor, where: Tensor) -> Tensor:
@@ -198,11 +198,11 @@ def values_at(x: Tensor, where: Tensor) -> Tensor:
     values = tracked_values(x)
     if not len(have):
         return zeros((len(asked), *values.shape[1:]), dtype=values.dtype)
-    taken = values.index_select(0, Tensor._from_array(found))  # type: ignore[attr-defined]
+    taken = values.index_select(0, Tensor._from_array(found))
     hit = have[found] == asked
     if hit.all():
         return taken
-    return taken * Tensor._from_array(hit.reshape(-1, *[1] * (values.ndim - 1))).to(values.dtype)  # type: ignore[attr-defined]
+    return taken * Tensor._from_array(hit.reshape(-1, *[1] * (values.ndim - 1))).to(values.dtype)
 
 
 def to_dense(x: SparseTensor) -> Tensor:

@@ -109,7 +109,7 @@ def get_device_states(*args: Any) -> tuple[list[int], list[torch.Tensor]]:
         return [], []
     from .. import cuda
 
-    return devices, [cuda.get_rng_state(d) for d in devices]  # type: ignore[attr-defined]
+    return devices, [cuda.get_rng_state(d) for d in devices]
 
 
 def set_device_states(devices: list[int], states: list[torch.Tensor], *, device_type: str | None = None) -> None:
@@ -119,7 +119,7 @@ def set_device_states(devices: list[int], states: list[torch.Tensor], *, device_
     from .. import cuda
 
     for device, state in zip(devices, states):
-        cuda.set_rng_state(state, device)  # type: ignore[attr-defined]
+        cuda.set_rng_state(state, device)
 
 
 class _Surroundings:
@@ -378,7 +378,7 @@ class _Frame:
             self.surroundings.restored(),
             self.recompute_context,
             torch.enable_grad(),
-            autograd.graph.saved_tensors_hooks(keep, lambda x: x),  # type: ignore[attr-defined]
+            autograd.graph.saved_tensors_hooks(keep, lambda x: x),
             contextlib.suppress(_StopRecomputation),
         ):
             self.function(*args, **kwargs)

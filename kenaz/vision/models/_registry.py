@@ -52,7 +52,7 @@ def family(module: dict[str, Any], make: Callable[..., nn.Module], variants: dic
     """
     for name, (title, options) in variants.items():
         build = partial(make, **options)
-        build.__module__ = module["__name__"]  # type: ignore[attr-defined]
+        build.__module__ = module["__name__"]
         module[name], enum = register(name, title, build, module.get("legacy"))
         module[enum.__name__] = enum
         enum.__module__ = module["__name__"]
