@@ -64,7 +64,8 @@ _OTHERS = (
     "PythonDispatcher PythonTLSSnapshot Tracer ZeroTensor"
 ).split()
 # What PyTorch chooses among its kernels by; Kenaz has no such choice.
-DispatchKey = Enum("DispatchKey", [*_OTHERS, *_BACKENDS, *(f + b for f in _FEATURES for b in _BACKENDS)])  # type: ignore[misc]
+_KEYS = [*_OTHERS, *_BACKENDS, *(f + b for f in _FEATURES for b in _BACKENDS)]
+DispatchKey = Enum("DispatchKey", _KEYS)  # type: ignore[misc]  # the names are computed
 
 
 class DispatchKeySet:

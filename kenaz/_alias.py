@@ -101,7 +101,8 @@ class Finder:
         found = importlib.util.find_spec(ours) if ours else None
         if found is None:
             return None
-        spec = ModuleSpec(name, Loader(found.name), origin=found.origin)  # type: ignore[arg-type]
+        loader: Any = Loader(found.name)
+        spec = ModuleSpec(name, loader, origin=found.origin)
         spec.submodule_search_locations = found.submodule_search_locations
         return spec
 

@@ -103,8 +103,8 @@ globals().update(PUBLIC)
 globals().update(inquiry.CONSTANTS)
 globals().update(legacy.TYPES)
 subclasses.seal()
-Tensor.__repr__ = tensor_str  # type: ignore[method-assign]
-Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]
+Tensor.__repr__ = tensor_str  # type: ignore[method-assign]  # attached
+Tensor.__format__ = printing.format_tensor  # type: ignore[method-assign]  # attached
 
 
 import math as _math

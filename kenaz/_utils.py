@@ -127,7 +127,7 @@ def _get_obj_state(obj: Any) -> Any:
     attributes = {name: value for name, value in obj.__dict__.items() if not _is_kenazs(name)}
     slots = {
         name: getattr(obj, name)
-        for name in copyreg._slotnames(type(obj))  # type: ignore[attr-defined]
+        for name in copyreg._slotnames(type(obj))  # type: ignore[attr-defined]  # private, but as pickle does it
         if name not in Tensor.__slots__ and hasattr(obj, name)
     }
     return (attributes, slots) if slots else attributes
@@ -292,7 +292,7 @@ _NAMED = {cls.__name__: cls for cls in (Size, device, Generator)}
 for _class in _NAMED.values():
     copyreg.pickle(_class, _reduce_named)
 # Where pickles of PyTorch look for it.
-_tensor._rebuild_from_type_v2 = _rebuild_from_type_v2  # type: ignore[attr-defined]
+_tensor._rebuild_from_type_v2 = _rebuild_from_type_v2  # type: ignore[attr-defined]  # attached
 copyreg.pickle(Storage, _reduce_storage)
 for _name, _method in {"__reduce_ex__": _reduce_ex, "__deepcopy__": _deepcopy, "__setstate__": _setstate}.items():
     setattr(Tensor, _name, _method)

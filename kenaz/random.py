@@ -9,7 +9,8 @@ from typing import Any
 from . import _api as torch
 
 default_generator = torch.default_generator
-get_rng_state, set_rng_state = torch.get_rng_state, torch.set_rng_state
+get_rng_state: Any = torch.get_rng_state
+set_rng_state: Any = torch.set_rng_state
 manual_seed, seed, initial_seed = torch.manual_seed, torch.seed, torch.initial_seed
 
 
@@ -23,12 +24,12 @@ def fork_rng(devices: Any = None, enabled: bool = True, *args: Any, **kwargs: An
     >>> torch.equal(before, get_rng_state())
     True
     """
-    state = get_rng_state() if enabled else None  # type: ignore[misc]
+    state = get_rng_state() if enabled else None
     try:
         yield
     finally:
         if state is not None:
-            set_rng_state(state)  # type: ignore[misc]
+            set_rng_state(state)
 
 
 def thread_safe_generator() -> Any:

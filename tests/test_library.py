@@ -82,7 +82,7 @@ def test_meta_tensors_need_a_fake_kernel() -> None:
 
 def test_writing_to_arguments() -> None:
     @custom_op("tests::increment", mutates_args={"x"})
-    def f(x: Tensor, by: Optional[float] = None) -> None:  # noqa: UP045
+    def f(x: Tensor, by: Optional[float] = None) -> None:  # noqa: UP045  as programs write it
         x.add_(by or 1)
 
     x = torch.zeros(2)

@@ -99,7 +99,7 @@ def _dual(tensor: Tensor, tangent: Tensor) -> Tensor:
     fn.sequence = next(_sequence)
     out = make_tensor(tensor._storage, tensor._spec, tensor._offset)
     out._grad_fn = fn
-    state.duals.append(fn)  # type: ignore[union-attr]
+    state.duals.append(fn)  # type: ignore[union-attr]  # a level is entered
     return out
 
 
@@ -150,12 +150,13 @@ def _tangent(x: Tensor, duals: list[Dual]) -> Tensor:
     """J @ v, where J is how x depends on the dual tensors and v are their tangents."""
     edges = [(fn, 0) for fn in duals]
     behind = [fn.edges for fn in duals]
+    root: Any = grad_edge(x)
     with enable_grad():
         u = x.new_zeros(x.shape).requires_grad_()
         for fn in duals:  # a dual tensor made inside a Function hides those that it was made of
             fn.edges = (None,)
         try:
-            pulled = engine.run([grad_edge(x)], [u], True, True, edges, accumulate=False)  # type: ignore[list-item]
+            pulled = engine.run([root], [u], True, True, edges, accumulate=False)
         finally:
             for fn, rest in zip(duals, behind, strict=True):
                 fn.edges = rest
@@ -164,7 +165,8 @@ def _tangent(x: Tensor, duals: list[Dual]) -> Tensor:
         return x.new_zeros(x.shape)
     keep = any(leads_to_leaf(fn) or fn.tangent.requires_grad for fn in duals)
     edge: Any = grad_edge(u)
-    found = engine.run([grad_edge(g) for g, _ in pairs], [v for _, v in pairs], True, keep, [edge], accumulate=False)[0]  # type: ignore[misc]
+    roots: list[Any] = [grad_edge(g) for g, _ in pairs]
+    found = engine.run(roots, [v for _, v in pairs], True, keep, [edge], accumulate=False)[0]
     return x.new_zeros(x.shape) if found is None else engine.fit(found, x._spec)
 
 

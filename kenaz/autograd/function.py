@@ -102,8 +102,8 @@ class _FunctionBackward(BackwardNode, FunctionCtx):
             ]
         backward = getattr(self._function, "backward", None)
         vjp = getattr(self._function, "vjp", None)
-        chosen = backward if backward is not Function.backward else vjp
-        results = chosen(self, *grads)  # type: ignore[misc]
+        chosen: Any = backward if backward is not Function.backward else vjp
+        results = chosen(self, *grads)
         return self._checked(results if isinstance(results, tuple) else (results,))
 
     def _checked(self, results: tuple) -> tuple:
@@ -245,7 +245,7 @@ class Function(metaclass=_FunctionMeta):
         )
         if state.duals is not None and cls.jvp is not Function.jvp:
             ctx.pushing = True
-            outputs = push_through(cls, ctx, args, outputs)  # noqa: F821
+            outputs = push_through(cls, ctx, args, outputs)  # noqa: F821  attached later
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
@@ -285,7 +285,7 @@ def _become_output(ctx: Any, out: Tensor, number: int, written: bool) -> None:
     if written and out._base is not None:
         history = make_tensor(out._storage, out._spec, out._offset)
         history._grad_fn, history._output_nr = ctx, number
-        rewire(out, history)  # noqa: F821
+        rewire(out, history)  # noqa: F821  attached later
         return
     if out._base is not None:
         out._creation = "function"

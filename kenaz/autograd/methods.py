@@ -178,7 +178,7 @@ for _name, _get, _set in (
     ("_backward_hooks", _backward_hooks, None),
 ):
     setattr(Tensor, _name, property(_get, _set))
-Tensor.grad = property(_get_grad, _set_grad, lambda self: _set_grad(self, None))  # type: ignore[attr-defined]
+setattr(Tensor, "grad", property(_get_grad, _set_grad, lambda self: _set_grad(self, None)))  # noqa: B010  as above
 for _method in (_is_view, requires_grad_, backward, retain_grad, register_hook, register_post_accumulate_grad_hook):
     setattr(Tensor, _method.__name__, _method)
 
@@ -198,7 +198,7 @@ def _set_data(self: Tensor, value: Tensor) -> None:
     self._storage, self._spec, self._offset = value._storage, value._spec, value._offset
 
 
-Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]  # attached
 
 
 def detach_(self: Tensor) -> Tensor:
@@ -214,4 +214,4 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-Tensor.detach_ = detach_  # type: ignore[attr-defined]
+Tensor.detach_ = detach_  # type: ignore[attr-defined]  # attached

@@ -122,8 +122,8 @@ class _Mode:
         import functools
 
         if isinstance(function, type):
-            for_init = function.__init__  # type: ignore[misc]
-            function.__init__ = self(for_init)  # type: ignore[misc]
+            for_init = function.__init__  # type: ignore[misc]  # a class's own
+            function.__init__ = self(for_init)  # type: ignore[misc]  # a class's own
             return function
 
         if _is_generator(function):

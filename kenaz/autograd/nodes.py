@@ -291,7 +291,7 @@ def _watch(fn: OpBackward, out: Any) -> None:
 
         lines = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(_HERE)]
         fn.metadata["traceback_"] = traceback.format_list(lines)
-    if state.inferred and any(fn.inputs[i]._inference for i in fn.derivative.kept):  # type: ignore[index]
+    if state.inferred and any(fn.inputs[i]._inference for i in fn.derivative.kept):  # type: ignore[index]  # recorded in this mode
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
             "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
@@ -523,7 +523,7 @@ def refreshed(view: Tensor) -> Any:
     """The grad_fn of a view, made anew from its base when the base was written to in place since."""
     base = view._base
     if base is not None and view._view_version != base._grad_version:
-        regenerate(view)  # noqa: F821
+        regenerate(view)  # noqa: F821  attached later
     return view._grad_fn
 
 

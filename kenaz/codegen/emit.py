@@ -146,14 +146,14 @@ class Value:
     def __le__(self, o: Any) -> Value: return self._compare("<=", o)
     def __gt__(self, o: Any) -> Value: return self._compare(">", o)
     def __ge__(self, o: Any) -> Value: return self._compare(">=", o)
-    def __eq__(self, o: Any) -> Value: return self._compare("==", o)  # type: ignore[override]
-    def __ne__(self, o: Any) -> Value: return self._compare("!=", o)  # type: ignore[override]
+    def __eq__(self, o: Any) -> Value: return self._compare("==", o)  # type: ignore[override]  # a Value
+    def __ne__(self, o: Any) -> Value: return self._compare("!=", o)  # type: ignore[override]  # a Value
     def __and__(self, o: Any) -> Value: return self._logic("and_", o)
     def __or__(self, o: Any) -> Value: return self._logic("or_", o)
     def __xor__(self, o: Any) -> Value: return self._logic("xor", o)
     def __invert__(self) -> Value: return Value(self.builder, self.builder.not_(self.ir), self.dtype)
     # fmt: on
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says unhashable
 
     def __pow__(self, exponent: Any) -> Value:
         if isinstance(exponent, float) and exponent.is_integer():

@@ -74,7 +74,7 @@ class Distribution:
         return {name for name in self.arg_constraints if isinstance(self.__dict__.get(name), torch.Tensor)}
 
     def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
-        if _instance is None and type(self).__init__ != cls.__init__:  # type: ignore[misc]
+        if _instance is None and type(self).__init__ != cls.__init__:  # type: ignore[misc]  # of the class
             raise NotImplementedError(
                 f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must also "
                 f"define a custom "

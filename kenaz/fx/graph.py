@@ -472,10 +472,10 @@ class Graph:
 
     def print_tabular(self) -> None:
         """Print the nodes as a table."""
-        rows = [("opcode", "name", "target", "args", "kwargs")]
+        rows: list[tuple[str, ...]] = [("opcode", "name", "target", "args", "kwargs")]
         rows += [(n.op, n.name, str(n.target), str(n.args), str(n.kwargs)) for n in self.nodes]
         widths = [max(len(r[i]) for r in rows) for i in range(5)]
-        rows.insert(1, tuple("-" * w for w in widths))  # type: ignore[arg-type]
+        rows.insert(1, tuple("-" * w for w in widths))
         print("\n".join("  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows))
 
     def __str__(self) -> str:

@@ -237,5 +237,5 @@ for _function in (*FORMATS, operator.getitem, operator.abs):
 for _function in IN_PLACE:  # `x += y` on a proxy is an addition: the name is bound anew
     _plain = getattr(operator, _function.__name__[1:], None) or getattr(operator, _function.__name__[1:] + "_")
     setattr(Proxy, f"__{_function.__name__}__", _operator(_plain))
-Proxy.__hash__ = object.__hash__  # type: ignore[method-assign]
-setattr(Proxy, "__setitem__", _operator(operator.setitem))  # noqa: B010
+Proxy.__hash__ = object.__hash__  # type: ignore[method-assign]  # __eq__ records, identity hashes
+setattr(Proxy, "__setitem__", _operator(operator.setitem))  # noqa: B010  as for the others

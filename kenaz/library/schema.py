@@ -12,7 +12,7 @@ from .. import _api as torch
 
 __all__ = ["FunctionSchema", "infer_schema", "parse"]
 
-_SCALAR = Union[int, float, bool]  # noqa: UP007  # the names under which annotations come
+_SCALAR = Union[int, float, bool]
 _ONE = {torch.Tensor: "Tensor", int: "SymInt", float: "float", bool: "bool", str: "str", _SCALAR: "Scalar",
         torch.dtype: "ScalarType", torch.device: "Device"}  # fmt: skip
 _LISTED = (torch.Tensor, int, float, bool, _SCALAR)
@@ -22,12 +22,12 @@ def _written() -> dict[Any, str]:
     """What annotations become."""
     found: dict[Any, str] = {}
     for kind, name in _ONE.items():
-        found |= {kind: name, Union[kind, None]: name + "?"}  # noqa: UP007
+        found |= {kind: name, Union[kind, None]: name + "?"}
     for kind in _LISTED:
         name = _ONE[kind]
-        for many in (Sequence[kind], list[kind]):  # type: ignore[valid-type]
-            found |= {many: name + "[]", Union[many, None]: name + "[]?"}  # noqa: UP007
-    maybe = Union[torch.Tensor, None]  # noqa: UP007
+        for many in (Sequence[kind], list[kind]):  # type: ignore[valid-type]  # made at run time
+            found |= {many: name + "[]", Union[many, None]: name + "[]?"}
+    maybe = Union[torch.Tensor, None]
     return found | {Sequence[maybe]: "Tensor?[]", list[maybe]: "Tensor?[]"}
 
 
@@ -44,9 +44,9 @@ def _plain(annotation: Any) -> Any:
 
     origin, args = typing.get_origin(annotation), tuple(map(_plain, typing.get_args(annotation)))
     if origin in (Union, types.UnionType):
-        return Union[args]  # noqa: UP007
+        return Union[args]
     if origin is collections.abc.Sequence:
-        return Sequence[args]  # type: ignore[valid-type]
+        return Sequence[args]  # type: ignore[valid-type]  # made at run time
     return origin[args] if origin in (list, tuple) and args else annotation
 
 

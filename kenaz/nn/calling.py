@@ -44,7 +44,7 @@ def _add_hook(hooks: dict[int, Any], hook: Any, *flags: dict[int, bool], prepend
     for flag in flags:
         flag[handle.id] = True
     if prepend:
-        hooks.move_to_end(handle.id, last=False)  # type: ignore[attr-defined]
+        hooks.move_to_end(handle.id, last=False)  # type: ignore[attr-defined]  # an OrderedDict
     return handle
 
 

@@ -46,7 +46,7 @@ class Sequential(Module):
     3
     """
 
-    _modules: dict[str, Module]  # type: ignore[assignment]
+    _modules: dict[str, Module]  # type: ignore[assignment]  # no child of a container is None
 
     def __init__(self, *args: Any):
         super().__init__()
@@ -166,7 +166,7 @@ class ModuleList(Module):
     )
     """
 
-    _modules: dict[str, Module]  # type: ignore[assignment]
+    _modules: dict[str, Module]  # type: ignore[assignment]  # no child of a container is None
 
     def __init__(self, modules: Iterable | None = None):
         super().__init__()
@@ -279,7 +279,7 @@ class ModuleDict(Module):
     )
     """
 
-    _modules: dict[str, Module]  # type: ignore[assignment]
+    _modules: dict[str, Module]  # type: ignore[assignment]  # no child of a container is None
 
     def __init__(self, modules: Any = None):
         super().__init__()

@@ -215,7 +215,7 @@ class LinearCrossEntropyOptions:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LinearCrossEntropyOptions) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says unhashable
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

@@ -67,7 +67,7 @@ class Members(dict):
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
 
-    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]  # `|` gives a new dict, `|=` changes this one
         self.update(other)
         return self
 

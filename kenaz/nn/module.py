@@ -39,7 +39,7 @@ from .calling import (  # noqa: F401  PyTorch has all of these in one file, and 
 from .conversion import Convertible
 from .members import KINDS, Members, adopt, without_mirror
 from .parameter import Buffer, Parameter
-from .state import _EXTRA_STATE_KEY_SUFFIX, Stateful, _IncompatibleKeys  # noqa: F401
+from .state import _EXTRA_STATE_KEY_SUFFIX, Stateful, _IncompatibleKeys  # noqa: F401  likewise
 
 __all__ = [
     "register_module_forward_pre_hook",

@@ -440,8 +440,8 @@ class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
 
 
 # ----------------------------------------------------------------------------------------------- layer, group, channels
-def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (int(normalized_shape),) if isinstance(normalized_shape, numbers.Integral) else tuple(normalized_shape)  # type: ignore[arg-type]
+def _as_shape(normalized_shape: Any) -> tuple[int, ...]:
+    return (int(normalized_shape),) if isinstance(normalized_shape, numbers.Integral) else tuple(normalized_shape)
 
 
 class LayerNorm(Module):

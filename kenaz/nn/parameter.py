@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-class _ParameterMeta(type(torch.Tensor)):  # type: ignore[misc]
+class _ParameterMeta(type(torch.Tensor)):  # type: ignore[misc]  # a base that is computed
     """A tensor subclass that was wrapped keeps its class; its `_is_param` makes it a Parameter too."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -55,7 +55,7 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + super().__repr__()
 
 
-class _BufferMeta(type(torch.Tensor)):  # type: ignore[misc]
+class _BufferMeta(type(torch.Tensor)):  # type: ignore[misc]  # a base that is computed
     """A Buffer is a plain tensor that carries a mark, so `isinstance` looks for the mark."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -159,7 +159,7 @@ _OPERATORS = {
 _refuse_operators()
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]  # their `cls_to_become` differ
     """A parameter whose shape is not known yet.
 
     >>> p = UninitializedParameter(); p

@@ -16,7 +16,7 @@ from .parameter import Parameter, is_lazy
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
-_Keys = namedtuple(  # type: ignore[name-match]
+_Keys = namedtuple(  # type: ignore[name-match]  # it prints as this
     "IncompatibleKeys", ["missing_keys", "unexpected_keys"], module="torch.nn.modules.module"
 )
 

@@ -17,7 +17,7 @@ def parse_args(*arg_descriptors: str) -> Callable:
     """A decorator that says of which kind arguments are ("v": a value, "i": a number ...), and checks how many come."""
 
     def enter(fn: Callable) -> Callable:
-        fn._arg_descriptors = arg_descriptors  # type: ignore[attr-defined]
+        fn._arg_descriptors = arg_descriptors  # type: ignore[attr-defined]  # a mark
 
         @functools.wraps(fn)
         def checked(g: object, *args: object, **kwargs: object) -> object:

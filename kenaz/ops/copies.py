@@ -17,7 +17,7 @@ _VIEWS = (
 
 
 def _alias(x: Tensor) -> Tensor:
-    return rename_node(x.view_as(x), "AliasBackward0")  # type: ignore[attr-defined]
+    return rename_node(x.view_as(x), "AliasBackward0")
 
 
 def _copying(name: str) -> Callable:
@@ -39,7 +39,7 @@ def _copying(name: str) -> Callable:
 
 def _copied(view: Tensor, node: str = "") -> Tensor:
     """A view in memory of its own; its backward node is named after the view's where no name is given."""
-    copy: Any = view.clone().contiguous()  # type: ignore[attr-defined]
+    copy: Any = view.clone().contiguous()
     return copy if view._grad_fn is None else rename_node(copy, node or f"{type(view._grad_fn).__name__}_copy")
 
 
@@ -67,7 +67,7 @@ def slice_inverse(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:  # fmt: skip
     """The tensor itself, seen in the sizes of what it was sliced from."""
-    found = input.as_strided(src.shape, src.stride(), src.storage_offset())  # type: ignore[attr-defined]
+    found = input.as_strided(src.shape, src.stride(), src.storage_offset())
     return rename_node(found, "SliceInverseBackward0")
 
 
@@ -75,19 +75,19 @@ def slice_inverse(
 @composite()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple:
     """`split` without the rule that parts of one tensor may not be written to."""
-    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.split(split_size, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.split(split_size, dim))
 
 
 @composite()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple:
     """`split_with_sizes` without the rule that parts of one tensor may not be written to."""
-    return tuple(_copied(part, "UnsafeSplitWithSizesBackward0") for part in input.split_with_sizes(split_sizes, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitWithSizesBackward0") for part in input.split_with_sizes(split_sizes, dim))
 
 
 @composite()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """`chunk` without the rule that parts of one tensor may not be written to."""
-    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.chunk(chunks, dim))  # type: ignore[attr-defined]
+    return tuple(_copied(part, "UnsafeSplitBackward0") for part in input.chunk(chunks, dim))
 
 
 # --------------------------------------------------------------------------------------- methods in place, as functions
@@ -108,7 +108,7 @@ method("is_distributed", lambda self: False)
 @composite("Tensor")
 def polygamma_(self: Tensor, n: int) -> Tensor:
     """`polygamma(n, self)` in place."""
-    return self.copy_(PUBLIC["polygamma"](n, self))  # type: ignore[attr-defined]
+    return self.copy_(PUBLIC["polygamma"](n, self))
 
 
 @composite("Tensor")
@@ -160,4 +160,4 @@ def _reshaped(x: Tensor, size: tuple) -> Tensor:
             f"size of {have} ({x.numel()} elements). autograd's resize can only change the shape of a given tensor, "
             "while preserving the number of elements. "
         )
-    return x.contiguous().view(size)  # type: ignore[attr-defined]
+    return x.contiguous().view(size)

@@ -81,7 +81,7 @@ class LBFGS(Optimizer):
 
     # Stepping --------------------------------------------------------------------------------------------------------
 
-    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]  # it cannot do without a closure
         """The loss that closure gives first, after up to max_iter iterations."""
         with torch.no_grad():
             return self._step(torch.enable_grad()(closure))

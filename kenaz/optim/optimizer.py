@@ -131,8 +131,8 @@ class Optimizer:
         cls = self.__class__
         self._zero_grad_profile_name = f"Optimizer.zero_grad#{cls.__name__}.zero_grad"
         if not getattr(cls.step, "hooked", False):
-            cls.step = self.profile_hook_step(cls.step)  # type: ignore[method-assign]
-            cls.step.hooked = True  # type: ignore[attr-defined]
+            cls.step = self.profile_hook_step(cls.step)  # type: ignore[method-assign]  # wrapped once per class
+            cls.step.hooked = True  # type: ignore[attr-defined]  # a mark
             cls.step.__qualname__ = f"{cls.__qualname__}.step"
 
     @staticmethod
@@ -362,7 +362,8 @@ def _moved(param: Any, value: Any, param_id: int, groups: list[dict], key: Any =
     if isinstance(value, dict):
         return {k: _moved(param, v, param_id, groups, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_moved(param, v, param_id, groups) for v in value)  # type: ignore[call-arg]
+        kind: Any = type(value)
+        return kind(_moved(param, v, param_id, groups) for v in value)
     return value
 
 

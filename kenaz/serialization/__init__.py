@@ -36,7 +36,7 @@ def _load_from_bytes(content: bytes) -> Any:
 
 
 # Where such pickles look for it.
-storage._load_from_bytes = _load_from_bytes  # type: ignore[attr-defined]
+storage._load_from_bytes = _load_from_bytes  # type: ignore[attr-defined]  # attached
 
 __all__ = [
     "LoadEndianness", "MAP_LOCATION", "add_safe_globals", "clear_safe_globals", "default_restore_location",

@@ -90,10 +90,11 @@ class StorageRecords:
         return self._restore(Storage.of(array), location)
 
     def _bytes(self, record: str, kind: dtype) -> np.ndarray:
-        start = None if self._mapped is None else self._archive.start(record)
-        if start is None:
+        mapped = self._mapped
+        start = None if mapped is None else self._archive.start(record)
+        if mapped is None or start is None:
             return self._archive.read(record)
-        part = self._mapped[start : start + self._archive.nbytes(record)]  # type: ignore[index]
+        part = mapped[start : start + self._archive.nbytes(record)]
         return part if start % min(kind.itemsize, 8) == 0 else part.copy()
 
 

@@ -74,7 +74,7 @@ def smm(input: Any, mat: Tensor) -> Tensor:
     return mm(input, mat).to_sparse()
 
 
-SparseTensor.smm = smm  # type: ignore[attr-defined]
+SparseTensor.smm = smm  # type: ignore[attr-defined]  # methods are attached
 
 
 class _Legacy:

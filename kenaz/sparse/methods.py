@@ -56,7 +56,9 @@ def _to(self: Sparse, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _type(self: Sparse, dtype: Any = None, non_blocking: bool = False) -> Any:
-    return f"torch.sparse.{scalar_name(self.dtype)}Tensor" if dtype is None else Tensor.type(self, dtype)  # type: ignore[attr-defined]
+    if dtype is None:
+        return f"torch.sparse.{scalar_name(self.dtype)}Tensor"
+    return Tensor.type(self, dtype)  # type: ignore[attr-defined]  # methods are attached
 
 
 def _getitem(self: Sparse, key: Any) -> Tensor:
@@ -148,5 +150,5 @@ _ONLY_SPARSE |= {f"__i{name}__": _ONLY_SPARSE[f"{name}_"] for name in ("add", "s
 _ONLY_SPARSE["__itruediv__"] = _ONLY_SPARSE["div_"]
 for _name, _function in _ONLY_SPARSE.items():
     setattr(SparseTensor, _name, _function)
-SparseTensor.data = property(_detach)  # type: ignore[attr-defined]
+SparseTensor.data = property(_detach)  # type: ignore[attr-defined]  # methods are attached
 layouts.to_sparse, layouts.sparse_mask = to_sparse, sparse_mask

@@ -286,7 +286,8 @@ def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
     places, group = np.unique(rows[ours] * size[1] + cols[theirs], return_inverse=True)
     terms = _picked(a, ours) * _picked(b, theirs)
     out: Any = build(columns(places, size), added(terms, group, len(places)), size, True)
-    return rename_node(out, "SparseSparseMatmulBackward0")  # type: ignore[return-value]
+    rename_node(out, "SparseSparseMatmulBackward0")
+    return out
 
 
 def _picked(x: SparseTensor, numbers: np.ndarray) -> Tensor:

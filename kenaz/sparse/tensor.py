@@ -54,7 +54,7 @@ class SparseTensor(Tensor):
     is_sparse = True
 
     @property
-    def _storage(self) -> Any:  # type: ignore[override]
+    def _storage(self) -> Any:  # type: ignore[override]  # it has none
         raise NotImplementedError("Cannot access storage of SparseTensorImpl")
 
     @property

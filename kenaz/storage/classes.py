@@ -360,7 +360,7 @@ class TypedStorage(_Window):
         return cls.from_buffer(buffer, byte_order, **kwargs)
 
     @property
-    def _storage(self) -> Storage:  # type: ignore[override]
+    def _storage(self) -> Storage:  # type: ignore[override]  # read-only here
         return self._untyped_storage._storage
 
     @property
@@ -456,7 +456,7 @@ class _LegacyStorage(TypedStorage, metaclass=_LegacyStorageMeta):
 
     __slots__ = ()
 
-    def __new__(cls, *args: Any, wrap_storage: Any = None, **unknown: Any) -> TypedStorage:  # type: ignore[misc]
+    def __new__(cls, *args: Any, wrap_storage: Any = None, **unknown: Any) -> Any:
         message = "Too many positional arguments" if len(args) > 1 else None
         if unknown:
             message = f"Keyword argument '{next(iter(unknown))}' cannot be specified"

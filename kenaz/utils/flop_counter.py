@@ -66,7 +66,7 @@ class FlopCounterMode:
                 self.flop_counts["Global"][call.op.name] += formula(call.specs, call.out)
             return record(call, *args)
 
-        execute.record = counting  # type: ignore[assignment]
+        execute.record = counting  # type: ignore[assignment]  # until it is left
         return self
 
     def __exit__(self, *_: object) -> None:

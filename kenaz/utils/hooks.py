@@ -16,7 +16,7 @@ RemovableHandle.__module__ = "torch.utils.hooks"  # where users know it
 
 def unserializable_hook(f: Callable) -> Callable:
     """f, marked: a tensor carrying it is saved with a warning that the hook stays behind."""
-    f.__torch_unserializable__ = True  # type: ignore[attr-defined]
+    f.__torch_unserializable__ = True  # type: ignore[attr-defined]  # a mark
     return f
 
 

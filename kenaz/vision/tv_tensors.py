@@ -16,7 +16,7 @@ Tensor = torch.Tensor
 KEEP = {"clone", "to", "detach", "requires_grad_"}
 
 
-@classmethod  # type: ignore[misc]
+@classmethod  # type: ignore[misc]  # assigned to classes below
 def _plain(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
     """The result of an operation is plain, but for those that give the same values."""
     with DisableTorchFunctionSubclass():

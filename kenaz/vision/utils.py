@@ -93,7 +93,7 @@ def palette(count: int) -> list[tuple[int, int, int]]:
     """
     # multiples of one color: no two of them are near each other for a long time
     step = (2**25 - 1, 2**15 - 1, 2**21 - 1)
-    return [tuple((i * s) % 255 for s in step) for i in range(count)]  # type: ignore[misc]
+    return [tuple((i * s) % 255 for s in step) for i in range(count)]  # type: ignore[misc]  # three each
 
 
 def colors_of(colors: Any, count: int) -> list[tuple[int, ...]]:

@@ -106,7 +106,7 @@ def test_stars_constants_and_concrete_arguments() -> None:
     ("program", "error", "words"),
     [
         (lambda x: x if x.sum() > 0 else -x, fx.proxy.TraceError, "cannot be used as inputs to control flow"),
-        (lambda x: [i for i in x], fx.proxy.TraceError, "cannot be iterated"),  # noqa: C416
+        (lambda x: [i for i in x], fx.proxy.TraceError, "cannot be iterated"),  # noqa: C416  iterating is the mistake
         (lambda x: len(x), RuntimeError, "'len' is not supported in symbolic tracing"),
         (lambda x: range(x), TypeError, "cannot be interpreted as an integer"),
     ],

@@ -93,7 +93,7 @@ def test_odds_and_ends() -> None:
     assert [r.tolist() for r in reversed(t)] == [[3, 4, 5], [0, 1, 2]]
     assert 3 in t and 9 not in t
     with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in a <class 'str'>"):
-        "a" in t  # noqa: B015
+        "a" in t  # noqa: B015  for its error
     with pytest.raises(ValueError, match="only one element tensors can be converted to Python scalars"):
         int(t)
     a, b = torch.ones(2, requires_grad=True), torch.zeros(3)

@@ -215,12 +215,13 @@ def multi_head_attention_forward(
             raise AssertionError(
                 f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}"
             )
-        named = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
+        weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
+        named = dict(zip(("q_proj_weight", "k_proj_weight", "v_proj_weight"), weights))
         for name, weight in named.items():
             if weight is None:
                 raise AssertionError(f"use_separate_proj_weight is True but {name} is None")
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (network.linear(x, w, b) for x, w, b in zip((query, key, value), named.values(), biases))  # type: ignore[arg-type]
+        q, k, v = (network.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
     else:
         if key.shape != value.shape:
             raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")

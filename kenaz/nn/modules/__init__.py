@@ -66,11 +66,11 @@ class _Alias(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
-def _alias(file: str) -> _Alias:
+def _alias(file: str) -> Any:
     name = f"{__name__}.{file}"
     if name not in sys.modules:
         sys.modules[name] = globals()[file] = _Alias(name)
-    return sys.modules[name]  # type: ignore[return-value]
+    return sys.modules[name]
 
 
 def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:

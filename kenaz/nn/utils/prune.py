@@ -178,7 +178,7 @@ class Identity(BasePruningMethod):
         return default_mask
 
     @classmethod
-    def apply(cls, module: Any, name: str) -> Any:  # type: ignore[override]
+    def apply(cls, module: Any, name: str) -> Any:  # type: ignore[override]  # as PyTorch
         """Give a parameter a mask of ones."""
         return super().apply(module, name)
 
@@ -196,7 +196,7 @@ class RandomUnstructured(BasePruningMethod):
         return _without(default_mask, torch.rand_like(t), self.amount, largest=True)
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any) -> Any:  # type: ignore[override]
+    def apply(cls, module: Any, name: str, amount: Any) -> Any:  # type: ignore[override]  # as PyTorch
         """Prune `amount` values of a parameter, or that part of them."""
         return super().apply(module, name, amount=amount)
 
@@ -214,7 +214,7 @@ class L1Unstructured(BasePruningMethod):
         return _without(default_mask, torch.abs(t), self.amount, largest=False)
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:  # type: ignore[override]
+    def apply(cls, module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:  # type: ignore[override]  # as PyTorch
         """Prune `amount` values of a parameter, or that part of them."""
         return super().apply(module, name, amount=amount, importance_scores=importance_scores)
 
@@ -238,7 +238,7 @@ class RandomStructured(BasePruningMethod):
         return default_mask * _channel_mask(t, self.dim, chance > threshold).to(dtype=default_mask.dtype)
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any, dim: int = -1) -> Any:  # type: ignore[override]
+    def apply(cls, module: Any, name: str, amount: Any, dim: int = -1) -> Any:  # type: ignore[override]  # as PyTorch
         """Prune `amount` channels of a parameter along dim, or that part of them."""
         return super().apply(module, name, amount=amount, dim=dim)
 
@@ -262,7 +262,7 @@ class LnStructured(BasePruningMethod):
         return default_mask * _channel_mask(t, self.dim, kept).to(dtype=default_mask.dtype)
 
     @classmethod
-    def apply(  # type: ignore[override]
+    def apply(  # type: ignore[override]  # as PyTorch
         cls, module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None
     ) -> Any:
         """Prune `amount` channels of a parameter along dim, or that part of them."""
@@ -285,7 +285,7 @@ class CustomFromMask(BasePruningMethod):
         return default_mask * self.mask.to(dtype=default_mask.dtype)
 
     @classmethod
-    def apply(cls, module: Any, name: str, mask: Any) -> Any:  # type: ignore[override]
+    def apply(cls, module: Any, name: str, mask: Any) -> Any:  # type: ignore[override]  # as PyTorch
         """Prune a parameter by a mask."""
         return super().apply(module, name, mask=mask)
 

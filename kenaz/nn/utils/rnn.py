@@ -45,7 +45,8 @@ class PackedSequence(PackedSequence_):
 
     def pin_memory(self) -> Any:
         """A copy in page-locked memory."""
-        return type(self)(*(None if t is None else t.pin_memory() for t in self[:1]), *self[1:])  # type: ignore[call-arg]
+        made: Any = type(self)
+        return made(*(None if t is None else t.pin_memory() for t in self[:1]), *self[1:])
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """A copy with data of another dtype or on another device; batch_sizes stay on the CPU."""

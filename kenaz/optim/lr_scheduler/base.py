@@ -173,16 +173,16 @@ def _count_steps(optimizer: Optimizer) -> None:
     step = optimizer.step
     if hasattr(step, "_wrapped_by_lr_sched"):
         return
-    function, optimizer_ref = step.__func__, ref(optimizer)  # type: ignore[attr-defined]
+    function, optimizer_ref = step.__func__, ref(optimizer)  # type: ignore[attr-defined]  # a method
 
     @wraps(function)
     def noted(*args: Any, **kwargs: Any) -> Any:
         self = optimizer_ref()
-        self._opt_called = True  # type: ignore[union-attr]
+        self._opt_called = True  # type: ignore[union-attr]  # alive: it is stepping
         return function.__get__(self, type(self))(*args, **kwargs)
 
-    noted._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
-    optimizer.step = noted  # type: ignore[method-assign]
+    noted._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # a mark
+    optimizer.step = noted  # type: ignore[method-assign]  # until PyTorch has a hook
 
 
 def _values(optimizer: Optimizer, key: str) -> Rates:

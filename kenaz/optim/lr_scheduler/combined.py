@@ -94,7 +94,7 @@ class SequentialLR(_CombinedLR):
         elif hasattr(scheduler, "last_epoch"):
             scheduler.last_epoch -= 1
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]  # no epoch, as in PyTorch
         """None; the rates become those of the next epoch."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -117,7 +117,7 @@ class ChainedScheduler(_CombinedLR):
         self._schedulers, self.optimizer = schedulers, optimizer
         self._last_lr = _values(schedulers[-1].optimizer, "lr")
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]  # no epoch, as in PyTorch
         """None; every schedule makes a step."""
         for scheduler in self._schedulers:
             scheduler.step()

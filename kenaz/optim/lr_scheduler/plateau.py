@@ -76,7 +76,7 @@ class ReduceLROnPlateau(LRScheduler):
         margin = best * (1.0 + sign * self.threshold) if self.threshold_mode == "rel" else best + sign * self.threshold
         return sign * a > sign * margin
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]  # PyTorch's signature
         """None; the rates are reduced if metrics says so."""
         current = float(metrics)
         if epoch is None:

@@ -484,7 +484,7 @@ class _Crew:
 
         import numpy.random  # noqa: F401  here once, instead of in every worker
 
-        from ._utils import channel, errors  # noqa: F401
+        from ._utils import channel, errors  # noqa: F401  likewise
 
         context = loader.multiprocessing_context or multiprocessing.get_context()
         is_forked = context.get_start_method() == "fork"

@@ -43,7 +43,7 @@ class IterableDataset(Dataset[_T_co], Iterable[_T_co]):
     With workers, every worker iterates over its own copy; `get_worker_info()` tells them apart.
     """
 
-    def __add__(self, other: Dataset[_T_co]) -> ChainDataset:  # type: ignore[override]
+    def __add__(self, other: Dataset[_T_co]) -> ChainDataset:  # type: ignore[override]  # streams are chained
         return ChainDataset([self, other])
 
 

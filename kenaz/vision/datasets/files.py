@@ -222,7 +222,7 @@ class ImageNet(ImageFolder):
         self.wnids = self.classes
         self.wnid_to_idx = self.class_to_idx
         names = [tuple(known.get(wnid, [wnid])) for wnid in self.wnids]
-        self.classes = names  # type: ignore[assignment]
+        self.classes = names  # type: ignore[assignment]  # several names for a class
         self.class_to_idx = {name: i for i, same in enumerate(names) for name in same}
 
     def extra_repr(self) -> str:

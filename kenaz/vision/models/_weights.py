@@ -121,4 +121,4 @@ def published(name: str, records: dict[str, Any] | None = None) -> type[WeightsE
     default = lines.pop("DEFAULT", None)
     members = {version: weights(line) for version, line in lines.items()}
     members["DEFAULT"] = members[default or next(reversed(lines))]
-    return Enum(name, members, type=WeightsEnum, module=__name__)  # type: ignore[return-value]
+    return Enum(name, members, type=WeightsEnum, module=__name__)  # type: ignore[return-value]  # a class

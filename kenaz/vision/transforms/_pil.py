@@ -62,7 +62,8 @@ def pad(img: Image.Image, padding: list[int], fill: Fill, padding_mode: str) -> 
         img = img.crop((max(-left, 0), max(-top, 0), img.width - max(-right, 0), img.height - max(-bottom, 0)))
     widths = [(max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0))]
     array = np.asarray(img)
-    array = np.pad(array, widths + [(0, 0)] * (array.ndim - 2), mode=padding_mode)  # type: ignore[call-overload]
+    mode: Any = padding_mode
+    array = np.pad(array, widths + [(0, 0)] * (array.ndim - 2), mode=mode)
     out = Image.fromarray(array)
     if palette := img.getpalette():
         out.putpalette(palette)
@@ -129,7 +130,7 @@ def posterize(img: Image.Image, bits: int) -> Image.Image:
 
 
 def solarize(img: Image.Image, threshold: float) -> Image.Image:
-    return ImageOps.solarize(img, threshold)  # type: ignore[arg-type]
+    return ImageOps.solarize(img, threshold)  # type: ignore[arg-type]  # Pillow compares with floats too
 
 
 def autocontrast(img: Image.Image) -> Image.Image:

@@ -58,7 +58,7 @@ class IterDataPipe(_Chained, IterableDataset):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__iter__" in vars(cls):
-            cls.__iter__ = _single(cls.__iter__)  # type: ignore[method-assign]
+            cls.__iter__ = _single(cls.__iter__)  # type: ignore[method-assign]  # wrapped once per class
 
     def reset(self) -> None:
         """Go back to the beginning: called where an iterator is made."""

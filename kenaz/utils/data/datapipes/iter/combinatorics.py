@@ -28,7 +28,7 @@ class SamplerIterDataPipe(IterDataPipe):
         return iter(self.sampler)
 
     def __len__(self) -> int:
-        return len(self.sampler)  # type: ignore[arg-type]
+        return len(self.sampler)  # type: ignore[arg-type]  # a TypeError where it has no len
 
 
 @functional_datapipe("shuffle")
