@@ -173,7 +173,6 @@ warnings.filterwarnings("ignore", "This process .* is multi-threaded", Deprecati
 import numpy as np
 import kenaz as torch
 from kenaz.codegen import jit, pool
-CHUNKS = '''%s'''
 torch.set_num_threads(3)
 chunk = jit.compile_module(CHUNKS, ["mark", "slow"])
 
@@ -196,7 +195,7 @@ def child(work):
 
 def wait(pid):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-""" % CHUNKS
+"""
 
 FORKS = """
 def grandchild():
@@ -280,7 +279,8 @@ print("done")
 
 
 def in_a_process(program: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", BEGIN + program], capture_output=True, text=True, timeout=120)
+    program = f"CHUNKS = {CHUNKS!r}" + BEGIN + program
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
