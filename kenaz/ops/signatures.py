@@ -162,6 +162,9 @@ def _wrong(name: str, form: Form, args: tuple, kwargs: dict[str, Any]) -> str:
             continue
         if by_place and position == 0 and _is_spread(form, args):
             break
+        if p.word == "tuple of Tensors" and isinstance(value, (tuple, list)):
+            at = next(i for i, v in enumerate(value) if not _ACCEPTS[p.word]((v,)))
+            return f"expected Tensor as element {at} in argument {position}, but got {type(value[at]).__name__}"
         problem = _mismatch(p.word, value)
         where = f" (position {position + 1})" if by_place and problem.startswith("must") else ""
         return f"{name}(): argument '{p.name}'{where} {problem}"
@@ -185,11 +188,8 @@ def _missing(name: str, parameters: list[Parameter], kwargs: dict) -> str:
 
 
 def _mismatch(word: str, value: Any) -> str:
-    accepts = {"tuple of ints": _is_int, "tuple of Tensors": _ACCEPTS["Tensor"]}.get(word)
-    if accepts and isinstance(value, tuple | list) and value:
-        at = next(i for i, v in enumerate(value) if not accepts(v))
-        if word == "tuple of Tensors":
-            return f"must be {word}, not {type(value).__name__}"
+    if word == "tuple of ints" and isinstance(value, tuple | list) and value:
+        at = next(i for i, v in enumerate(value) if not _is_int(v))
         kind = type(value[at]).__name__
         if not at:
             return f"must be {word}, but found element of type {kind} at pos 0"

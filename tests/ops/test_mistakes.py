@@ -120,3 +120,9 @@ def test_a_right_call_keeps_its_own_error() -> None:
         torch.mm(x, x)
     with pytest.raises(IndexError, match="Dimension out of range"):
         torch.cumsum(x, 5)
+
+
+@pytest.mark.parametrize("join", [torch.stack, torch.cat])
+def test_what_is_no_tensor_among_those_to_join_is_named_by_its_place(join) -> None:
+    with pytest.raises(TypeError, match="^expected Tensor as element 1 in argument 0, but got int$"):
+        join([torch.ones(2), 3])
