@@ -5,7 +5,7 @@
 #   make lint    ruff, types, layering
 #   make bench   speed, cold start, memory (ARGS="--env torch=PYTHON" compares with PyTorch); writes docs/benchmarks.md
 #   make examples run every example at full length, and write its page with the pictures
-#   make docs    check the examples in README.md and docs/
+#   make docs    check the examples in README.md and docs/, and build the pages in docs/_build
 #
 # PYTHON picks the interpreter (make test PYTHON=python3.13), VENV the folder of the environment.
 
@@ -47,11 +47,12 @@ bench: $(VENV)/.dev
 examples: $(VENV)/.dev
 	$(RUN) examples/run_all.py $(ARGS)
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.docs
 	$(RUN) -m pytest -q --doctest-glob='*.md' README.md docs
+	$(RUN) tools/pages.py
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) runs docs/_build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Distributions without ensurepip (Debian's python3) make an environment without pip; ours fills it from outside.
@@ -67,3 +68,7 @@ $(VENV)/.demo: pyproject.toml | $(RUN)
 $(VENV)/.dev: pyproject.toml | $(RUN)
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(RUN)
+	$(PIP) --editable '.[dev,docs]'
+	@touch $@
