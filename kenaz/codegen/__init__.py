@@ -1,7 +1,22 @@
-"""Hot: a graph that comes back is cut into regions, and each region becomes one compiled loop.
+"""Hot: a graph that comes back becomes a plan, a short list of compiled steps that gives the same values.
 
-In: the nodes of a flush, in order, and which of them somebody outside can still see. Out: a plan, a short list of
-steps that
-gives the same values. Reading order: `regions.py` (what is fused), `plan.py` (what runs), `emit.py` (bodies over `xp`
-become LLVM IR), `math.py` (exp, log, erf ... out of arithmetic), `jit.py` (LLVM, and compiled code on disk).
+In: the nodes of a flush, in order, and which of them somebody outside can still see. Out: a plan.
+
+    regions    which nodes become one unit: nodes -> units
+    steps      a unit becomes a routine (`routine`) with its inputs and outputs: units -> steps
+    layout     which value lives where (`memory`), and which words of the steps' blocks say so: steps -> a plan
+    plan       runs it: jobs for the threads (`pool`), in between nodes for the interpreter
+    jit        machine code, and where it is kept on disk: LLVM IR -> addresses
+    report     what the plan is, in words; `check` compares it with the interpreter
+
+A routine is made of one of these:
+
+    loops      pointwise regions and sums: bodies over `xp` called with `emit`'s values, of `math` and `functions`
+    rows       softmax, norms, losses: bodies over rows (`terms`: in how many sweeps, `sweeps`: their code); `picks`
+    products   products of matrices, by `gemm` out of `tiles` and `dots`
+    conv       convolutions: where elements lie (`conv_geometry`), tasks and their code (`conv_tasks`, `conv_packs`,
+               `conv_code`), ways for few rows (`conv_direct`, `conv_dots`) and for 3x3 (`wino`, `wino_weight`)
+    attention, recurrent, pools, lookups, moves, draws
+
+`vectors` is what kernels are written with, `share` cuts work into chunks.
 """

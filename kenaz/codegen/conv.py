@@ -26,6 +26,8 @@ from ..graph.node import Call
 from ..runtime import threads
 from . import conv_code as code
 from . import conv_direct, conv_dots, jit, wino, wino_weight
+from . import conv_packs as packs
+from . import conv_tasks as tasks
 from .conv_geometry import (
     Axes,
     Axis,
@@ -137,7 +139,7 @@ class Places:
         reached = {phase: axes for phase, axes in many if axes[0].taps and axes[1].taps}
         channels = self.channels * shapes.groups
         axes, source, padding = plan_source(stride, channels, list(reached.values()))
-        where = build.copy((shapes.images, channels, *size), stride, padding, source, code.SOURCE)
+        where = build.copy((shapes.images, channels, *size), stride, padding, source, tasks.SOURCE)
         through = len(many) > 1 or math.prod(into) < build.lanes
         jobs = [Job(self, a, source, through, padding is not None) for a in axes]
         where |= build.slots(max(job.buffer() for job in jobs))
@@ -218,7 +220,7 @@ class Job:
         table = runs(np.arange(rounded(self.depth, build.lanes)), self.depth, build.lanes) if turned else 0
         words = words | {"offsets": build.hold(offsets), "stride": weight.row, "group": weight.group}
         words |= {"row_offsets": build.hold(np.arange(whole.rows) * weight.row), "groups_table": build.hold(table)}
-        at = build.words(code.PACK, words)
+        at = build.words(packs.PACK, words)
         function = code.functions("places", build.element)[f"pack_weights{int(turned)}"]
         groups, count = whole.shapes.groups, whole.heights.tiles
         several = -(-chunks_for(groups * whole.rows * self.depth, groups * count) // groups)
@@ -290,9 +292,9 @@ class Turned:
     def routine(self, x_stride: Ints, y_stride: Ints) -> Routine:
         """From an input and a gradient of the given strides."""
         shapes, build, window = self.shapes, self.build, self.shapes.window
-        x = self._side(x_stride, shapes.channels, window.size, forward_axes(window), code.TURNED_SOURCE)
+        x = self._side(x_stride, shapes.channels, window.size, forward_axes(window), tasks.TURNED_SOURCE)
         places = Axis.every(window.out[0]), Axis.every(window.out[1])
-        y = self._side(y_stride, shapes.features, window.out, places, code.GRADIENT)
+        y = self._side(y_stride, shapes.features, window.out, places, tasks.GRADIENT)
         block = -(-x.groups.each // -(-x.groups.each // self._most()))
         depth = block * build.lanes
         periods, columns = self._cuts(x.groups.periods)

@@ -17,9 +17,11 @@ import numpy as np
 from llvmlite import ir
 
 from . import conv_code as code
+from . import conv_packs as packs
+from . import conv_tasks as tasks
 from . import jit, tiles
-from .conv_code import Code
 from .conv_geometry import Axes, Panels, Source, repeat, runs
+from .conv_tasks import Code
 from .tiles import Tile
 from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 
@@ -102,9 +104,9 @@ def _emit_tile(module: ir.Module, tile: Tile, name: str) -> None:
         a, *sums = state
         offset = w.word(w.add(named["reads"], w.mul(k, 8)), 0)
         row = [w.load(w.at(base, offset)) for base in bases]
-        tiles._step(w, tile, a, constant(1), row, sums)
+        tiles.add_step(w, tile, a, constant(1), row, sums)
         after += [w.at(a, named["a_step"]), *sums]
-    tiles._store_table(w, tile, named, state[1:])
+    tiles.store_table(w, tile, named, state[1:])
     w.b.ret_void()
 
 
@@ -113,14 +115,14 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
     """C for panels FIRST to LAST, panel by panel: a panel's windows stay in the first-level cache while A passes."""
     w = Code(module, "multiply_windows", element, code.MULTIPLY)
     n = {name: w[name] for name in code.MULTIPLY}
-    group = w.given(code.GROUP)
-    source = w.at(w.either(n["padded"], n["source"], code.SOURCE), w.mul(group, n["source_group"]))
-    target = w.at(w.either(n["through"], n["target"], code.TARGET), w.mul(group, n["target_group"]))
-    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], code.rounded(w, n["depth"])))
-    bias, null = w.at(w.input(code.BIAS), w.mul(group, n["rows"])), ir.Constant(w.pointer, None)
-    border, kind, lowest = w.mul(n["talls"], n["tall"]), _type(element), ir.Constant(w.element, float("-inf"))
+    group = w.given(tasks.GROUP)
+    source = w.at(w.either(n["padded"], n["source"], tasks.SOURCE), w.mul(group, n["source_group"]))
+    target = w.at(w.either(n["through"], n["target"], tasks.TARGET), w.mul(group, n["target_group"]))
+    packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], packs.rounded(w, n["depth"])))
+    bias = w.at(w.input(tasks.BIAS), w.mul(group, n["rows"]))
+    border, kind = w.mul(n["talls"], n["tall"]), _type(element)
     sizes = (("tall_tile", 0, border, n["tall"]), ("low_tile", border, n["rows"], w.sub(n["tall"], 1)))
-    with w.loop(0, n["depth"], n["depth_block"]) as pc, w.loop(w.given(code.FIRST), w.given(code.LAST)) as j:
+    with w.loop(0, n["depth"], n["depth_block"]) as pc, w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as j:
         depth = w.min(n["depth_block"], w.sub(n["depth"], pc))
         period = w.div(j, n["each"])
         q = w.b.select(w.test(w.add(j, 1), "==", n["count"]), n["each"], w.rem(j, n["each"]))
@@ -131,11 +133,11 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
         operand = [w.add(n["reads"], w.mul(pc, 8)), base, starts]
         for name, start, end, high in sizes:
             with w.b.if_then(w.test(start, "<", end)), w.loop(start, end, high) as row:
-                a = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, code.rounded(w, depth)))
+                a = w.at(packed, w.mul(pc, n["rows"]), w.mul(row, packs.rounded(w, depth)))
                 c = w.at(into, w.mul(row, n["target_row"]))
-                biased = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(bias, row), null)
+                biased = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(bias, row), w.null)
                 add = w.b.zext(w.test(pc, ">", 0), I64)
-                w.call_at(n[name], kind, [depth, a, high, *operand, c, n["target_row"], table, biased, add, lowest])
+                w.call_at(n[name], kind, [depth, a, high, *operand, c, n["target_row"], table, biased, add, w.lowest])
     w.b.ret_void()
 
 

@@ -14,12 +14,13 @@ import functools
 import numpy as np
 from llvmlite import ir
 
-from . import conv_code as code
+from . import conv_tasks as tasks
 from . import jit
-from .conv_code import Code, load_runs, read_runs
 from .conv_direct import MOST_SEGMENTS, cover
 from .conv_geometry import Ints, forward_axes, plan_source, reads
+from .conv_packs import load_runs, read_runs
 from .conv_routine import SMALL, Builder, Shapes, cut_rows, parts, task
+from .conv_tasks import Code
 from .routine import ALIGN, Routine
 from .share import chunks_for
 from .vectors import ELEMENTS, I64, VOID, Writer, module_text
@@ -69,14 +70,14 @@ def _emit_dots(module: ir.Module, element: str) -> None:
     """Sums number PART of a group over the images FROM to TO."""
     w = Code(module, "dots", element, DOTS)
     n = {name: w[name] for name in DOTS}
-    group = w.given(code.GROUP)
-    part = w.add(n["sums"], w.mul(w.given(code.PART), n["part_bytes"]), w.mul(group, n["group_bytes"]))
+    group = w.given(tasks.GROUP)
+    part = w.add(n["sums"], w.mul(w.given(tasks.PART), n["part_bytes"]), w.mul(group, n["group_bytes"]))
     sums = w.scratch(part)
-    x = w.at(w.either(n["x_padded"], n["x_source"], code.TURNED_SOURCE), w.mul(group, n["x_group"]))
-    y = w.at(w.input(code.GRADIENT), w.mul(group, n["y_group"]))
+    x = w.at(w.either(n["x_padded"], n["x_source"], tasks.TURNED_SOURCE), w.mul(group, n["x_group"]))
+    y = w.at(w.input(tasks.GRADIENT), w.mul(group, n["y_group"]))
     with w.loop(0, w.div(n["group_bytes"], w.lanes * w.bytes)) as i:
         w.store(w.zero, w.at(sums, w.mul(i, w.lanes)))
-    with w.loop(w.given(code.FROM), w.given(code.TO)) as image:
+    with w.loop(w.given(tasks.FROM), w.given(tasks.TO)) as image:
         y_image, x_image = w.at(y, w.mul(image, n["y_image"])), w.at(x, w.mul(image, n["x_image"]))
         with w.loop(0, n["rows"], n["tall"]) as row, w.loop(0, n["columns"], n["wide"]) as column:
             left = [n["windows"], w.at(y_image, w.mul(row, n["y_row"])), n["y_row"], w.sub(n["rows"], row)]
@@ -91,8 +92,8 @@ def _emit_fold(module: ir.Module, element: str) -> None:
     """Rows FIRST to LAST (of all groups) of the result: the sums of all parts and lanes."""
     w = Code(module, "fold", element, FOLD)
     n = {name: w[name] for name in FOLD}
-    target = w.input(code.TARGET)
-    with w.loop(w.given(code.FIRST), w.given(code.LAST)) as row, w.loop(0, n["columns"]) as column:
+    target = w.input(tasks.TARGET)
+    with w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as row, w.loop(0, n["columns"]) as column:
         group, inner = w.div(row, n["rows"]), w.rem(row, n["rows"])
         start = w.add(n["sums"], w.mul(group, n["group_bytes"]))
         cell = w.mul(w.add(w.mul(inner, n["stride"]), column), w.lanes)
@@ -165,7 +166,7 @@ class Dots:
         """From an input and a gradient of the given strides."""
         build, shapes, window = self.build, self.shapes, self.shapes.window
         shape = (shapes.images, shapes.channels, *window.size)
-        where = build.copy(shape, x_stride, self.padding, self.source, code.TURNED_SOURCE)
+        where = build.copy(shape, x_stride, self.padding, self.source, tasks.TURNED_SOURCE)
         words = {"x_padded": where["padded"], "x_source": where["source"], "x_image": self.source.image}
         words |= {"x_group": self.channels * self.source.channel, "y_image": y_stride[0], "y_row": y_stride[1]}
         words |= {"y_group": self.rows * y_stride[1]}

@@ -1,6 +1,6 @@
 """The parts of a convolution's routine: scratch memory, tables, and who does what.
 
-A routine has three phases, `prepare`, `multiply` and `finish` (`conv_code.py`); a phase is a list of tasks.
+A routine has three phases, `prepare`, `multiply` and `finish`; a phase is a list of tasks (`conv_tasks.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 
 from ..runtime import threads
 from . import conv_code as code
+from . import conv_packs as packs
+from . import conv_tasks as tasks
 from .conv_geometry import Ints, Padding, Source
 from .routine import ALIGN, Routine
 from .share import chunks_for
@@ -89,7 +91,7 @@ class Builder:
         words |= {"rows": padding.rows, "row_step": padding.row_step, "first_row": padding.row}
         words |= {"phases": padding.phases, "columns": padding.columns}
         words |= {"column_step": padding.column_step, "first_column": padding.column}
-        at = self.words(code.PAD, words)
+        at = self.words(packs.PAD, words)
         step = padding.column_step if stride[3] == 1 and padding.column_step in (1, 2) else 0
         function = code.functions("common", self.element)[f"pad{step}"]
         several = chunks_for(images * source.image, images * channels)
@@ -100,14 +102,14 @@ class Builder:
         """The routine that does the tasks phase by phase."""
         common = code.functions("common", self.element)
         phases = (self.prepare, self.multiply, self.finish)
-        tables = [np.array(tasks or [task(0)], np.int64) for tasks in phases]
-        called = [(common[f"phase{i}_{self.inputs}"], len(tasks)) for i, tasks in enumerate(phases) if tasks]
+        tables = [np.array(phase or [task(0)], np.int64) for phase in phases]
+        called = [(common[f"phase{i}_{self.inputs}"], len(phase)) for i, phase in enumerate(phases) if phase]
         return Routine(called, [*tables, *self.held], self.bytes)
 
 
 def task(function: int, words: int = 0, first: int = 0, last: int = 0, *more: int) -> list[int]:
     """A row of a phase's table."""
-    return [function, words, first, last, *more, *[0] * (code.TASK_WORDS - 4 - len(more))]
+    return [function, words, first, last, *more, *[0] * (tasks.TASK_WORDS - 4 - len(more))]
 
 
 def parts(count: int, several: int) -> list[tuple[int, int]]:

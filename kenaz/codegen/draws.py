@@ -144,12 +144,12 @@ def _spread(w: Twister, x: Any, lanes: int) -> Any:
     """An element in every lane of a vector."""
     kind = ir.VectorType(x.type, lanes)
     one = w.b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
-    return w.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), w._lanes_of([0] * lanes))
+    return w.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), w.lanes_of([0] * lanes))
 
 
 def _fused(w: Twister, x: Any, y: Any, z: Any) -> Any:
     """x * y + z, rounded once, for vectors of floats."""
-    f = w._declare(f"llvm.fma.v{x.type.count}f32", ir.FunctionType(x.type, [x.type] * 3))
+    f = w.declare(f"llvm.fma.v{x.type.count}f32", ir.FunctionType(x.type, [x.type] * 3))
     return w.b.call(f, [x, y, z])
 
 
@@ -280,7 +280,7 @@ def _normal(w: Twister) -> None:
 
     def convert(k: Any, i: Any) -> None:
         squared = f.times(f.log(b.fsub(f.real(1), uniform(i))), -2)
-        radius = b.call(w._declare("llvm.sqrt.v8f32", ir.FunctionType(f.kind, [f.kind])), [squared])
+        radius = b.call(w.declare("llvm.sqrt.v8f32", ir.FunctionType(f.kind, [f.kind])), [squared])
         sin, cos = f.sine_and_cosine(f.times(uniform(w.add(i, HALF)), 2 * math.pi))
         for half, wave in enumerate((cos, sin)):
             values = _fused(w, b.fmul(wave, radius), std, mean)

@@ -44,7 +44,7 @@ class Value:
         self.builder, self.ir, self.dtype = builder, value, np.dtype(kind)
 
     # ------------------------------------------------------------------------------------------------- arithmetic
-    def _pair(self, other: Any) -> tuple[Value, Value]:
+    def pair(self, other: Any) -> tuple[Value, Value]:
         """Both operands in their common dtype; Python numbers take this one's, as in NumPy."""
         if not isinstance(other, Value):
             if isinstance(other, np.generic):
@@ -122,7 +122,7 @@ class Value:
     astype = cast
 
     def _binary(self, other: Any, float_op: str, int_op: str | None, swap: bool = False) -> Value:
-        a, b = self._pair(other)
+        a, b = self.pair(other)
         if swap:
             a, b = b, a
         if a.dtype.kind == "f":
@@ -142,12 +142,12 @@ class Value:
     def __rtruediv__(self, o: Any) -> Value: return self._binary(o, "fdiv", None, True)
     def __neg__(self) -> Value: return self._negated()
     def __pos__(self) -> Value: return self
-    def __lt__(self, o: Any) -> Value: return self._compare("<", o)
-    def __le__(self, o: Any) -> Value: return self._compare("<=", o)
-    def __gt__(self, o: Any) -> Value: return self._compare(">", o)
-    def __ge__(self, o: Any) -> Value: return self._compare(">=", o)
-    def __eq__(self, o: Any) -> Value: return self._compare("==", o)  # type: ignore[override]  # a Value
-    def __ne__(self, o: Any) -> Value: return self._compare("!=", o)  # type: ignore[override]  # a Value
+    def __lt__(self, o: Any) -> Value: return self.compare("<", o)
+    def __le__(self, o: Any) -> Value: return self.compare("<=", o)
+    def __gt__(self, o: Any) -> Value: return self.compare(">", o)
+    def __ge__(self, o: Any) -> Value: return self.compare(">=", o)
+    def __eq__(self, o: Any) -> Value: return self.compare("==", o)  # type: ignore[override]  # a Value
+    def __ne__(self, o: Any) -> Value: return self.compare("!=", o)  # type: ignore[override]  # a Value
     def __and__(self, o: Any) -> Value: return self._logic("and_", o)
     def __or__(self, o: Any) -> Value: return self._logic("or_", o)
     def __xor__(self, o: Any) -> Value: return self._logic("xor", o)
@@ -170,8 +170,8 @@ class Value:
             return self.constant(0) - self
         return Value(self.builder, self.builder.fneg(self.ir), self.dtype)
 
-    def _compare(self, sign: str, other: Any) -> Value:
-        a, b = self._pair(other)
+    def compare(self, sign: str, other: Any) -> Value:
+        a, b = self.pair(other)
         if a.dtype.kind == "f":
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         else:
@@ -179,7 +179,7 @@ class Value:
         return Value(self.builder, compare(sign, a.ir, b.ir), np.bool_)
 
     def _logic(self, name: str, other: Any) -> Value:
-        a, b = self._pair(other)
+        a, b = self.pair(other)
         if a.dtype.kind == "f":
             raise Unsupported("bits of floats")
         return Value(self.builder, getattr(self.builder, name)(a.ir, b.ir), a.dtype)
@@ -260,16 +260,16 @@ class Namespace:
         if isinstance(x, Value):
             return x
         if like is not None and not isinstance(x, (np.ndarray, np.generic)):
-            return like._pair(x)[1]
+            return like.pair(x)[1]
         array = np.asarray(x)
         kind = array.dtype
         return Value(self.builder, same(register(kind), array.item(), self.lanes), kind)
 
     def where(self, condition: Value, a: Any, b: Any) -> Value:
         if not isinstance(a, Value) and isinstance(b, Value):
-            b, a = b._pair(self._loose(a))
+            b, a = b.pair(self._loose(a))
         else:
-            a, b = self.lift(a)._pair(self._loose(b))
+            a, b = self.lift(a).pair(self._loose(b))
         return condition.cast(np.bool_).select(a, b)
 
     def _loose(self, x: Any) -> Any:
@@ -283,8 +283,8 @@ class Namespace:
 
     def _winner(self, a: Any, b: Any, sign: str) -> Value:
         """The larger or smaller; nan wins over both, as in NumPy."""
-        a, b = a._pair(b) if isinstance(a, Value) else tuple(reversed(b._pair(a)))
-        best = a._compare(sign, b).select(a, b)
+        a, b = a.pair(b) if isinstance(a, Value) else tuple(reversed(b.pair(a)))
+        best = a.compare(sign, b).select(a, b)
         return (a != a).select(a, (b != b).select(b, best)) if a.dtype.kind == "f" else best
 
     def clip(self, x: Value, low: Any, high: Any) -> Value:

@@ -58,7 +58,7 @@ def log10(xp: Any, x: Value) -> Value:
 
 def logaddexp(xp: Any, a: Any, b: Any) -> Value:
     """log(exp a + exp b) around the larger of both."""
-    a, b = a._pair(b) if isinstance(a, Value) else tuple(reversed(b._pair(a)))
+    a, b = a.pair(b) if isinstance(a, Value) else tuple(reversed(b.pair(a)))
     high = xp.maximum(a, b)
     equal = a == b  # also where both are infinite
     distance = equal.select(a.constant(0), a - b)
@@ -67,7 +67,7 @@ def logaddexp(xp: Any, a: Any, b: Any) -> Value:
 
 def power(xp: Any, a: Value, b: Value) -> Value:
     """a ** b by way of float64, so that float32 is rounded once; a negative base needs a whole exponent."""
-    a, b = a._pair(b)
+    a, b = a.pair(b)
     if a.dtype == np.float64:
         return xp.intrinsic("pow", a, b)
     _only_single(a)
@@ -177,17 +177,17 @@ def ones_like(xp: Any, x: Value) -> Value:
 
 
 def copysign(xp: Any, a: Any, b: Any) -> Value:
-    a, b = a._pair(b) if isinstance(a, Value) else tuple(reversed(b._pair(a)))
+    a, b = a.pair(b) if isinstance(a, Value) else tuple(reversed(b.pair(a)))
     return xp.intrinsic("copysign", a, b)
 
 
 def fmax(xp: Any, a: Value, b: Value) -> Value:
     """The larger; the other one where one is nan."""
-    a, b = a._pair(b)
+    a, b = a.pair(b)
     return (a != a).select(b, (b != b).select(a, xp.maximum(a, b)))
 
 
 def fmin(xp: Any, a: Value, b: Value) -> Value:
     """The smaller; the other one where one is nan."""
-    a, b = a._pair(b)
+    a, b = a.pair(b)
     return (a != a).select(b, (b != b).select(a, xp.minimum(a, b)))

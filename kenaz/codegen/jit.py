@@ -63,11 +63,6 @@ def converts_halves() -> bool:
     return _state["halves"]
 
 
-def compile_ir(text: str, entry: str) -> int:
-    """The address of function `entry` of a module of IR, whose loops LLVM vectorises."""
-    return compile_module(text, [entry], vectorize=True)[entry]
-
-
 def load(signature: Any, entries: Iterable[str], build: Callable[[], str], vectorize: bool = False) -> dict[str, int]:
     """As `compile_module`, for a module that `signature` tells apart: it is built only where the disk does not have it.
 

@@ -65,7 +65,7 @@ class Plane(Writer):
         """A vector of int32 where the mask says so, else zero."""
         where = self.b.bitcast(pointer, self.ints.as_pointer())
         kind = ir.FunctionType(self.ints, [where.type, I32, self.mask, self.ints])
-        read = self._declare(f"llvm.masked.load.v{self.lanes}i32.p0", kind)
+        read = self.declare(f"llvm.masked.load.v{self.lanes}i32.p0", kind)
         return self.b.call(read, [where, ir.Constant(I32, 4), mask, ir.Constant(self.ints, None)])
 
     # --------------------------------------------------------------------------------------- places a stride apart
@@ -111,16 +111,16 @@ class Plane(Writer):
         return [(i * self.lanes + j) // 2 + j % 2 * self.lanes for j in range(self.lanes)]
 
     def _shuffled(self, x: Any, y: Any, order: Any) -> Any:
-        return self.b.shuffle_vector(x, y, self._lanes_of(list(order)))
+        return self.b.shuffle_vector(x, y, self.lanes_of(list(order)))
 
     def _gather(self, where: Any, mask: Any, outside: Any) -> Any:
         kind = ir.FunctionType(self.vector, [where.type, I32, self.mask, self.vector])
-        read = self._declare(f"llvm.masked.gather.{self._suffix()}", kind)
+        read = self.declare(f"llvm.masked.gather.{self._suffix()}", kind)
         return self.b.call(read, [where, self._align(), mask, outside])
 
     def _scatter(self, values: Any, where: Any, mask: Any) -> None:
         kind = ir.FunctionType(VOID, [self.vector, where.type, I32, self.mask])
-        write = self._declare(f"llvm.masked.scatter.{self._suffix()}", kind)
+        write = self.declare(f"llvm.masked.scatter.{self._suffix()}", kind)
         self.b.call(write, [values, where, self._align(), mask])
 
     def _suffix(self) -> str:
@@ -189,7 +189,7 @@ def _maximum(module: ir.Module, element: str, stride: int, with_places: bool) ->
 def _store_wide(w: Plane, places: Any, pointer: Any, count: Any) -> None:
     """Store the first `count` of a vector of int32 as int64."""
     kind = ir.VectorType(I64, w.lanes)
-    store = w._declare(
+    store = w.declare(
         f"llvm.masked.store.v{w.lanes}i64.p0", ir.FunctionType(VOID, [kind, kind.as_pointer(), I32, w.mask])
     )
     where = w.b.bitcast(pointer, kind.as_pointer())

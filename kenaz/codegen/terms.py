@@ -48,7 +48,7 @@ class Position(NamedTuple):
 
 def _first_of(sign: str) -> Callable[[Value, Value], Value]:
     """The larger or smaller of two; nan wins over both."""
-    return lambda a, b: (a._compare(sign, b) | (a != a)).select(a, b)
+    return lambda a, b: (a.compare(sign, b) | (a != a)).select(a, b)
 
 
 FOLDS = {

@@ -128,7 +128,7 @@ def _accumulate(w: Writer, tile: Tile, named: dict[str, Any]) -> list[Any]:
     state = [named["a"], named["b"], *[w.zero] * (tile.rows * tile.vectors)]
     with w.folding(0, named["depth"], 1, state) as (_, state, after):
         a, b, *sums = state
-        _step(w, tile, a, named["a_row"], _row_of_b(w, tile, b, mask), sums)
+        add_step(w, tile, a, named["a_row"], _row_of_b(w, tile, b, mask), sums)
         after += [w.at(a, named["a_step"]), w.at(b, named["b_step"]), *sums]
     return state[2:]
 
@@ -138,7 +138,7 @@ def _row_of_b(w: Writer, tile: Tile, b: Any, mask: Any) -> list[Any]:
     return [w.load(w.at(b, v * w.lanes), mask if v == tile.vectors - 1 else None) for v in range(tile.vectors)]
 
 
-def _step(w: Writer, tile: Tile, a: Any, a_row: Any, row: list[Any], sums: list[Any]) -> None:
+def add_step(w: Writer, tile: Tile, a: Any, a_row: Any, row: list[Any], sums: list[Any]) -> None:
     """Add a column of A times a row of B to the accumulators. Not unrolled: LLVM would mix the steps and run out of
     registers, and the few additions of addresses hide behind the products."""
     for i in range(tile.rows):
@@ -188,7 +188,7 @@ def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
             store(True)
 
 
-def _store_table(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
+def store_table(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
     """Every segment of every vector, with one branch on whether it adds to what is there or to the bias."""
     floor = w.splat(named["floor"])
 
@@ -247,7 +247,7 @@ def _store_turned(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any])
             w.store(at_least(w, x, floor), w.at(named["c"], w.mul(named["c_row"], row)), mask)
 
 
-_STORES = {"rows": _store_rows, "table": _store_table, "turned": _store_turned}
+_STORES = {"rows": _store_rows, "table": store_table, "turned": _store_turned}
 
 
 # ------------------------------------------------------------------------------------------------------------- packing

@@ -147,7 +147,7 @@ class Writer:
         if mask is None:
             return b.load(where, align=align)
         kind = ir.FunctionType(self.vector, [where.type, I32, self.mask, self.vector])
-        f = self._declare(f"llvm.masked.load.v{self.lanes}{_SHORT[self.name]}.p0", kind)
+        f = self.declare(f"llvm.masked.load.v{self.lanes}{_SHORT[self.name]}.p0", kind)
         return b.call(f, [where, ir.Constant(I32, align), mask, self.zero if other is None else other])
 
     def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
@@ -158,12 +158,12 @@ class Writer:
             b.store(value, where, align=align)
             return
         kind = ir.FunctionType(VOID, [self.vector, where.type, I32, self.mask])
-        f = self._declare(f"llvm.masked.store.v{self.lanes}{_SHORT[self.name]}.p0", kind)
+        f = self.declare(f"llvm.masked.store.v{self.lanes}{_SHORT[self.name]}.p0", kind)
         b.call(f, [value, where, ir.Constant(I32, align), mask])
 
     def prefetch(self, pointer: Any, write: bool = False) -> None:
         kind = ir.FunctionType(VOID, [pointer.type, I32, I32, I32])
-        f = self._declare("llvm.prefetch.p0", kind)
+        f = self.declare("llvm.prefetch.p0", kind)
         self.b.call(f, [pointer, ir.Constant(I32, int(write)), ir.Constant(I32, 3), ir.Constant(I32, 1)])
 
     # --------------------------------------------------------------------------------------------------------- vectors
@@ -174,7 +174,7 @@ class Writer:
         b = self.b
         kind = ir.VectorType(x.type, self.lanes)
         one = b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
-        return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), self._lanes_of([0] * self.lanes))
+        return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), self.lanes_of([0] * self.lanes))
 
     def first_lanes(self, n: Any) -> Any:
         """The mask of the first n lanes, n an int64 or a Python number."""
@@ -189,12 +189,12 @@ class Writer:
 
     def fma(self, x: Any, y: Any, z: Any) -> Any:
         """x * y + z, rounded once."""
-        f = self._declare(f"llvm.fma.v{self.lanes}{_SHORT[self.name]}", ir.FunctionType(x.type, [x.type] * 3))
+        f = self.declare(f"llvm.fma.v{self.lanes}{_SHORT[self.name]}", ir.FunctionType(x.type, [x.type] * 3))
         return self.b.call(f, [x, y, z])
 
     def call(self, name: str, *xs: Any) -> Any:
         """One of LLVM's elementwise functions on vectors: "sqrt", "fabs", "maxnum", "minnum", "rint" ..."""
-        f = self._declare(
+        f = self.declare(
             f"llvm.{name}.v{self.lanes}{_SHORT[self.name]}", ir.FunctionType(xs[0].type, [x.type for x in xs])
         )
         return self.b.call(f, list(xs))
@@ -203,7 +203,7 @@ class Writer:
         """All lanes combined by `combine(x, y)`; the result is in every lane."""
         distance = self.lanes // 2
         while distance:
-            order = self._lanes_of([i ^ distance for i in range(self.lanes)])  # LLVM 22 mistakes rotations
+            order = self.lanes_of([i ^ distance for i in range(self.lanes)])  # LLVM 22 mistakes rotations
             vector = combine(vector, self.b.shuffle_vector(vector, vector, order))
             distance //= 2
         return vector
@@ -222,16 +222,16 @@ class Writer:
                     continue
                 low = [j if not j & distance else n + j - distance for j in range(n)]
                 high = [j + distance if not j & distance else n + j for j in range(n)]
-                turned[i] = self.b.shuffle_vector(v[i], v[i + distance], self._lanes_of(low))
-                turned[i + distance] = self.b.shuffle_vector(v[i], v[i + distance], self._lanes_of(high))
+                turned[i] = self.b.shuffle_vector(v[i], v[i + distance], self.lanes_of(low))
+                turned[i + distance] = self.b.shuffle_vector(v[i], v[i + distance], self.lanes_of(high))
             v = turned
             distance //= 2
         return v
 
-    def _lanes_of(self, order: Sequence[Int]) -> ir.Constant:
+    def lanes_of(self, order: Sequence[Int]) -> ir.Constant:
         return ir.Constant(ir.VectorType(I32, len(order)), list(order))
 
-    def _declare(self, name: str, kind: ir.FunctionType) -> Any:
+    def declare(self, name: str, kind: ir.FunctionType) -> Any:
         return self.module.globals.get(name) or ir.Function(self.module, kind, name)
 
 

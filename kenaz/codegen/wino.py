@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from . import conv_code as code
+from . import conv_packs as packs
+from . import conv_tasks as tasks
 from . import jit
-from .conv_code import Code, give_slot, load_any, load_runs, read_runs, take_slot, tile_rows
 from .conv_geometry import Axes, Axis, Ints, Repeat, Source, plan_source, reads, repeat, runs, starts_of
+from .conv_packs import load_any, load_runs, read_runs, tile_rows
 from .conv_routine import Builder, Shapes, Weight, cut_rows, parts, task
+from .conv_tasks import Code, give_slot, take_slot
 from .routine import Routine
 from .share import chunks_for
 from .tiles import Tile, tile_address, tile_type
@@ -78,11 +80,11 @@ def _emit_weights(module: ir.Module, element: str) -> None:
     Taps that go backwards exchange the first and the last point of each axis."""
     w = Code(module, "weights", element, WEIGHTS)
     n = {name: w[name] for name in WEIGHTS}
-    weight, packed = w.input(code.WEIGHT), w.scratch(n["packed"])
+    weight, packed = w.input(tasks.WEIGHT), w.scratch(n["packed"])
     backwards = w.test(n["backwards"], "!=", 0)
     exchanged = [w.b.select(backwards, w.int(4 * _FLIP[i // 4] + _FLIP[i % 4]), w.int(i)) for i in range(16)]
     starts = [w.mul(n["point"], i) for i in exchanged]
-    with w.loop(w.given(code.FIRST), w.given(code.LAST)) as tile:
+    with w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as tile:
         row, high = tile_rows(w, tile)
         with w.loop(0, high, w.lanes) as r:
             rows = [w.add(row, w.min(w.add(r, i), w.sub(high, 1))) for i in range(w.lanes)]
@@ -177,13 +179,12 @@ def _emit_panels(module: ir.Module, element: str) -> None:
     """Tiles FROM to TO of the result, for panels FIRST to LAST."""
     w = Code(module, "panels", element, PANELS)
     n = {name: w[name] for name in PANELS}
-    source, target = w.either(n["padded"], n["source"], code.SOURCE), w.input(code.TARGET)
+    source, target = w.either(n["padded"], n["source"], tasks.SOURCE), w.input(tasks.TARGET)
     packed, width = w.scratch(n["packed"]), w.mul(n["vectors"], w.lanes)
     pieces, slot = take_slot(w)
     products = w.at(pieces, w.mul(n["v_point"], 16))
-    kind, null = tile_type(Tile(1, 1, element)), ir.Constant(w.pointer, None)
-    one, lowest = ir.Constant(w.element, 1.0), ir.Constant(w.element, float("-inf"))
-    with w.loop(w.given(code.FIRST), w.given(code.LAST)) as panel:
+    kind = tile_type(Tile(1, 1, element))
+    with w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as panel:
         period = w.div(panel, n["each"])
         is_last = w.test(w.add(panel, 1), "==", n["count"])
         q = w.b.select(is_last, n["each"], w.rem(panel, n["each"]))
@@ -193,7 +194,7 @@ def _emit_panels(module: ir.Module, element: str) -> None:
         w.call_at(n["pieces"], _pieces_type(element), [base, pieces, table, *sizes])
         ends = w.add(n["ends"], w.mul(q, n["vectors"], n["end_runs"], 4 * 16))
         into = w.at(target, w.mul(period, n["target_period"]))
-        with w.loop(w.given(code.FROM), w.given(code.TO)) as tile:
+        with w.loop(w.given(tasks.FROM), w.given(tasks.TO)) as tile:
             row, high = tile_rows(w, tile)
             address = w.b.select(w.test(tile, "<", n["talls"]), n["tall_tile"], n["low_tile"])
             with w.loop(0, 16) as point:
@@ -201,8 +202,8 @@ def _emit_panels(module: ir.Module, element: str) -> None:
                 b = w.at(pieces, w.mul(point, n["v_point"]))
                 c = w.at(products, w.mul(point, n["product"]))
                 left = [n["channels"], a, 1, high, b, width, w.lanes]
-                w.call_at(address, kind, [*left, c, width, null, 0, one, one, lowest])
-            bias = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(w.input(code.BIAS), row), null)
+                w.call_at(address, kind, [*left, c, width, w.null, 0, w.one, w.one, w.lowest])
+            bias = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(w.input(tasks.BIAS), row), w.null)
             rows = [w.at(into, w.mul(row, n["target_row"])), bias, ends, n["vectors"], high]
             w.call_at(n["results"], _results_type(element), [products, *rows, n["target_row"], n["product"]])
     give_slot(w, slot)
@@ -260,7 +261,7 @@ class Winograd:
         build, images = self.build, self.shapes.images
         pieces = tuple(_pieces_of(axis) for axis in axes)
         (pieces,), source, padding = plan_source(stride, self.channels, [(pieces[0], pieces[1])])
-        where = build.copy((images, self.channels, *size), stride, padding, source, code.SOURCE)
+        where = build.copy((images, self.channels, *size), stride, padding, source, tasks.SOURCE)
         width = self.heights.vectors * build.lanes
         r = repeat(pieces[0].places * pieces[1].places, images, width)
         words = self._weights(axes) | where | self._tables(axes, pieces, source, r)
@@ -292,7 +293,7 @@ class Winograd:
             "tall_tile": tile_address(Tile(heights.tall, vectors, element)) if heights.talls else 0,
             "low_tile": tile_address(Tile(heights.tall - 1, vectors, element)) if heights.talls < heights.tiles else 0,
             "vectors": vectors, "runs": many, "end_runs": end_runs, "count": r.total, "each": r.each,
-            "pieces": _function(p := f"pieces{many if many in code.RUNS else 0}", p, element),
+            "pieces": _function(p := f"pieces{many if many in packs.RUNS else 0}", p, element),
             "results": _function(p := f"results{end_runs}", p, element),
             "reads": build.hold(reads(pieces, source, 1)), "starts": build.hold(starts), "ends": build.hold(ends),
             "source_period": r.period * source.image, "target_period": r.period * self.rows * places,

@@ -17,11 +17,12 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import conv_code as code
+from . import conv_tasks as tasks
 from . import jit
-from .conv_code import TURNED_SOURCE, Code, give_slot, take_slot, tile_rows
 from .conv_geometry import Axes, Ints
+from .conv_packs import tile_rows
 from .conv_routine import Builder, Shapes, cut_rows, parts, rounded, task
+from .conv_tasks import TURNED_SOURCE, Code, give_slot, take_slot
 from .routine import Routine
 from .share import chunks_for
 from .tiles import Tile, tile_address, tile_type
@@ -62,7 +63,7 @@ def _emit_copy(module: ir.Module, element: str) -> None:
     w = Code(module, "channels_last", element, COPY)
     n = {name: w[name] for name in COPY}
     source, target = w.elements(w.word(w.add(w.block, w.mul(n["input"], 8)), 0)), w.scratch(n["into"])
-    with w.loop(w.given(code.FIRST), w.given(code.LAST)) as p:
+    with w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as p:
         image, y = w.div(p, n["rows"]), w.add(w.rem(p, n["rows"]), n["first_row"])
         is_inside = w.b.and_(w.test(y, ">=", 0), w.test(y, "<", n["height"]))
         width, y = w.b.select(is_inside, n["width"], w.int(0)), w.b.select(is_inside, y, w.int(0))
@@ -87,13 +88,13 @@ def _emit_pieces(module: ir.Module, element: str) -> None:
     n = {name: w[name] for name in PIECES}
     x, slot = take_slot(w)
     y = w.at(x, w.mul(n["x_point"], 16))
-    sums = w.scratch(w.add(n["sums"], w.mul(w.given(code.PART), n["sum_bytes"])))
-    with w.loop(w.given(code.FROM), w.given(code.TO), n["block"]) as first:
-        several = w.min(n["block"], w.sub(w.given(code.TO), first))
+    sums = w.scratch(w.add(n["sums"], w.mul(w.given(tasks.PART), n["sum_bytes"])))
+    with w.loop(w.given(tasks.FROM), w.given(tasks.TO), n["block"]) as first:
+        several = w.min(n["block"], w.sub(w.given(tasks.TO), first))
         with w.loop(0, several) as t:
             _transform(w, n, "x", w.add(first, t), t, x, 4, piece_to_points)
             _transform(w, n, "y", w.add(first, t), t, y, 2, _results_to_points)
-        is_first = w.test(first, "==", w.given(code.FROM))
+        is_first = w.test(first, "==", w.given(tasks.FROM))
         with w.loop(0, 16) as point:
             at = w.at(sums, w.mul(point, n["point"]))
             _multiply(
@@ -121,8 +122,7 @@ def _transform(w: Code, n: dict, name: str, piece: Any, place: Any, into: Any, s
 
 def _multiply(w: Code, n: dict, y: Any, x: Any, sums: Any, depth: Any, is_first: Any) -> None:
     """The product for one point, added to its sums unless it is the first."""
-    kind, null = tile_type(Tile(1, 1, w.name)), ir.Constant(w.pointer, None)
-    one, lowest = ir.Constant(w.element, 1.0), ir.Constant(w.element, float("-inf"))
+    kind = tile_type(Tile(1, 1, w.name))
     width = 2 * w.lanes
     with w.loop(0, n["tiles"]) as tile:
         row, _ = tile_rows(w, tile)
@@ -134,17 +134,17 @@ def _multiply(w: Code, n: dict, y: Any, x: Any, sums: Any, depth: Any, is_first:
             address = w.b.select(is_narrow, narrow, whole)
             last = w.b.select(is_narrow, left, w.sub(left, w.lanes))
             c = w.at(sums, w.mul(row, n["columns"]), j)
-            d = w.b.select(is_first, null, c)
+            d = w.b.select(is_first, w.null, c)
             operands = [depth, w.at(y, row), 1, n["y_pitch"], w.at(x, j), n["x_pitch"], last]
-            w.call_at(address, kind, [*operands, c, n["columns"], d, n["columns"], one, one, lowest])
+            w.call_at(address, kind, [*operands, c, n["columns"], d, n["columns"], w.one, w.one, w.lowest])
 
 
 def _emit_taps(module: ir.Module, element: str) -> None:
     """Taps of rows FIRST to LAST from the sums of all parts; nine vectors of channels become rows of nine taps."""
     w = Code(module, "taps", element, TAPS)
     n = {name: w[name] for name in TAPS}
-    target = w.input(code.TARGET)
-    with w.loop(w.given(code.FIRST), w.given(code.LAST)) as row, w.loop(0, n["columns"], w.lanes) as c:
+    target = w.input(tasks.TARGET)
+    with w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as row, w.loop(0, n["columns"], w.lanes) as c:
         left = w.sub(n["columns"], c)
         mask, at = w.first_lanes(left), w.add(w.mul(row, n["columns"]), c)
         with w.folding(0, n["parts"], 1, [w.zero] * 16) as (part, points, after):
@@ -211,7 +211,7 @@ class WinogradWeight:
         """From an input and a gradient of the given strides."""
         build, shapes = self.build, self.shapes
         self._copy(self.x, x_stride, shapes.window.size, self.first, TURNED_SOURCE)
-        self._copy(self.y, y_stride, shapes.window.out, (0, 0), code.GRADIENT)
+        self._copy(self.y, y_stride, shapes.window.out, (0, 0), tasks.GRADIENT)
         count = shapes.images * math.prod(self.pieces)
         ranges = parts(count, build.threads)
         longest = max(b - a for a, b in ranges)
