@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import counters
 from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, like
+from .pointwise import Group, PointwiseOptimizer, Rule, descent
 
 __all__ = ["Adadelta"]
 
@@ -32,6 +31,7 @@ class Adadelta(PointwiseOptimizer):
 
     _added_options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
     _capturable_xla = (False, False)
+    _tensors = ("square_avg", "acc_delta")
 
     def __init__(
         self,
@@ -62,12 +62,6 @@ class Adadelta(PointwiseOptimizer):
         )
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("square_avg", "acc_delta")
-
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {"step": counters.counter(0, p, group), "square_avg": like(p), "acc_delta": like(p)}
-
     def _rule(self, group: Group, step: float) -> Rule:
         rho, weight_decay = group["rho"], group["weight_decay"]
         return adadelta_body(group["maximize"], weight_decay != 0), dict(
@@ -76,16 +70,13 @@ class Adadelta(PointwiseOptimizer):
 
 
 @cache
-def adadelta_body(maximize: bool, decay: bool) -> Callable:
+def adadelta_body(maximize: bool, decays: bool) -> Callable:
     """The body of a step."""
 
     def adadelta(
         xp: Any, p: Any, v: Any, u: Any, g: Any, *, lr: Any, rho: Any, gain: Any, eps: Any, weight_decay: Any
     ) -> tuple:
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
+        p, g = descent(p, g, weight_decay, maximize, decays)
         v = v * rho + gain * g * g
         delta = xp.sqrt(u + eps) / xp.sqrt(v + eps) * g
         return p - lr * delta, v, u * rho + gain * delta * delta

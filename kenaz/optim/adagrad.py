@@ -9,7 +9,7 @@ from typing import Any
 from .. import _api as torch
 from . import counters
 from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule
+from .pointwise import Group, PointwiseOptimizer, Rule, descent
 
 __all__ = ["Adagrad"]
 
@@ -30,6 +30,7 @@ class Adagrad(PointwiseOptimizer):
     """
 
     _added_options = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
+    _tensors = ("sum",)
 
     def __init__(
         self,
@@ -73,9 +74,6 @@ class Adagrad(PointwiseOptimizer):
             for p in group["params"]:
                 self.state[p]["sum"].share_memory_()
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("sum",)
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         start = self.defaults["initial_accumulator_value"]  # as PyTorch: that of the group is not looked at
         start = complex(start, start) if p.is_complex() else start
@@ -97,14 +95,11 @@ class Adagrad(PointwiseOptimizer):
 
 
 @cache
-def adagrad_body(maximize: bool, decay: bool) -> Callable:
+def adagrad_body(maximize: bool, decays: bool) -> Callable:
     """The body of a step."""
 
     def adagrad(xp: Any, p: Any, s: Any, g: Any, *, lr: Any, eps: Any, weight_decay: Any) -> tuple:
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
+        p, g = descent(p, g, weight_decay, maximize, decays)
         s = s + g * g
         return p - lr * g / (xp.sqrt(s) + eps), s
 

@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 from .. import _api as torch
-from . import counters
 from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, lerp_for, like
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, is_far, lerp
 
 __all__ = ["Adam"]
 
@@ -59,9 +58,7 @@ class Adam(PointwiseOptimizer):
         check_lr(lr)
         if isinstance(lr, torch.Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        check(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        check_betas(betas)
-        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_options(lr, betas, eps, weight_decay)
         check_tensor_betas(betas, foreach and not capturable)
         defaults = dict(
             lr=lr,
@@ -82,29 +79,31 @@ class Adam(PointwiseOptimizer):
     def _buffers(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {"step": counters.counter(0, p, group), **{name: like(p) for name in self._buffers(group)}}
-
     def _dense(self, grad: Any, group: Group) -> Any:
         raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
 
     def _rule(self, group: Group, step: float) -> Rule:
-        lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
-        body = adam_body(group["maximize"], weight_decay != 0, decoupled, group["amsgrad"], lerp_for(1 - beta1))
-        return body, dict(
-            gain1=1 - beta1,
-            beta2=beta2,
-            gain2=1 - beta2,
-            step_size=lr / (1 - beta1**step),
-            correction=(1 - beta2**step) ** 0.5,
-            eps=group["eps"],
-            decay=1 - lr * weight_decay if decoupled else weight_decay,
+        (beta1, beta2), flags = group["betas"], body_flags(group)
+        return adam_body(*flags, group["amsgrad"]), shared_scalars(group) | dict(
+            step_size=group["lr"] / (1 - beta1**step), correction=(1 - beta2**step) ** 0.5
         )
 
 
+def body_flags(group: Group) -> tuple[bool, bool, bool, bool]:
+    """What picks the body of Adam and its relatives: maximize, weight decay or none and which, the side of `lerp`."""
+    far = is_far(1 - group["betas"][0])
+    return group["maximize"], group["weight_decay"] != 0, group["decoupled_weight_decay"], far
+
+
+def shared_scalars(group: Group) -> dict[str, Any]:
+    """The scalars that Adam and its relatives have in common."""
+    (beta1, beta2), weight_decay = group["betas"], group["weight_decay"]
+    decay = 1 - group["lr"] * weight_decay if group["decoupled_weight_decay"] else weight_decay
+    return dict(gain1=1 - beta1, beta2=beta2, gain2=1 - beta2, eps=group["eps"], decay=decay)
+
+
 @cache
-def adam_body(maximize: bool, decays: bool, decoupled: bool, amsgrad: bool, lerp: Callable) -> Callable:
+def adam_body(maximize: bool, decays: bool, decoupled: bool, far: bool, amsgrad: bool) -> Callable:
     """The body of a step."""
 
     def adam(
@@ -112,13 +111,8 @@ def adam_body(maximize: bool, decays: bool, decoupled: bool, amsgrad: bool, lerp
         gain1: Any, beta2: Any, gain2: Any, step_size: Any, correction: Any, eps: Any, decay: Any,
     ) -> tuple:  # fmt: skip
         *largest, g = rest
-        if maximize:
-            g = -g
-        if decays and decoupled:
-            p = p * decay
-        elif decays:
-            g = g + decay * p
-        m = lerp(m, g, gain1)
+        p, g = descent(p, g, decay, maximize, decays, decoupled)
+        m = lerp(m, g, gain1, far)
         v = v * beta2 + gain2 * g * g
         if amsgrad:
             largest = [xp.maximum(largest[0], v)]
@@ -126,6 +120,14 @@ def adam_body(maximize: bool, decays: bool, decoupled: bool, amsgrad: bool, lerp
         return p - step_size * m / below, m, v, *largest
 
     return adam
+
+
+def check_options(lr: Any, betas: tuple[Any, Any], eps: float, weight_decay: float) -> None:
+    """None; a ValueError for options that Adam and its relatives do not take."""
+    check_lr(lr)
+    check(eps >= 0.0, f"Invalid epsilon value: {eps}")
+    check_betas(betas)
+    check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
 
 
 def check_betas(betas: tuple[Any, Any]) -> None:

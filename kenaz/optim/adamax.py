@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import counters
-from .adam import check_betas
-from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, lerp_for, like
+from .adam import check_options
+from .optimizer import ParamsT
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, is_far, lerp
 
 __all__ = ["Adamax"]
 
@@ -31,6 +30,7 @@ class Adamax(PointwiseOptimizer):
     """
 
     _added_options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+    _tensors = ("exp_avg", "exp_inf")
 
     def __init__(
         self,
@@ -45,10 +45,7 @@ class Adamax(PointwiseOptimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        check_betas(betas)
-        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_options(lr, betas, eps, weight_decay)
         defaults = dict(
             lr=lr,
             betas=betas,
@@ -61,15 +58,9 @@ class Adamax(PointwiseOptimizer):
         )
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("exp_avg", "exp_inf")
-
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {"step": counters.counter(0, p, group), "exp_avg": like(p), "exp_inf": like(p)}
-
     def _rule(self, group: Group, step: float) -> Rule:
         (beta1, beta2), weight_decay = group["betas"], group["weight_decay"]
-        return adamax_body(group["maximize"], weight_decay != 0, lerp_for(1 - beta1)), dict(
+        return adamax_body(group["maximize"], weight_decay != 0, is_far(1 - beta1)), dict(
             gain=1 - beta1,
             beta2=beta2,
             eps=group["eps"],
@@ -79,17 +70,14 @@ class Adamax(PointwiseOptimizer):
 
 
 @cache
-def adamax_body(maximize: bool, decay: bool, lerp: Callable) -> Callable:
+def adamax_body(maximize: bool, decays: bool, far: bool) -> Callable:
     """The body of a step."""
 
     def adamax(
         xp: Any, p: Any, m: Any, u: Any, g: Any, *, gain: Any, beta2: Any, eps: Any, weight_decay: Any, step_size: Any
     ) -> tuple:
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
-        m = lerp(m, g, gain)
+        p, g = descent(p, g, weight_decay, maximize, decays)
+        m = lerp(m, g, gain, far)
         u = xp.maximum(u * beta2, xp.abs(g) + eps)
         return p - step_size * m / u, m, u
 

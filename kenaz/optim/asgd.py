@@ -8,7 +8,7 @@ from typing import Any
 
 from . import counters
 from .optimizer import ParamsT, _get_value, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, like
+from .pointwise import Group, PointwiseOptimizer, Rule, descent
 
 __all__ = ["ASGD"]
 
@@ -30,8 +30,9 @@ class ASGD(PointwiseOptimizer):
     """
 
     _added_options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-    _counters = ("step", "eta", "mu")
+    _counters = {"step": 0, "eta": 0, "mu": 1}
     _capturable_words = ("params, mus, etas, and state_steps", "params, mus, etas, and state_steps")
+    _tensors = ("ax",)
 
     def __init__(
         self,
@@ -61,16 +62,10 @@ class ASGD(PointwiseOptimizer):
         )
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("ax",)
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {
-            "step": counters.counter(0, p, group),
-            "eta": counters.counter(_get_value(group["lr"]), p, group),
-            "mu": counters.counter(1, p, group),
-            "ax": like(p),
-        }
+        state = super()._new_state(p, group)
+        counters.write(state["eta"], _get_value(group["lr"]))
+        return state
 
     def _advance(self, group: Group, state: dict[str, Any]) -> tuple:
         eta, mu = counters.read(state["eta"]), counters.read(state["mu"])
@@ -88,14 +83,11 @@ class ASGD(PointwiseOptimizer):
 
 
 @cache
-def asgd_body(maximize: bool, decay: bool, averages: bool) -> Callable:
+def asgd_body(maximize: bool, decays: bool, averages: bool) -> Callable:
     """The body of a step."""
 
     def asgd(xp: Any, p: Any, ax: Any, g: Any, *, eta: Any, mu: Any, shrink: Any, weight_decay: Any) -> tuple:
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
+        p, g = descent(p, g, weight_decay, maximize, decays)
         p = p * shrink - eta * g
         return p, ax + (p - ax) * mu if averages else p
 

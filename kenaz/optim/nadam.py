@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from . import counters
-from .adam import check_betas
-from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, lerp_for, like
+from .adam import body_flags, check_options, shared_scalars
+from .optimizer import ParamsT, check
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, lerp
 
 __all__ = ["NAdam"]
 
@@ -37,7 +37,8 @@ class NAdam(PointwiseOptimizer):
         "differentiable": False,
         "decoupled_weight_decay": False,
     }
-    _counters = ("step", "mu_product")
+    _counters = {"step": 0, "mu_product": 1}
+    _tensors = ("exp_avg", "exp_avg_sq")
     _capturable_words = ("params, mu_products and state_steps", "params, mu_products, and state_steps")
 
     def __init__(
@@ -55,10 +56,7 @@ class NAdam(PointwiseOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        check_betas(betas)
-        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_options(lr, betas, eps, weight_decay)
         check(momentum_decay >= 0.0, f"Invalid momentum_decay value: {momentum_decay}")
         defaults = dict(
             lr=lr,
@@ -74,33 +72,15 @@ class NAdam(PointwiseOptimizer):
         )
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq")
-
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {
-            "step": counters.counter(0, p, group),
-            "mu_product": counters.counter(1, p, group),
-            "exp_avg": like(p),
-            "exp_avg_sq": like(p),
-        }
-
     def _advance(self, group: Group, state: dict[str, Any]) -> tuple:
         (step,) = super()._advance(group, state)
         counters.multiply(state["mu_product"], momentum_at(step, group))
         return step, counters.read(state["mu_product"])
 
     def _rule(self, group: Group, step: float, mu_product: float) -> Rule:
-        lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
-        following = momentum_at(step + 1, group)
-        return nadam_body(group["maximize"], weight_decay != 0, decoupled, lerp_for(1 - beta1)), dict(
-            gain1=1 - beta1,
-            beta2=beta2,
-            gain2=1 - beta2,
-            correction=1 - beta2**step,
-            eps=group["eps"],
-            decay=1 - lr * weight_decay if decoupled else weight_decay,
+        lr, following = group["lr"], momentum_at(step + 1, group)
+        return nadam_body(*body_flags(group)), shared_scalars(group) | dict(
+            correction=1 - group["betas"][1] ** step,
             of_gradient=lr * (1.0 - momentum_at(step, group)) / (1.0 - mu_product),
             of_momentum=lr * following / (1.0 - mu_product * following),
         )
@@ -112,20 +92,15 @@ def momentum_at(step: float, group: Group) -> float:
 
 
 @cache
-def nadam_body(maximize: bool, decays: bool, decoupled: bool, lerp: Callable) -> Callable:
+def nadam_body(maximize: bool, decays: bool, decoupled: bool, far: bool) -> Callable:
     """The body of a step."""
 
     def nadam(
         xp: Any, p: Any, m: Any, v: Any, g: Any, *,
         gain1: Any, beta2: Any, gain2: Any, correction: Any, eps: Any, decay: Any, of_gradient: Any, of_momentum: Any,
     ) -> tuple:  # fmt: skip
-        if maximize:
-            g = -g
-        if decays and decoupled:
-            p = p * decay
-        elif decays:
-            g = g + decay * p
-        m = lerp(m, g, gain1)
+        p, g = descent(p, g, decay, maximize, decays, decoupled)
+        m = lerp(m, g, gain1, far)
         v = v * beta2 + gain2 * g * g
         below = xp.sqrt(v / correction) + eps
         return p - of_gradient * g / below - of_momentum * m / below, m, v

@@ -29,22 +29,25 @@ FUSED_DEVICES = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
 
 
 class PointwiseOptimizer(Optimizer):
-    """An optimizer given by its state (`_buffers`, `_new_state`) and its rule (`_rule`)."""
+    """An optimizer given by its state (`_counters`, `_tensors`) and its rule (`_rule`)."""
 
     # Options that files of early versions lack, with the values that give the old behaviour.
     _added_options: dict[str, Any] = {"maximize": False, "foreach": None, "differentiable": False}
-    # The numbers in the state, and what PyTorch's message about capturable=True calls them (one by one, and foreach).
-    _counters: tuple[str, ...] = ("step",)
+    # The numbers in the state, with what they start from, and the tensors, which start from zeros.
+    _counters: dict[str, float] = {"step": 0}
+    _tensors: tuple[str, ...] = ()
+    # What PyTorch's message about capturable=True calls the numbers (one by one, and foreach).
     _capturable_words = ("params and state_steps", "params and state_steps")
     _capturable_xla = (True, False)
 
     def _buffers(self, group: Group) -> tuple[str, ...]:
         """The names of the state tensors that the body takes between the parameter and its gradient."""
-        raise NotImplementedError
+        return self._tensors
 
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         """The state of a parameter before its first step."""
-        raise NotImplementedError
+        counts = {name: counters.counter(start, p, group) for name, start in self._counters.items()}
+        return counts | {name: like(p) for name in self._buffers(group)}
 
     def _rule(self, group: Group, *counts: Any) -> Rule:
         """The body and the scalars of this step, for parameters whose counters say `counts`."""
@@ -172,19 +175,21 @@ def like(p: Any) -> Any:
     return torch.zeros_like(p, memory_format=torch.preserve_format)
 
 
-# torch.lerp, which changes sides at weight 1/2 so that it is exact at both ends.
+# ------------------------------------------------------------------------------------------- what bodies have in common
+def descent(p: Any, g: Any, decay: Any, maximize: bool, decays: bool, decoupled: bool = False) -> tuple[Any, Any]:
+    """The parameter and the gradient to go down along: weight decay is in the one (`decoupled`) or in the other."""
+    if maximize:
+        g = -g
+    if not decays:
+        return p, g
+    return (p * decay, g) if decoupled else (p, g + decay * p)
 
 
-def lerp_near(a: Any, b: Any, weight: Any) -> Any:
-    """a + (b - a) * weight."""
-    return a + (b - a) * weight
+def lerp(a: Any, b: Any, weight: Any, far: bool) -> Any:
+    """a + (b - a) * weight as torch.lerp has it: counted from b where the weight `is_far`, so both ends are exact."""
+    return b - (b - a) * (1 - weight) if far else a + (b - a) * weight
 
 
-def lerp_far(a: Any, b: Any, weight: Any) -> Any:
-    """b - (b - a) * (1 - weight)."""
-    return b - (b - a) * (1 - weight)
-
-
-def lerp_for(weight: Any) -> Callable:
-    """The lerp that torch.lerp uses at this weight."""
-    return lerp_near if weight < 0.5 else lerp_far
+def is_far(weight: Any) -> bool:
+    """Whether a weight of `lerp` is nearer to 1."""
+    return not weight < 0.5

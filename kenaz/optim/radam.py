@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import counters
-from .adam import check_betas
-from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, lerp_for, like
+from .adam import body_flags, check_options, shared_scalars
+from .optimizer import ParamsT
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, lerp
 
 __all__ = ["RAdam"]
 
@@ -37,6 +36,7 @@ class RAdam(PointwiseOptimizer):
         "decoupled_weight_decay": False,
         "capturable": False,
     }
+    _tensors = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -52,10 +52,7 @@ class RAdam(PointwiseOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        check_betas(betas)
-        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_options(lr, betas, eps, weight_decay)
         defaults = dict(
             lr=lr,
             betas=betas,
@@ -69,27 +66,14 @@ class RAdam(PointwiseOptimizer):
         )
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq")
-
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {"step": counters.counter(0, p, group), "exp_avg": like(p), "exp_avg_sq": like(p)}
-
     def _rule(self, group: Group, step: float) -> Rule:
-        lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
+        beta1, beta2 = group["betas"]
         factor = rectification(beta2, step)
-        body = radam_body(group["maximize"], weight_decay != 0, decoupled, factor is not None, lerp_for(1 - beta1))
-        return body, dict(
-            gain1=1 - beta1,
-            beta2=beta2,
-            gain2=1 - beta2,
+        return radam_body(*body_flags(group), factor is not None), shared_scalars(group) | dict(
             correction1=1 - beta1**step,
             correction2=(1 - beta2**step) ** 0.5,
             factor=1.0 if factor is None else factor,
-            lr=lr,
-            eps=group["eps"],
-            decay=1 - lr * weight_decay if decoupled else weight_decay,
+            lr=group["lr"],
         )
 
 
@@ -103,7 +87,7 @@ def rectification(beta2: float, step: float) -> float | None:
 
 
 @cache
-def radam_body(maximize: bool, decays: bool, decoupled: bool, rectified: bool, lerp: Callable) -> Callable:
+def radam_body(maximize: bool, decays: bool, decoupled: bool, far: bool, rectified: bool) -> Callable:
     """The body of a step."""
 
     def radam(
@@ -111,13 +95,8 @@ def radam_body(maximize: bool, decays: bool, decoupled: bool, rectified: bool, l
         gain1: Any, beta2: Any, gain2: Any, correction1: Any, correction2: Any, factor: Any,
         lr: Any, eps: Any, decay: Any,
     ) -> tuple:  # fmt: skip
-        if maximize:
-            g = -g
-        if decays and decoupled:
-            p = p * decay
-        elif decays:
-            g = g + decay * p
-        m = lerp(m, g, gain1)
+        p, g = descent(p, g, decay, maximize, decays, decoupled)
+        m = lerp(m, g, gain1, far)
         v = v * beta2 + gain2 * g * g
         move = m / correction1 * lr
         if rectified:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import counters
 from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, lerp_for, like
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, is_far, lerp
 
 __all__ = ["RMSprop"]
 
@@ -76,31 +75,25 @@ class RMSprop(PointwiseOptimizer):
         momentum = ("momentum_buffer",) if group["momentum"] > 0 else ()
         return ("square_avg", *momentum, "grad_avg") if group["centered"] else ("square_avg", *momentum)
 
-    def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
-        return {"step": counters.counter(0, p, group), **{name: like(p) for name in self._buffers(group)}}
-
     def _rule(self, group: Group, step: float) -> Rule:
         alpha, momentum, weight_decay = group["alpha"], group["momentum"], group["weight_decay"]
-        body = rmsprop_body(group["maximize"], weight_decay != 0, momentum > 0, group["centered"], lerp_for(1 - alpha))
+        body = rmsprop_body(group["maximize"], weight_decay != 0, momentum > 0, group["centered"], is_far(1 - alpha))
         return body, dict(
             lr=group["lr"], alpha=alpha, gain=1 - alpha, eps=group["eps"], weight_decay=weight_decay, momentum=momentum
         )
 
 
 @cache
-def rmsprop_body(maximize: bool, decay: bool, has_momentum: bool, centered: bool, lerp: Callable) -> Callable:
+def rmsprop_body(maximize: bool, decays: bool, has_momentum: bool, centered: bool, far: bool) -> Callable:
     """The body of a step."""
 
     def rmsprop(
         xp: Any, p: Any, v: Any, *rest: Any, lr: Any, alpha: Any, gain: Any, eps: Any, weight_decay: Any, momentum: Any
     ) -> tuple:
         *buffers, g = rest
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
+        p, g = descent(p, g, weight_decay, maximize, decays)
         v = v * alpha + gain * g * g
-        means = [lerp(buffers[-1], g, gain)] if centered else []
+        means = [lerp(buffers[-1], g, gain, far)] if centered else []
         spread = xp.sqrt(v - means[0] * means[0] if centered else v) + eps
         if not has_momentum:
             return p - lr * g / spread, v, *means

@@ -28,6 +28,7 @@ class Rprop(PointwiseOptimizer):
 
     _added_options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
     _capturable_xla = (True, True)
+    _tensors = ("prev", "step_size")
 
     def __init__(
         self,
@@ -53,9 +54,6 @@ class Rprop(PointwiseOptimizer):
             capturable=capturable,
         )
         super().__init__(params, defaults)
-
-    def _buffers(self, group: Group) -> tuple[str, ...]:
-        return ("prev", "step_size")
 
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         lr = _get_value(group["lr"])

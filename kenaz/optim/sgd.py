@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from .optimizer import ParamsT, check, check_lr
-from .pointwise import Group, PointwiseOptimizer, Rule, like
+from .pointwise import Group, PointwiseOptimizer, Rule, descent, like
 
 __all__ = ["SGD"]
 
@@ -30,7 +30,7 @@ class SGD(PointwiseOptimizer):
     """
 
     _added_options = {"nesterov": False, "maximize": False, "foreach": None, "differentiable": False, "fused": False}
-    _counters = ()
+    _counters = {}
 
     def __init__(
         self,
@@ -90,15 +90,12 @@ class SGD(PointwiseOptimizer):
 
 
 @cache
-def sgd_body(maximize: bool, decay: bool, momentum: bool, first: bool, nesterov: bool) -> Callable:
+def sgd_body(maximize: bool, decays: bool, momentum: bool, first: bool, nesterov: bool) -> Callable:
     """The body of a step."""
 
     def sgd(xp: Any, p: Any, *rest: Any, lr: Any, weight_decay: Any, momentum: Any, gain: Any) -> tuple:
         *buffers, g = rest
-        if maximize:
-            g = -g
-        if decay:
-            g = g + weight_decay * p
+        p, g = descent(p, g, weight_decay, maximize, decays)
         if not buffers:
             return (p - lr * g,)
         b = g if first else buffers[0] * momentum + gain * g
