@@ -185,7 +185,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     key = (type1, type2)
     found = _promoted.get(key)
     if found is None:
-        found = _promoted[key] = _promote(type1, type2)
+        found = _promoted[key] = _promote(*(PYTHON_TYPES.get(t, t) for t in key))  # type: ignore[call-overload]
     return found
 
 
@@ -241,7 +241,7 @@ class finfo:
     """
 
     def __init__(self, type: dtype | None = None):
-        type = get_default_dtype() if type is None else type
+        type = get_default_dtype() if type is None else PYTHON_TYPES.get(type, type)  # type: ignore[call-overload]
         if not isinstance(type, dtype):
             raise TypeError(f"finfo(): argument 'type' (position 1) must be torch.dtype, not {_class_name(type)}")
         if type.kind < FLOAT:
@@ -273,6 +273,7 @@ class iinfo:
     """
 
     def __init__(self, type: dtype):
+        type = PYTHON_TYPES.get(type, type)  # type: ignore[call-overload]
         if not isinstance(type, dtype):
             raise TypeError(f"iinfo(): argument 'type' (position 1) must be torch.dtype, not {_class_name(type)}")
         if type.kind != INT:

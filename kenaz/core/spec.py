@@ -22,7 +22,8 @@ class Spec:
         self.size, self.stride, self.dtype, self.device, self.shifted = Size(size), stride, dtype, device, shifted
         self.ndim, self.numel = len(size), numel(size)
         self.contiguous = is_contiguous(size, stride)
-        self.numpy_stride = tuple(q * dtype.itemsize for q in stride)
+        width = dtype.itemsize  # read for a number too: Python's types in place of dtypes are told by not having it
+        self.numpy_stride = tuple(q * width for q in stride)
         self.variants: dict = {}  # specs derived from this one, by what was done
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _api as torch
+from ..core.dtype import PYTHON_TYPES
 from .parameter import Parameter, UninitializedBuffer, is_lazy
 
 
@@ -156,6 +157,7 @@ def _parse_to(args: tuple, kwargs: dict) -> tuple[Any, Any, bool, Any]:
     """(device, dtype, non_blocking, memory_format) of the arguments of `to`."""
     if len(args) > 4:
         raise TypeError(f"to() takes from 0 to 4 positional arguments but {len(args)} were given")
+    args = tuple(PYTHON_TYPES.get(a, a) if isinstance(a, type) else a for a in args)
     first = args[0] if args else None
     if isinstance(first, torch.Tensor):
         names = ["tensor", "non_blocking", "copy"]
@@ -172,7 +174,7 @@ def _parse_to(args: tuple, kwargs: dict) -> tuple[Any, Any, bool, Any]:
     if "tensor" in given:
         device, dtype = given["tensor"].device, given["tensor"].dtype
     else:
-        device, dtype = given.get("device"), given.get("dtype")
+        device, dtype = given.get("device"), PYTHON_TYPES.get(given.get("dtype"), given.get("dtype"))
     if device is not None and not isinstance(device, torch.device):
         device = torch.device(device)
     return device, dtype, bool(given.get("non_blocking", False)), given.get("memory_format")

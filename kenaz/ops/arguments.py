@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..core.dtype import PYTHON_TYPES
 
 _KINDS: dict[str, tuple[tuple, str]] = {  # what an annotation accepts, and PyTorch's word for it
     "Tensor": ((Tensor,), "Tensor"),
@@ -27,15 +28,30 @@ def explained(function: Callable, name: str, is_method: bool = False) -> Callabl
         try:
             return function(*args, **kwargs)
         except (AttributeError, TypeError, LookupError, ValueError, RuntimeError) as error:
+            typed = with_dtypes(args, kwargs)
             # our own functions call one another in ways that PyTorch's list of forms does not have
-            found = None if is_method else complaint(name, args, kwargs, isinstance(error, TypeError | AttributeError))
-            if found is None and isinstance(error, AttributeError | TypeError):
+            found = None if is_method or typed else complaint(name, args, kwargs, isinstance(error, TypeError | AttributeError))
+            if found is None and not typed and isinstance(error, AttributeError | TypeError):
                 found = mistake(function, name, args, kwargs, is_method)
-            if found is None:
+            if found is not None:
+                raise TypeError(found) from error
+            if typed is None:
                 raise
-            raise TypeError(found) from error
+        return checked(*typed[0], **typed[1])
 
     return checked
+
+
+def with_dtypes(args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+    """The arguments with dtypes in place of Python's types, or None if there are none: `dtype=bool` is `torch.bool`.
+
+    >>> with_dtypes((3, float), {"dtype": bool}), with_dtypes((3,), {})
+    (((3, torch.float64), {'dtype': torch.bool}), None)
+    """
+    if not any(isinstance(a, type) and a in PYTHON_TYPES for a in (*args, *kwargs.values())):
+        return None
+    typed = [PYTHON_TYPES.get(a, a) if isinstance(a, type) else a for a in args]
+    return tuple(typed), {k: PYTHON_TYPES.get(a, a) if isinstance(a, type) else a for k, a in kwargs.items()}
 
 
 def complaint(name: str, args: tuple, kwargs: dict, lists: bool = True) -> str | None:
