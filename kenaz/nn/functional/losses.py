@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------------------------------------------- regression
 def _alike(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both in one size, with PyTorch's warning where that takes broadcasting."""
+    if target.shape == input.shape:
+        return input, target
     warnings.warn(
         f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
         "This will likely lead to incorrect results due to broadcasting. "
@@ -35,10 +37,19 @@ def _check_weight(weight: Tensor, size: torch.Size) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
-def _weighted_mean(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    """The weighted losses, reduced; their mean is over the weights."""
+def _weighted(loss: Tensor, weight: Tensor, size: torch.Size, reduction: str) -> Tensor:
+    """The losses of inputs of a size, weighted and reduced; their mean is over the weights."""
+    _check_weight(weight, size)
     loss = loss * weight
     return loss.sum() / weight.sum() if reduction == "mean" else _reduction.apply(loss, reduction)
+
+
+def _checked(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction that is meant; raises ValueError where there is no such one."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)  # not `resolve`: its warning counts frames
+    _reduction.get_enum(reduction)
+    return reduction
 
 
 def mse_loss(
@@ -55,13 +66,11 @@ def mse_loss(
     tensor(2.)
     """
     size = input.shape
-    if target.shape != size:
-        input, target = _alike(input, target)
+    input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     if weight is None:
         return ops.mse_loss(input, target, reduction=reduction)
-    _check_weight(weight, size)
-    return _weighted_mean(ops.mse_loss(input, target, reduction="none"), weight, reduction)
+    return _weighted(ops.mse_loss(input, target, reduction="none"), weight, size, reduction)
 
 
 def l1_loss(
@@ -78,14 +87,10 @@ def l1_loss(
     tensor(1.)
     """
     size = input.shape
-    if target.shape != size:
-        input, target = _alike(input, target)
+    input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     loss = (input - target).abs()
-    if weight is None:
-        return _reduction.apply(loss, reduction)
-    _check_weight(weight, size)
-    return _weighted_mean(loss, weight, reduction)
+    return _reduction.apply(loss, reduction) if weight is None else _weighted(loss, weight, size, reduction)
 
 
 def smooth_l1_loss(
@@ -101,8 +106,7 @@ def smooth_l1_loss(
     >>> smooth_l1_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]), reduction="none")
     tensor([0.0000, 1.5000])
     """
-    if target.shape != input.shape:
-        input, target = _alike(input, target)
+    input, target = _alike(input, target)
     reduction = resolve(size_average, reduce, reduction)
     if beta == 0.0:
         return l1_loss(input, target, reduction=reduction)
@@ -124,8 +128,7 @@ def huber_loss(
     tensor([0., 4.])
     """
     size = input.shape
-    if target.shape != size:
-        input, target = _alike(input, target)
+    input, target = _alike(input, target)
     if delta <= 0.0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
@@ -255,8 +258,7 @@ def nll_loss(
     >>> nll_loss(torch.tensor([[-1.0, -2.0]]), torch.tensor([1]))
     tensor(2.)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     target = _check_classes(input, target, weight)
     return network.nll_loss(input, target, weight=weight, reduction=reduction, ignore_index=ignore_index)
 
@@ -276,8 +278,7 @@ def cross_entropy(
     >>> cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
     tensor(0.6931)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     if target.shape != input.shape:
         target = _check_classes(input, target, weight)
     else:
@@ -389,8 +390,7 @@ def poisson_nll_loss(
     >>> poisson_nll_loss(torch.tensor([0.0]), torch.tensor([2.0]))
     tensor(1.)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     loss = input.exp() - target * input if log_input else input - target * torch.log(input + eps)
     if full:
         stirling = target * torch.log(target) - target + 0.5 * torch.log(2 * math.pi * target)
@@ -465,8 +465,7 @@ def hinge_embedding_loss(
     >>> hinge_embedding_loss(torch.tensor([0.2, 0.2]), torch.tensor([1.0, -1.0]), reduction="none")
     tensor([0.2000, 0.8000])
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     zero = torch.zeros((), dtype=input.dtype, device=input.device)
     apart = torch.where(target != 1, (margin - input).clamp_min(0), zero)
     alike = torch.where(target != -1, input, zero)
@@ -487,8 +486,7 @@ def margin_ranking_loss(
     >>> margin_ranking_loss(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([1.0]))
     tensor(2.)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
@@ -540,8 +538,7 @@ def multilabel_margin_loss(
     >>> multilabel_margin_loss(torch.tensor([[0.1, 0.2, 0.4]]), torch.tensor([[2, -1, 0]]))
     tensor(0.5000)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     _check_rows(input)
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
@@ -642,8 +639,7 @@ def cosine_embedding_loss(
     >>> cosine_embedding_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([1.0]))
     tensor(1.)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     if target.dim() > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if not input1.dim() == input2.dim() == target.dim() + 1:
@@ -703,8 +699,7 @@ def triplet_margin_loss(
     >>> triplet_margin_loss(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
     tensor(1.)
     """
-    reduction = resolve(size_average, reduce, reduction)
-    _reduction.get_enum(reduction)
+    reduction = _checked(size_average, reduce, reduction)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     return _triplet_loss(
