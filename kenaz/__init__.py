@@ -22,6 +22,7 @@ _LAZY = (
     "_C",
     "__config__",
     "_dynamo",
+    "_higher_order_ops",
     "_inductor",
     "_prims_common",
     "_tensor_str",
