@@ -93,14 +93,32 @@ def _settle(storage: Storage, tensor: Tensor) -> None:
         storage.node = make_node(held(seen), (), None, elements(storage, seen.dtype).reshape(seen.size))
 
 
-def _rebuild_sparse_tensor(layout: Any, data: tuple) -> Tensor:
-    """A tensor in the coordinate layout; its indices are checked."""
-    from .sparse import sparse_coo_tensor
+# The methods that give what a sparse tensor is made of, besides its values and size.
+INDICES = {
+    "torch.sparse_coo": ("_indices",),
+    "torch.sparse_csr": ("crow_indices", "col_indices"),
+    "torch.sparse_csc": ("ccol_indices", "row_indices"),
+}
 
-    if str(layout) != "torch.sparse_coo":
+
+def _rebuild_sparse_tensor(layout: Any, data: tuple) -> Tensor:
+    """A tensor in a sparse layout; its indices are checked."""
+    from .sparse import compressed, sparse_coo_tensor
+
+    if str(layout) not in INDICES:
         raise NotImplementedError(f"rebuilding sparse tensor for layout {layout}")
-    indices, values, size, *rest = data
-    return sparse_coo_tensor(indices, values, size, check_invariants=True, is_coalesced=rest[0] if rest else None)
+    if str(layout) != "torch.sparse_coo":
+        return compressed.sparse_compressed_tensor(*data, layout=layout)
+    *parts, known = data if len(data) > 3 else (*data, None)
+    return sparse_coo_tensor(*parts, check_invariants=True, is_coalesced=known)
+
+
+def _reduce_sparse(self: Any) -> tuple:
+    """How pickle takes a sparse tensor apart."""
+    indices = [getattr(self, name)() for name in INDICES[str(self.layout)]]
+    known = (self.is_coalesced(),) if self.is_sparse else ()
+    values = self._values() if self.is_sparse else self.values()
+    return _rebuild_sparse_tensor, (self.layout, (*indices, values.detach(), self.shape, *known))
 
 
 def _finished(tensor: Any, requires_grad: bool, metadata: Any) -> Tensor:
@@ -151,9 +169,8 @@ def _reduce_ex(self: Any, protocol: Any) -> tuple:
     """How pickle takes a tensor apart: memory, view, and autograd's part."""
     from .nn.parameter import Parameter
 
-    if self.is_sparse:
-        parts = (self._indices(), self._values(), self.shape, self.is_coalesced())
-        return _rebuild_sparse_tensor, (self.layout, parts)
+    if str(self.layout) in INDICES:
+        return _reduce_sparse(self)
     _warn_of_hooks(self)
     state = _get_obj_state(self)
     is_parameter: bool = isinstance(self, Parameter)

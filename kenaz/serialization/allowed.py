@@ -100,10 +100,12 @@ def _parameter_with_state(data: Any, requires_grad: bool, backward_hooks: Any, s
 
 
 def _sparse_tensor(layout: Any, data: Any) -> Any:
-    indices, values, size = _sequence(data)[:3]
-    are_tensors = isinstance(indices, Tensor) and isinstance(values, Tensor)
-    if not are_tensors or not all(type(n) is int for n in _sequence(size)):
-        raise UnpicklingError("a sparse tensor is made of two tensors and a size")
+    many = 1 + len(_utils.INDICES.get(str(layout), ()))
+    tensors, size = _sequence(data)[:many], _sequence(_sequence(data)[many])
+    if not all(isinstance(t, Tensor) for t in tensors) or not all(type(n) is int for n in size):
+        raise UnpicklingError("a sparse tensor is made of tensors and a size")
+    if many == 3 and (len(size) != 2 or tensors[2].dim() != 1):
+        raise UnpicklingError("a compressed tensor is a matrix")
     return _utils._rebuild_sparse_tensor(layout, data)
 
 

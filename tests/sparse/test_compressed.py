@@ -1,5 +1,8 @@
 """Matrices by rows and by columns. Printed forms are PyTorch 2.13's."""
 
+import io
+import pickle
+
 import pytest
 
 import kenaz as torch
@@ -76,3 +79,13 @@ def test_questions_of_other_layouts() -> None:
         x.to_sparse_csr().indices()
     with pytest.raises(TypeError, match="can't convert SparseCsr layout tensor to numpy"):
         x.to_sparse_csr().numpy()
+
+
+@pytest.mark.parametrize("way", ["to_sparse", "to_sparse_csr", "to_sparse_csc"])
+def test_saved_and_pickled(way: str) -> None:
+    x = getattr(torch.tensor(X), way)()
+    stream = io.BytesIO()
+    torch.save(x, stream)
+    loaded = torch.load(io.BytesIO(stream.getvalue()))
+    for y in (loaded, pickle.loads(pickle.dumps(x))):
+        assert repr(y) == repr(x) and torch.equal(y.to_dense(), x.to_dense())
