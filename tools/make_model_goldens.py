@@ -1,4 +1,4 @@
-"""Write tests/vision/{models,ops}.json: what torchvision gives for the cases of model_cases.py and ops_cases.py.
+"""Write tests/vision/{models,ops,detection}.json: what torchvision gives for the cases of the `*_cases.py` there.
 
 Runs where torch and torchvision are installed; the tests need neither.
 """
@@ -44,10 +44,10 @@ library.impl("nms", nms, "CPU")
 library.impl("roi_align", roi_align, "CompositeImplicitAutograd")
 
 FOLDER = Path(__file__).parent.parent / "tests" / "vision"
-sys.path.insert(0, str(FOLDER))
+sys.path.insert(0, str(FOLDER.parent.parent))
 
-import model_cases as cases
-import ops_cases
+from tests.vision import detection_cases, ops_cases
+from tests.vision import model_cases as cases
 
 
 def write(file: str, goldens: dict) -> None:
@@ -56,6 +56,9 @@ def write(file: str, goldens: dict) -> None:
 
 
 write("ops.json", {case: ops_cases.run(torch, ops, case) for case in ops_cases.CASES})
+D = models.detection
+goldens = {name: detection_cases.run(torch, D, name) for name in detection_cases.CASES}
+write("detection.json", goldens | {name: detection_cases.name_only(torch, D, name) for name in detection_cases.BUILT})
 if "ops" not in sys.argv:
     goldens = {name: cases.run(torch, models, name) for name in cases.RUN}
     write("models.json", goldens | {"named " + name: cases.name_only(models, name) for name in cases.NAMED})

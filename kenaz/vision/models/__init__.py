@@ -4,7 +4,7 @@ Each module describes one architecture and registers its variants; `_registry.py
 `_weights.py` knows the files of published weights.
 """
 
-from . import segmentation
+from . import detection, segmentation
 from ._registry import get_model, get_model_builder, get_model_weights, get_weight, list_models
 from ._weights import Weights, WeightsEnum
 from .alexnet import *

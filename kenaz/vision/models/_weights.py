@@ -18,6 +18,7 @@ from . import _presets
 
 SERVER = "https://download.pytorch.org/models/"
 PRESETS = {name: getattr(_presets, name) for name in ("ImageClassification", "ObjectDetection", "SemanticSegmentation")}
+NAMES = ("categories", "keypoint_names")
 PRESET_OPTIONS = ("crop_size", "resize_size", "mean", "std", "interpolation")
 
 
@@ -36,7 +37,7 @@ class Meta(Mapping):
 
     def __getitem__(self, key: str) -> Any:
         value = self.facts[key]
-        return list(table("categories")[value]) if key == "categories" and value is not None else value
+        return list(table("categories")[value]) if key in NAMES and value is not None else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.facts)
@@ -110,8 +111,7 @@ def weights(record: dict[str, Any]) -> Weights:
         "_ops": record["ops"],
         "_file_size": record["size"],
     }
-    if "license" in record:
-        meta["license"] = record["license"]
+    meta |= {name: record[name] for name in ("license", "keypoint_names") if name in record}
     return Weights(f"{SERVER}{record['file']}.pth", partial(preset, **options) if options else preset, Meta(meta))
 
 
