@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,8 +41,11 @@ mode = Mode()
 mode.eager = mode.slow = config.EAGER
 
 
+observers: list[Callable[[Call], None]] = []  # told of every call that is recorded; `update_mode` after a change
+
+
 def update_mode() -> None:
-    mode.slow = mode.eager or any_exposed() or trace.state.on
+    mode.slow = mode.eager or any_exposed() or trace.state.on or bool(observers)
 
 
 @contextmanager
@@ -60,6 +63,8 @@ def eager(on: bool = True) -> Iterator[None]:
 
 def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -> Node:
     """A pending node; it runs later, or at once in eager mode."""
+    for observer in observers:
+        observer(call)
     node = make_node(call, sources, offsets)
     if not call.plain:
         _look_for_errors(node)

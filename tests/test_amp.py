@@ -121,3 +121,15 @@ def test_profile_and_flops():
     with FlopCounterMode(display=False) as counter:
         F.linear(X, W, torch.ones(5))
     assert counter.get_total_flops() == 2 * 3 * 4 * 5
+
+
+def test_flops_of_passes_that_come_back_are_counted():
+    from kenaz.utils.flop_counter import FlopCounterMode
+
+    net = torch.nn.Linear(4, 5)
+    counts = []
+    for _ in range(5):
+        with FlopCounterMode(display=False) as counter:
+            net(torch.ones(3, 4)).sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts == [2 * 2 * 3 * 4 * 5] * 5  # forward, and the weight's gradient

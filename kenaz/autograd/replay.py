@@ -40,7 +40,7 @@ def gradients(root: Edge, grad: Tensor, targets: list[Edge] | None, keep: bool, 
 
     None where only the general engine `run` can find them. `keep` is to retain the graph.
     """
-    if mode.eager or state.anomaly or state.saving or state.precision.on:
+    if mode.eager or execute.observers or state.anomaly or state.saving or state.precision.on:
         return None
     found = survey(root, grad, targets)
     if found is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import execute
 from ..core.spec import Spec
+from ..graph.node import Call
 
 __all__ = ["FlopCounterMode"]
 
@@ -58,19 +59,18 @@ class FlopCounterMode:
 
     def __enter__(self) -> FlopCounterMode:
         self.flop_counts = {"Global": defaultdict(int)}
-        self._record = record = execute.record
-
-        def counting(call: Any, *args: Any) -> Any:
-            formula = FORMULAS.get(call.op.name)
-            if formula is not None:
-                self.flop_counts["Global"][call.op.name] += formula(call.specs, call.out)
-            return record(call, *args)
-
-        execute.record = counting  # type: ignore[assignment]  # until it is left
+        execute.observers.append(self._count)
+        execute.update_mode()
         return self
 
+    def _count(self, call: Call) -> None:
+        formula = FORMULAS.get(call.op.name)
+        if formula is not None:
+            self.flop_counts["Global"][call.op.name] += formula(call.specs, call.out)
+
     def __exit__(self, *_: object) -> None:
-        execute.record = self._record
+        execute.observers.remove(self._count)
+        execute.update_mode()
         if self.display:
             print(self.get_table(self.depth))
 
