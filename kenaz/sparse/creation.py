@@ -152,10 +152,14 @@ def check_places(where: Tensor, size: Sequence[int], is_sorted: bool = False) ->
             raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
 
 
+_COMPRESSED = {"torch.sparse_csr": "to_sparse_csr", "torch.sparse_csc": "to_sparse_csc"}
+
+
 def to_sparse(
     self: Tensor, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
 ) -> Tensor:
-    """The elements that are not zero, in the coordinate layout; `sparse_dim` leading axes are named by indices.
+    """The elements that are not zero, in the coordinate layout if `layout` names no other; `sparse_dim` leading axes
+    are named by indices.
 
     >>> import kenaz as torch
     >>> torch.eye(2).to_sparse()
@@ -164,7 +168,10 @@ def to_sparse(
            values=tensor([1., 1.]),
            size=(2, 2), nnz=2, layout=torch.sparse_coo)
     """
-    if isinstance(self, SparseTensor):
+    compressed: Any = getattr(self, _COMPRESSED.get(str(layout), ""), None)
+    if compressed is not None:
+        return compressed()
+    if isinstance(self, SparseTensor) or str(layout) == "torch.strided":
         return self
     if layout is not None and str(layout) != "torch.sparse_coo":
         raise RuntimeError(f"to_sparse: conversion from Strided to {layout} is not supported; use torch.sparse_coo")

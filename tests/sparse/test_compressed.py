@@ -89,3 +89,11 @@ def test_saved_and_pickled(way: str) -> None:
     loaded = torch.load(io.BytesIO(stream.getvalue()))
     for y in (loaded, pickle.loads(pickle.dumps(x))):
         assert repr(y) == repr(x) and torch.equal(y.to_dense(), x.to_dense())
+
+
+@pytest.mark.parametrize("layout", ["strided", "sparse_coo", "sparse_csr", "sparse_csc"])
+def test_layout_by_name(layout: str) -> None:
+    dense = torch.tensor(X)
+    for x in (dense, dense.to_sparse()) if layout != "strided" else (dense,):
+        y = x.to_sparse(layout=getattr(torch, layout))
+        assert y.layout is getattr(torch, layout) and y.to_dense().tolist() == X
