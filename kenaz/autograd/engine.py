@@ -297,6 +297,11 @@ def _tuple(value: Any) -> tuple:
     return tuple(value) if _is_several(value) else (value,)
 
 
+def _each(value: Any) -> tuple:
+    """One tensor, or all of an iterable: `model.parameters()` will do."""
+    return (value,) if isinstance(value, Tensor) or hasattr(value, "output_nr") else tuple(value)
+
+
 def _roots(tensors: tuple, grads: tuple) -> tuple[list, list]:
     notice()
     roots, values = [], []
@@ -434,7 +439,7 @@ def grad(
 
     Raises RuntimeError where an input took no part in the outputs, unless `allow_unused` (then None stands for it).
     """
-    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    outputs, inputs = _each(outputs), _each(inputs)
     create_graph = create_graph or state.duals is not None
     if materialize_grads and allow_unused is False:
         raise ValueError(

@@ -90,6 +90,8 @@ def _no_grad_trunc_normal_(tensor: Any, mean: float, std: float, a: float, b: fl
             stacklevel=2,
         )
     below, above = ((1 + math.erf((bound - mean) / std / math.sqrt(2))) / 2 for bound in (a, b))
+    if tensor.is_meta:  # whether a value lies outside has no answer there
+        return tensor
     sample = _truncate_normal if above - below > 0.3 else _thin_uniform
     with torch.no_grad():
         return sample(tensor, mean, std, a, b, generator)

@@ -148,7 +148,18 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
+    many = max(x1.shape[-2], x2.shape[-2]) > 25 and compute_mode != "donot_use_mm_for_euclid_dist"
+    if p == 2 and (many or compute_mode == "use_mm_for_euclid_dist"):
+        return _euclidean(x1, x2)
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+
+
+def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
+    """Distances by |a|^2 - 2 ab + |b|^2: one product of matrices, without the differences of all pairs."""
+    squares = [(x * x).sum(-1, keepdim=True) for x in (x1, x2)]
+    squared = squares[0] + squares[1].transpose(-1, -2) - 2 * (x1 @ x2.transpose(-1, -2))
+    zero = squared <= 0  # rounding goes below; there the distance is 0, and so is its gradient
+    return squared.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
 
 
 @composite("torch")

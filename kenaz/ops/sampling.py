@@ -19,7 +19,7 @@ from ..core.spec import Spec
 from ..runtime import random as engines
 from ..runtime import samplers
 from .conversion import unmoved
-from .creation import _size, finish
+from .creation import _size, empty, finish
 from .declare import SAME, pointwise, rename_node
 from .record import apply, method, public, write_out
 
@@ -97,6 +97,11 @@ def of(generator: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------------- new random tensors
+def is_meta(device: Any) -> bool:
+    """Whether tensors there have no memory: nothing is drawn for them, and the stream stays where it is."""
+    return devices.resolve(device).type == "meta"
+
+
 def _made(values: np.ndarray, size: tuple, kind: dtype) -> Tensor:
     return Tensor._from_array(values.reshape(size).astype(kind.np, copy=False))
 
@@ -124,12 +129,15 @@ def _sampled(name: str, draw: Callable, kernel: str) -> tuple:
     def function(*args: Any, size: Any = None, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, names: Any = None) -> Tensor:  # fmt: skip
         kind = _float_dtype(kernel, out.dtype if out is not None and dtype is None else dtype)
         shape = _size(args if size is None else (size,))
-        devices.resolve(device)
+        if out is None and is_meta(device):
+            return empty(shape, dtype=kind, device="meta", requires_grad=requires_grad)
         result = _made(draw(of(generator), numel(shape), kind), shape, kind)
         return finish(result, requires_grad) if out is None else write_out(result, out, name)
 
     def like(input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False) -> Tensor:  # fmt: skip
         spec = input._spec.like(_float_dtype(kernel, dtype or input.dtype))
+        if is_meta(device or input.device):
+            return empty(spec.size, dtype=spec.dtype, device="meta", requires_grad=requires_grad)
         return finish(in_memory_order(draw(of(generator), spec.numel, spec.dtype), spec), requires_grad)
 
     function.__name__, like.__name__ = name, name + "_like"
@@ -165,6 +173,8 @@ def randint(*args: Any, generator: Any = None, out: Any = None, dtype: Any = Non
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     kind = dtype or (out.dtype if out is not None else dtypes.int64)
     shape = _size((size,))
+    if out is None and is_meta(device):
+        return empty(shape, dtype=kind, device="meta", requires_grad=requires_grad)
     values = samplers.integers(of(generator), numel(shape), kind.np, int(low), int(high))
     result = _made(values, shape, kind)
     return finish(result, requires_grad) if out is None else write_out(result, out, "randint")
@@ -176,6 +186,7 @@ def randint_like(input: Tensor, *args: Any, dtype: Any = None, low: Any = None, 
     high = args.pop() if high is None else high
     low = (args.pop() if args else 0) if low is None else low
     rest.pop("memory_format", None)
+    rest["device"] = rest.get("device") or input.device
     return randint(low, high, input.shape, dtype=dtype or input.dtype, **rest)
 
 
@@ -188,6 +199,8 @@ def randperm(n: int, *, generator: Any = None, out: Any = None, dtype: Any = Non
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got{n}")
     kind = dtype or dtypes.int64
+    if out is None and is_meta(device):
+        return empty(n, dtype=kind, device="meta", requires_grad=requires_grad)
     result = _made(samplers.permutation(of(generator), n, kind.np), (n,), kind)
     return finish(result, requires_grad) if out is None else write_out(result, out, "randperm")
 
@@ -198,6 +211,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
         return bernoulli_(input.clone(), p, generator=generator)
     if input.dtype.kind < 2:
         raise RuntimeError("expected a floating-point tensor of probabilities, but got " + str(input.dtype))
+    if is_meta(input.device):
+        return empty(input.shape, dtype=input.dtype, device="meta")
     spec = input._spec.like(input.dtype)
     probabilities = input.contiguous()._array() if spec.contiguous else _memory(input, spec)
     result = in_memory_order(samplers.bernoulli_each(of(generator), probabilities.reshape(-1), input.dtype.np), spec)
@@ -222,6 +237,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > input.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    if is_meta(input.device):
+        return empty(*input.shape[:-1], num_samples, dtype=dtypes.int64, device="meta")
     values = samplers.multinomial(of(generator), np.ascontiguousarray(input._array()), num_samples, replacement)
     result = Tensor._from_array(np.asarray(values))
     return result if out is None else write_out(result, out, "multinomial")
@@ -232,10 +249,14 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
     if size is not None:
         shape = _size((size,))
         kind = _float_dtype("normal_kernel_cpu", dtype)
+        if is_meta(device):
+            return empty(shape, dtype=kind, device="meta", requires_grad=requires_grad)
         return finish(_made(samplers.normal(of(generator), numel(shape), kind.np, float(mean), float(std)), shape, kind), requires_grad)
     tensors = [t for t in (mean, std) if isinstance(t, Tensor)]
     shape = tensors[0].shape if len(tensors) == 1 else np.broadcast_shapes(mean.shape, std.shape)
     kind = tensors[0].dtype
+    if is_meta(tensors[0].device):
+        return empty(shape, dtype=kind, device="meta")
     scale = 1.0 if isinstance(std, Tensor) else float(std)
     result = _made(samplers.normal(of(generator), numel(shape), kind.np, 0.0, scale), shape, kind)
     with _no_grad():
@@ -278,6 +299,8 @@ def _fill(self: Tensor, draw: Callable[[np.dtype, int], np.ndarray]) -> Tensor:
 
     spec = self._spec
     like = spec.like(spec.dtype)
+    if is_meta(spec.device):
+        return overwrite(self, empty(self.shape, dtype=spec.dtype, device="meta"), "NormalBackward0")
     values = draw(spec.dtype.np, spec.numel)
     value = in_memory_order(np.ascontiguousarray(values).astype(spec.dtype.np, copy=False), like)
     return overwrite(self, value, "NormalBackward0")
@@ -324,7 +347,7 @@ _simple("geometric_", samplers.geometric)
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with zeros and ones, one with probability p (a number, or a tensor of them)."""
-    if isinstance(p, Tensor):
+    if isinstance(p, Tensor) and not is_meta(self.device):
         each = np.ascontiguousarray(np.broadcast_to(p._array(), self.shape)).reshape(-1)
         return _fill(self, lambda d, n: samplers.bernoulli_each(of(generator), each, d))
     return _fill(self, lambda d, n: samplers.bernoulli(of(generator), n, float(p), d))
@@ -373,7 +396,7 @@ def dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
     _check_probability("dropout", p)
     if p == 0 or not train or not input.numel():
         return input
-    if p == 1:
+    if p == 1 or is_meta(input.device):
         return input * 0.0
     scale = float(_scale(p, input.dtype))
     keep = Tensor._from_array(samplers.bernoulli(default_generator, input.numel(), 1 - p).reshape(input.shape))
@@ -390,7 +413,7 @@ def feature_dropout(input: Tensor, p: float = 0.5, train: bool = True) -> Tensor
     _check_probability("dropout", p)
     if p == 0 or not train or not input.numel():
         return input
-    if p == 1:
+    if p == 1 or is_meta(input.device):
         return input * 0.0
     return input * dropout_mask(_channels(input), p, input.dtype)
 
@@ -409,7 +432,7 @@ def _alpha(name: str, channels: bool) -> Callable:
         _check_probability("dropout", p)
         if p == 0 or not train or not input.numel():
             return input
-        if p == 1:
+        if p == 1 or is_meta(input.device):
             return input * 0.0
         size = _channels(input) if channels else input.shape
         keep = samplers.bernoulli(default_generator, numel(size), 1 - p, np.bool_).astype(input.dtype.np).reshape(size)
