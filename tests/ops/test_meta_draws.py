@@ -33,7 +33,7 @@ def bare(dtype: torch.dtype = torch.float32) -> torch.Tensor:
         lambda: torch.nn.functional.dropout(bare(), 0.5),
         lambda: torch.nn.functional.dropout2d(torch.empty(1, *SHAPE, 1, **META), 0.5).view(SHAPE),
         lambda: torch.nn.init.trunc_normal_(bare()),
-        lambda: torch.nn.init.trunc_normal_(bare(), a=2.5, b=4.0),
+        lambda: torch.nn.init.trunc_normal_(bare(), a=1.5, b=4.0),
         lambda: torch.nn.init.kaiming_uniform_(bare()),
         lambda: torch.randperm(6, **META).view(SHAPE),
         lambda: torch.nn.Linear(2, 3, **META).weight,
