@@ -14,8 +14,8 @@ FOLDER = Path(__file__).parent
 HELPERS = {"common", "cart_pole", "run_all"}
 ORDER = """
 linear_regression_scratch linear_regression mlp lenet convolutional_networks resnet transfer_learning k_fold
-semi_supervised char_rnn seq2seq gpt mamba vae gan diffusion dqn reinforce actor_critic gnn custom_function
-custom_operator mixed_precision checkpointing
+semi_supervised char_rnn seq2seq translation gpt mamba vae gan diffusion dqn reinforce actor_critic ddpg gnn
+fusion custom_function custom_operator mixed_precision checkpointing
 """.split()
 HEAD = """# Examples
 
