@@ -39,7 +39,7 @@ def padded(codes: list[int], length: int) -> list[int]:
 
 
 def pairs(count: int, unseen: bool) -> tuple[list[int], torch.Tensor, torch.Tensor]:
-    """Numbers, the codes of their words [N, SOURCE] and of their digits [N, TARGET]; those that end in 7 are kept unseen."""
+    """Numbers, the codes of their words [N, SOURCE] and of their digits [N, TARGET]. Unseen ones end in 7."""
     numbers: list[int] = []
     while len(numbers) < count:
         n = random.randrange(10 ** random.randint(1, 6))

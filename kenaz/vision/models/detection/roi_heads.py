@@ -240,10 +240,10 @@ class RoIHeads(nn.Module):
         labels = torch.arange(1, classes, device=scores.device).expand(len(scores), classes - 1).reshape(-1)
         boxes = clip_boxes_to_image(boxes, image_shape)[:, 1:].reshape(-1, 4)  # class 0 is nothing
         scores = scores[:, 1:].reshape(-1)
-        found = rows(torch.where(scores > self.score_thresh)[0], boxes, scores, labels)
-        found = rows(remove_small_boxes(found[0], min_size=1e-2), *found)
-        boxes, scores, labels = rows(batched_nms(*found, self.nms_thresh)[: self.detections_per_img], *found)
-        return boxes, scores, labels
+        boxes, scores, labels = rows(torch.where(scores > self.score_thresh)[0], boxes, scores, labels)
+        boxes, scores, labels = rows(remove_small_boxes(boxes, min_size=1e-2), boxes, scores, labels)
+        keep = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
+        return boxes[keep], scores[keep], labels[keep]
 
     def forward(
         self,

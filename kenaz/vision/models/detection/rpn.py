@@ -125,10 +125,10 @@ class RegionProposalNetwork(nn.Module):
         self, boxes: Tensor, scores: Tensor, level: Tensor, image_shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         boxes = clip_boxes_to_image(boxes, image_shape)
-        found = rows(remove_small_boxes(boxes, self.min_size), boxes, scores, level)
-        found = rows(torch.where(found[1] >= self.score_thresh)[0], *found)
-        boxes, scores, _ = rows(batched_nms(*found, self.nms_thresh)[: self.post_nms_top_n()], *found)
-        return boxes, scores
+        boxes, scores, level = rows(remove_small_boxes(boxes, self.min_size), boxes, scores, level)
+        boxes, scores, level = rows(torch.where(scores >= self.score_thresh)[0], boxes, scores, level)
+        keep = batched_nms(boxes, scores, level, self.nms_thresh)[: self.post_nms_top_n()]
+        return boxes[keep], scores[keep]
 
     def compute_loss(
         self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
