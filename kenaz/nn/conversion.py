@@ -174,7 +174,8 @@ def _parse_to(args: tuple, kwargs: dict) -> tuple[Any, Any, bool, Any]:
     if "tensor" in given:
         device, dtype = given["tensor"].device, given["tensor"].dtype
     else:
-        device, dtype = given.get("device"), PYTHON_TYPES.get(given.get("dtype"), given.get("dtype"))
+        asked: Any = given.get("dtype")
+        device, dtype = given.get("device"), PYTHON_TYPES.get(asked, asked)
     if device is not None and not isinstance(device, torch.device):
         device = torch.device(device)
     return device, dtype, bool(given.get("non_blocking", False)), given.get("memory_format")
