@@ -261,7 +261,7 @@ def _alike(specs: Sequence[Spec]) -> bool:
 def _update_key(call: Call, kind: Any) -> tuple:
     """What tells a body apart: it may be a closure over options."""
     body: Callable = call.op.body
-    cells = tuple(str(c.cell_contents) for c in body.__closure__ or ())
+    cells = tuple(_told_apart(c.cell_contents) for c in body.__closure__ or ())
     code = body.__code__
     return (
         "update",
@@ -273,3 +273,9 @@ def _update_key(call: Call, kind: Any) -> tuple:
         str(code.co_consts),
         kind.name,
     )
+
+
+def _told_apart(x: Any) -> str:
+    """What a body closes over, in words that are the same in every process: a function's text has its address."""
+    code = getattr(x, "__code__", None)
+    return str(x) if code is None else f"{x.__qualname__} {code.co_code!r} {code.co_consts}"
