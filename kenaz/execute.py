@@ -21,7 +21,7 @@ import numpy as np
 from . import interpret
 from .core import config
 from .core.spec import Spec
-from .graph.node import Call, Failure, Node, make_node
+from .graph.node import Call, Failure, Node, Unplanned, make_node
 from .graph.storage import Storage, any_exposed
 from .runtime import trace
 
@@ -246,12 +246,10 @@ def _run_plan(plan: Any, nodes: list[Node]) -> None:
                 _run_checked(plan, nodes)
             else:
                 plan.run(nodes, _compute)
-    except BaseException as error:
-        left = [node for node in nodes if node.value is None]
-        if type(error).__name__ == "Unplanned":
-            _run(left)
-            return
-        pending[:0] = left
+    except Unplanned:
+        _run([node for node in nodes if node.value is None])
+    except BaseException:
+        pending[:0] = [node for node in nodes if node.value is None]
         raise
 
 

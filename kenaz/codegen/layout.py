@@ -73,12 +73,9 @@ class Builder:
 
     # ---------------------------------------------------------------------------------------------------------- values
     def _make_values(self) -> None:
-        number = 0
-        for unit in self.plan.units:
-            if type(unit) is Step:
-                for p, k, spec in unit.outputs:
-                    self.values[p, k] = Value(p, k, spec, number)
-                number += 1
+        for number, step in enumerate(self.steps):
+            for p, k, spec in step.outputs:
+                self.values[p, k] = Value(p, k, spec, number)
 
     def value_of(self, source: Any) -> Value | None:
         """The native value that a source is: a node's own, or one of several that it picks."""
@@ -92,15 +89,13 @@ class Builder:
         return self.values.get((p, 0)) if type(self.nodes[p].call.out) is Spec else None
 
     def _note_readers(self) -> None:
-        number = 0
+        for number, step in enumerate(self.steps):
+            for p, j in step.inputs:
+                value = self.value_of(self.nodes[p].sources[j])
+                if value is not None:
+                    value.last = max(value.last, number)
         for unit in self.plan.units:
-            if type(unit) is Step:
-                for p, j in unit.inputs:
-                    value = self.value_of(self.nodes[p].sources[j])
-                    if value is not None:
-                        value.last = max(value.last, number)
-                number += 1
-            else:
+            if type(unit) is int:
                 for source in self.nodes[unit].sources:
                     if type(source) is Node and self.value_of(source) is not None:
                         self._take(source)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from ..runtime import threads
 from . import jit
 from .emit import I64, TYPES, Namespace, Unsupported, Value, from_memory, to_memory
 from .routine import Routine
+from .vectors import counted, splat
 
 LANES = 16  # elements in a vector, whatever their width: LLVM splits what is wider than a register
 TURNS = 64  # additions in a row in single precision; a long sum goes on in double precision
@@ -204,28 +204,12 @@ class _Writer:
         index = b.mul(b.add(b.mul(chunk, self.number(len(self.folds))), self.number(fold)), width)
         return b.inttoptr(b.add(self.scratch, b.mul(index, self.number(8))), element.as_pointer())
 
-    @contextmanager
     def loop(self, start: Any, end: Any, step: int = 1, carried: Sequence[Any] = ()) -> Any:
         """A counted loop that carries values; gives (counter, values, list of the next values)."""
-        b = self.b
-        before = b.block
-        head, body, done = (b.append_basic_block(n) for n in ("head", "body", "done"))
-        b.branch(head)
-        b.position_at_end(head)
-        counter = b.phi(I64)
-        counter.add_incoming(start, before)
-        phis = [b.phi(v.type) for v in carried]
-        for phi, v in zip(phis, carried, strict=True):
-            phi.add_incoming(v, before)
-        b.cbranch(b.icmp_signed("<", counter, end), body, done)
-        b.position_at_end(body)
-        after: list[Any] = []
-        yield counter, phis, after
-        counter.add_incoming(b.add(counter, self.number(step), flags=["nsw"]), b.block)
-        for phi, v in zip(phis, after, strict=True):
-            phi.add_incoming(v, b.block)
-        b.branch(head)
-        b.position_at_end(done)
+        return counted(self.b, start, end, self.number(step), carried)
+
+    def splat(self, x: Any) -> Any:
+        return splat(self.b, x, LANES)
 
     def masked(self, name: str, vector: Any, *arguments: Any) -> Any:
         """A call of LLVM's masked load, store or gather for a type of vector."""
@@ -353,18 +337,12 @@ class _Main(_Writer):
 
     def _mask(self, count: Any) -> Any:
         numbers = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
-        return self.b.icmp_signed("<", numbers, self._splat(count))
-
-    def _splat(self, x: Any) -> Any:
-        b, kind = self.b, ir.VectorType(x.type, LANES)
-        one = b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-        return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), order)
+        return self.b.icmp_signed("<", numbers, self.splat(count))
 
     def _scalar(self, i: int, pointer: Any) -> Value:
         """One element in every lane."""
         kind = self.nest.inputs[i].kind
-        return self._value(self._splat(self.b.load(pointer)), kind)
+        return self._value(self.splat(self.b.load(pointer)), kind)
 
     def _value(self, loaded: Any, kind: Any) -> Value:
         if isinstance(kind, type):
@@ -379,9 +357,9 @@ class _Main(_Writer):
         if x.walk() == "far":
             step = self.steps[i][-1]
             lanes = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
-            offsets = b.mul(b.add(lanes, self._splat(at)), self._splat(b.mul(step, self.number(x.kind.itemsize))))
+            offsets = b.mul(b.add(lanes, self.splat(at)), self.splat(b.mul(step, self.number(x.kind.itemsize))))
             everywhere = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [1] * LANES)
-            places = b.add(self._splat(b.ptrtoint(start, I64)), offsets)
+            places = b.add(self.splat(b.ptrtoint(start, I64)), offsets)
             addresses = b.inttoptr(places, ir.VectorType(element.as_pointer(), LANES))
             loaded = self._gather(vector, addresses, align, everywhere if mask is None else mask)
         else:

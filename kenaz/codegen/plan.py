@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.spec import Spec
-from ..graph.node import Node
+from ..graph.node import Node, Unplanned
 from ..runtime import trace
 from . import pool
 from .memory import arena
@@ -24,17 +24,13 @@ from .routine import address
 from .steps import Step
 
 
-class Unplanned(Exception):
-    """The graph cannot run as planned this time: it has to be interpreted."""
-
-
 class Value:
     """A value that a native step makes: result `k` of the node at `place`, and where it lives."""
 
-    __slots__ = ("first", "home", "k", "last", "memory", "nbytes", "place", "shape", "takers")
+    __slots__ = ("home", "k", "last", "memory", "nbytes", "place", "shape", "takers")
 
-    def __init__(self, place: int, k: int, spec: Spec, first: int):
-        self.place, self.k, self.first, self.last = place, k, first, first
+    def __init__(self, place: int, k: int, spec: Spec, step: int):
+        self.place, self.k, self.last = place, k, step  # the last step that needs it; at first the one that makes it
         self.nbytes = spec.numel * spec.dtype.itemsize
         self.shape = spec.size if spec.contiguous else tuple(spec.size[d] for d in spec.order() or ())
         self.memory = spec.dtype.np

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.dtype import HALF
 from ..core.spec import Spec
-from ..graph.node import PICK, Call, Node
+from ..graph.node import PICK, Call, Node, results
 from .emit import Namespace, Unsupported, Value, can_hold
 from .loops import Nest, Operand, apply_body, loop_routine, steps_of
 from .regions import Region, cut, folded_axes, is_fold
@@ -33,14 +33,13 @@ def make_steps(nodes: list[Node], seen: list[bool]) -> list[Any]:
         else:
             assert type(unit) is int
             made += _lone(unit, nodes, seen)
-    native = {p for m in made if type(m) is Step for p in m.places}
-    return [m for m in made if type(m) is Step or not _is_alias(m, nodes, native)]
+    native = {nodes[p] for m in made if type(m) is Step for p in m.places}
+    return [m for m in made if type(m) is Step or not _is_alias(nodes[m], native)]
 
 
-def _is_alias(p: int, nodes: list[Node], native: set[int]) -> bool:
+def _is_alias(node: Node, native: set[Node]) -> bool:
     """Whether a node only picks a result of a native node: nothing runs."""
-    node = nodes[p]
-    return node.call.op is PICK and type(node.sources[0]) is Node and any(nodes[q] is node.sources[0] for q in native)
+    return node.call.op is PICK and node.sources[0] in native
 
 
 class _Needed:
@@ -66,22 +65,17 @@ def _lone(p: int, nodes: list[Node], seen: list[bool]) -> list[Any]:
     call = nodes[p].call
     if call.op.family == "update":
         return _update(p, call)
-    specs = [s for s in (*call.specs, *_outs(call)) if type(s) is Spec]
+    specs = [s for s in (*call.specs, *results(call.out)) if type(s) is Spec]
     # the tuple of several results exists only when the node is interpreted
     if call.op.native is None or seen[p] and type(call.out) is tuple or any(not s.numel for s in specs):
         return [p]
-    if not all(s.contiguous or s.order() is not None for s in _outs(call)):
+    if not all(s.contiguous or s.order() is not None for s in results(call.out)):
         return [p]
     routine = call.op.native(call)
     if routine is None:
         return [p]
-    return [
-        Step(routine, (p,), [(p, j) for j in range(len(call.specs))], [(p, k, s) for k, s in enumerate(_outs(call))])
-    ]
-
-
-def _outs(call: Call) -> tuple:
-    return call.out if type(call.out) is tuple else (call.out,)
+    outputs = [(p, k, s) for k, s in enumerate(results(call.out))]
+    return [Step(routine, (p,), [(p, j) for j in range(len(call.specs))], outputs)]
 
 
 # -------------------------------------------------------------------------------------------------------------- regions

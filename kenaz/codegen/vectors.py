@@ -26,6 +26,39 @@ def constant(value: int) -> ir.Constant:
     return ir.Constant(I64, value)
 
 
+@contextmanager
+def counted(
+    b: ir.IRBuilder, start: Any, end: Any, step: Any, values: Sequence[Any] = (), name: str = "i"
+) -> Iterator[tuple[Any, list, list]]:
+    """A loop over [start, end) that carries values: gives (counter, values at the top of a turn, an empty list to fill
+    with the next values). After the block, the middle list holds the values after the last turn."""
+    before = b.block
+    head, body, done = (b.append_basic_block(name + part) for part in ("_head", "_body", "_done"))
+    b.branch(head)
+    b.position_at_end(head)
+    counter = b.phi(I64, name)
+    counter.add_incoming(start, before)
+    carried = [b.phi(v.type) for v in values]
+    for phi, v in zip(carried, values, strict=True):
+        phi.add_incoming(v, before)
+    b.cbranch(b.icmp_signed("<", counter, end), body, done)
+    b.position_at_end(body)
+    after: list = []
+    yield counter, carried, after
+    counter.add_incoming(b.add(counter, step, flags=["nsw"]), b.block)
+    for phi, v in zip(carried, after, strict=True):
+        phi.add_incoming(v, b.block)
+    b.branch(head)
+    b.position_at_end(done)
+
+
+def splat(b: ir.IRBuilder, x: Any, lanes: int) -> Any:
+    """A vector with `x` in every lane."""
+    kind = ir.VectorType(x.type, lanes)
+    one = b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
+    return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
 class Writer:
     """Builds one function. `element` is the name of a dtype; `lanes` defaults to what fills a register."""
 
@@ -84,45 +117,12 @@ class Writer:
     @contextmanager
     def loop(self, start: Any, end: Any, step: Any = 1, name: str = "i") -> Iterator[Any]:
         """A loop over [start, end); gives the counter."""
-        b = self.b
-        start, end, step = self.int(start), self.int(end), self.int(step)
-        before = b.block
-        head, body, done = (b.append_basic_block(name + part) for part in ("_head", "_body", "_done"))
-        b.branch(head)
-        b.position_at_end(head)
-        counter = b.phi(I64, name)
-        counter.add_incoming(start, before)
-        b.cbranch(b.icmp_signed("<", counter, end), body, done)
-        b.position_at_end(body)
-        yield counter
-        counter.add_incoming(b.add(counter, step, flags=["nsw"]), b.block)
-        b.branch(head)
-        b.position_at_end(done)
+        with counted(self.b, self.int(start), self.int(end), self.int(step), (), name) as (counter, _, _):
+            yield counter
 
-    @contextmanager
-    def folding(self, start: Any, end: Any, step: Any, values: Sequence[Any]) -> Iterator[tuple[Any, list, list]]:
-        """A loop that carries values: gives (counter, values at the top of a turn, an empty list to fill with the next
-        values). After the block, the middle list holds the values after the last turn."""
-        b = self.b
-        start, end, step = self.int(start), self.int(end), self.int(step)
-        before = b.block
-        head, body, done = (b.append_basic_block(part) for part in ("fold_head", "fold_body", "fold_done"))
-        b.branch(head)
-        b.position_at_end(head)
-        counter = b.phi(I64)
-        counter.add_incoming(start, before)
-        carried = [b.phi(v.type) for v in values]
-        for phi, v in zip(carried, values, strict=True):
-            phi.add_incoming(v, before)
-        b.cbranch(b.icmp_signed("<", counter, end), body, done)
-        b.position_at_end(body)
-        after: list = []
-        yield counter, carried, after
-        counter.add_incoming(b.add(counter, step, flags=["nsw"]), b.block)
-        for phi, v in zip(carried, after, strict=True):
-            phi.add_incoming(v, b.block)
-        b.branch(head)
-        b.position_at_end(done)
+    def folding(self, start: Any, end: Any, step: Any, values: Sequence[Any]) -> Any:
+        """A loop that carries values, as `counted`."""
+        return counted(self.b, self.int(start), self.int(end), self.int(step), values, "fold")
 
     # ---------------------------------------------------------------------------------------------------------- memory
     def word(self, block: Any, i: Int, to: Any = None) -> Any:
@@ -171,10 +171,7 @@ class Writer:
         """A vector of one element, or of a Python number."""
         if isinstance(x, (int, float)):
             return ir.Constant(self.vector, [x] * self.lanes)
-        b = self.b
-        kind = ir.VectorType(x.type, self.lanes)
-        one = b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
-        return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), self.lanes_of([0] * self.lanes))
+        return splat(self.b, x, self.lanes)
 
     def first_lanes(self, n: Any) -> Any:
         """The mask of the first n lanes, n an int64 or a Python number."""

@@ -88,7 +88,7 @@ class Call:
         self.simple = self.plain and type(out) is Spec  # ... of one result
         self.prepared: Callable | None = None
         self.derivatives: dict[int, Any] = {}  # autograd's: what is known of the backward node, by who needs gradients
-        self.differentiable = op.grad is not None and any(s.dtype.kind >= FLOAT for s in _specs(out))
+        self.differentiable = op.grad is not None and any(s.dtype.kind >= FLOAT for s in results(out))
         # whether compiling it could pay: a loop over enough elements, or a whole optimizer's step
         sizes = [s.numel for s in (*specs, out) if type(s) is Spec]
         self.is_loop = op.family == "update" or (
@@ -105,7 +105,8 @@ class Call:
         return f"{self.op.name}({', '.join(map(str, self.specs))}, {self.attributes}) -> {self.out}"
 
 
-def _specs(out: Any) -> tuple:
+def results(out: Any) -> tuple:
+    """The specs of a call's results, of which there may be one or several."""
     return out if type(out) is tuple else (out,)
 
 
@@ -134,6 +135,10 @@ def make_node(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None
     node = Node()
     node.call, node.sources, node.offsets, node.value = call, sources, offsets, value
     return node
+
+
+class Unplanned(Exception):
+    """A graph cannot run as planned this time: it has to be interpreted."""
 
 
 class Failure:
