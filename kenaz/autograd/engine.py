@@ -132,7 +132,45 @@ def _add(buffers: dict, fn: BackwardNode, number: int, grad: Tensor) -> None:
     if arrived is None:
         arrived = buffers[fn] = [None] * fn.number_of_outputs()
     before = arrived[number]
-    arrived[number] = grad if before is None else grad + before if before.is_sparse else before + grad
+    arrived[number] = grad if before is None else _sum(before, grad)
+
+
+def _sum(before: Tensor, grad: Tensor) -> Tensor:
+    """Two gradients added. What is zero but for a few places is added there alone, so that a tensor of which each of n
+    steps reads a part costs n parts and not n wholes."""
+    if before.is_sparse:
+        return grad + before
+    for total, part in ((before, grad), (grad, before)):
+        found = _added_onto(total, part)
+        if found is not None:
+            return found
+    return before + grad
+
+
+def _added_onto(total: Tensor, part: Tensor) -> Tensor | None:
+    """The sum as the operator that has just made `part` can add it; None where it cannot."""
+    if total._spec is not part._spec or type(total) is not Tensor or type(part) is not Tensor:
+        return None
+    node, fn = part._storage.node, part._grad_fn
+    call = node.call
+    if call.op.onto is None or node.value is not None or part._spec is not call.out or state.duals is not None:
+        return None
+    if fn is not None and fn.marked:
+        return None
+    edges = (None,) * len(node.sources) if fn is None else fn.edges
+    offsets = node.offsets or (0,) * len(node.sources)
+    inputs = map(_input_of, node.sources, call.specs, offsets, edges)
+    return call.op.onto(total, *inputs, **call.attributes)
+
+
+def _input_of(source: Any, spec: Any, offset: int, edge: Any) -> Any:
+    """What a recorded node was given: a tensor with its history, or a number."""
+    if type(source) is not Node:
+        return source
+    x = make_tensor(make_storage(source), spec, offset)
+    if edge is not None:
+        x._grad_fn, x._output_nr = edge
+    return x
 
 
 def _tensor_hooks(fn: BackwardNode, grads: list) -> None:

@@ -11,12 +11,13 @@ the way that memory suggests:
 
 Words of the block that name a source or a target are looked up by number, so that one module serves any count of them.
 Where a source may lie in the memory that is written to, as in `x[1:] = x[:-1]`, boxes go by way of scratch memory; a
-row says whether it is for this case or for the other.
+row says whether it is for this case or for the other. Boxes may also be added to what is there: gradients of views.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from ..core.shape import contiguous_stride
+from ..core.shape import contiguous_stride, crowded_axes
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import jit
@@ -124,24 +125,24 @@ def _table(boxes: Iterable[Box], shift: int, watch: tuple[int, int, int]) -> np.
 
 def routine(
     words: int, itemsize: int, *phases: list[Box], shift: int = -1, watch: tuple[int, int, int] = (0, 0, 0),
-    scratch: int = 0, in_place: dict | None = None,
+    scratch: int = 0, in_place: dict | None = None, last: int = 1, adds: str = "",
 ) -> Routine | None:  # fmt: skip
     """The boxes of one phase after the other.
 
     words: how many inputs and outputs. shift: the number of the input, if any, that says how much further on the
-    targets of the last phase lie. watch: the words of a source and of a target, and the bytes of the latter, that
-    decide whether they share memory.
+    targets of the `last` phases lie. watch: the words of a source and of a target, and the bytes of the latter, that
+    decide whether they share memory. adds: the dtype in which the `last` phases add instead of moving.
     """
     if itemsize not in _ELEMENTS or words + 1 + len(phases) >= _ENTRIES:
         return None
     if any(len(_merged(b.dims)) > DIMS and _pieces(b) > _MOST for boxes in phases for b in boxes):
         return None
     nothing = words + 1 + len(phases)  # the word that holds the address of a zero
-    last = len(phases) - 1
-    tables = [_table(boxes, shift if shift >= 0 and i == last else nothing, watch) for i, boxes in enumerate(phases)]
-    move = _compiled(itemsize, any((t[:, _MODE] == TURNED).any() for t in tables))
-    for t in tables:
-        t[0, 0] = move
+    first = len(phases) - last
+    tables = [_table(boxes, shift if shift >= 0 and i >= first else nothing, watch) for i, boxes in enumerate(phases)]
+    tiles = any((t[:, _MODE] == TURNED).any() for t in tables)
+    for i, t in enumerate(tables):
+        t[0, 0] = _compiled(itemsize, tiles, adds if i >= first else "")
     runs = [(_entry(words + 1 + i), len(t) - 1) for i, t in enumerate(tables) if len(t) > 1]
     return Routine(runs, [*tables, np.zeros(1, np.int64)], scratch, in_place)
 
@@ -152,18 +153,20 @@ def _pieces(box: Box) -> int:
 
 # ------------------------------------------------------------------------------------------------------------ the code
 @functools.cache
-def _compiled_for(itemsize: int, tiles: bool, vector_bytes: int) -> int:
+def _compiled_for(itemsize: int, tiles: bool, adds: str, vector_bytes: int) -> int:
     def build() -> str:
         module = ir.Module("moves")
-        _Mover(new_function(module, "move", (I64, I64)), _ELEMENTS[itemsize]).write(tiles)
+        function = new_function(module, "move", (I64, I64))
+        (_Adder(function, adds) if adds else _Mover(function, _ELEMENTS[itemsize])).write(tiles)
         return module_text(module)
 
-    return jit.load(("moves", itemsize, tiles, vector_bytes), ["move"], build)["move"]
+    return jit.load(("moves", itemsize, tiles, adds, vector_bytes), ["move"], build)["move"]
 
 
-def _compiled(itemsize: int, tiles: bool) -> int:
-    """The function that moves a box: (block, address of its row); tiles are left out where nobody needs them."""
-    return _compiled_for(itemsize, tiles and itemsize > 1, jit.vector_bytes())
+def _compiled(itemsize: int, tiles: bool, adds: str = "") -> int:
+    """The function that moves a box, or adds it in a dtype: (block, address of its row); tiles are left out where
+    nobody needs them."""
+    return _compiled_for(itemsize, tiles and itemsize > 1, adds, jit.vector_bytes())
 
 
 @functools.cache
@@ -246,17 +249,17 @@ class _Mover(Writer):
         with self.loop(0, whole, step) as i:
             parts = [self.load(self.at(x, i, k * self.lanes)) for k in range(4)]
             for k, part in enumerate(parts):
-                self.store(part, self.at(y, i, k * self.lanes))
+                self.put(part, self.at(y, i, k * self.lanes))
         with self.loop(whole, count, self.lanes) as i:
             mask = self.first_lanes(self.sub(count, i))
-            self.store(self.load(self.at(x, i), mask), self.at(y, i), mask)
+            self.put(self.load(self.at(x, i), mask), self.at(y, i), mask)
 
     def _spread(self, x: Any, y: Any, n: list, there: list, here: list) -> None:
         with self.loop(0, n[0]) as i:
             value = self.splat(self.b.load(self.at(x, self.mul(i, there[0]))))
             row = self.at(y, self.mul(i, here[0]))
             with self.loop(0, n[1], self.lanes) as j:
-                self.store(value, self.at(row, j), self.first_lanes(self.sub(n[1], j)))
+                self.put(value, self.at(row, j), self.first_lanes(self.sub(n[1], j)))
 
     def _turned(self, x: Any, y: Any, n: list, there: list, here: list) -> None:
         """Tiles, then what is left over at the right and below."""
@@ -265,14 +268,32 @@ class _Mover(Writer):
         with self.loop(0, whole[0], size) as i, self.loop(0, whole[1], size) as j:
             rows = [self.load(self.at(x, i, self.mul(self.add(j, k), there[1]))) for k in range(size)]
             for k, row in enumerate(self.transpose(rows)):
-                self.store(row, self.at(y, self.mul(self.add(i, k), here[0]), j))
+                self.put(row, self.at(y, self.mul(self.add(i, k), here[0]), j))
         self._scattered(x, y, (0, whole[1]), [whole[0], n[1]], there, here)
         self._scattered(x, y, (whole[0], 0), n, there, here)
 
     def _scattered(self, x: Any, y: Any, first: Sequence[Any], n: list, there: list, here: list) -> None:
         with self.loop(first[0], n[0]) as i, self.loop(first[1], n[1]) as j:
             value = self.b.load(self.at(x, self.mul(i, there[0]), self.mul(j, there[1])))
-            self.b.store(value, self.at(y, self.mul(i, here[0]), self.mul(j, here[1])))
+            self.put_one(value, self.at(y, self.mul(i, here[0]), self.mul(j, here[1])))
+
+    def put(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        """What becomes of a vector that was read."""
+        self.store(value, pointer, mask)
+
+    def put_one(self, value: Any, pointer: Any) -> None:
+        """What becomes of an element."""
+        self.b.store(value, pointer)
+
+
+class _Adder(_Mover):
+    """The same for adding a box to what is there."""
+
+    def put(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        self.store(self.b.fadd(self.load(pointer, mask), value), pointer, mask)
+
+    def put_one(self, value: Any, pointer: Any) -> None:
+        self.b.store(self.b.fadd(self.b.load(pointer), value), pointer)
 
 
 # ----------------------------------------------------------------------------------------------------------- operators
@@ -305,6 +326,41 @@ def write(call: Call) -> Routine | None:
         4, size, [aside], [whole], [back, straight], shift=2, watch=(1, 3, base.numel * size),
         scratch=value.numel * size, in_place={0: [0]},
     )  # fmt: skip
+
+
+def embed(call: Call) -> Routine | None:
+    """Zeros, and in them a tensor where a view looks that begins at an offset, the second input."""
+    g, out = call.specs[0], call.out
+    parts = _in_view(g, call.attributes["stride"], 0, 2)
+    adds = g.dtype.name if len(parts) > 1 else ""
+    if adds not in ("", "float32", "float64") or len(parts) > _MOST:
+        return None
+    blank = Box(5 + len(parts), 0, 2, 0, ((out.numel, 0, 1),))
+    return routine(3, g.dtype.itemsize, [blank], *parts, shift=1, last=len(parts), adds=adds)
+
+
+def embed_onto(call: Call) -> Routine | None:
+    """A tensor with another one added where a view looks that begins at an offset, the third input."""
+    total, g = call.specs[:2]
+    parts = _in_view(g, call.attributes["stride"], 1, 3)
+    if g.dtype.name not in ("float32", "float64") or total.dtype is not g.dtype or len(parts) > _MOST:
+        return None
+    whole = Box(0, 0, 3, 0, _dims(total.size, total.stride, call.out.stride))
+    return routine(
+        4, g.dtype.itemsize, [whole], *parts, shift=2, last=len(parts), adds=g.dtype.name,
+        in_place={0: [0]} if total.contiguous else {},
+    )  # fmt: skip
+
+
+def _in_view(g: Spec, stride: Sequence[int], source: int, target: int) -> list[list[Box]]:
+    """Boxes from a tensor to a view with these strides, in phases in which no two elements have one place."""
+    crowded = crowded_axes(g.size, stride)
+    dims = tuple(dim for d, dim in enumerate(_dims(g.size, g.stride, stride)) if d not in crowded)
+    phases = []
+    for place in itertools.product(*(range(g.size[d]) for d in crowded)):
+        begin, start = (sum(i * q[d] for i, d in zip(place, crowded, strict=True)) for q in (g.stride, stride))
+        phases.append([Box(source, begin, target, start, dims)])
+    return phases
 
 
 def _joined(specs: Sequence[Spec], out: Spec, starts: Iterable[int], stride: Sequence[int]) -> Routine | None:

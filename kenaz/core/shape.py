@@ -120,6 +120,26 @@ def may_overlap(size: Sequence[int], stride: Sequence[int]) -> bool:
     return False
 
 
+def crowded_axes(size: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
+    """Axes, short ones first, without which no two places of a view are the same element.
+
+    >>> crowded_axes((3, 2), (1, 1))  # windows of two that overlap
+    (1,)
+    """
+    found: list[int] = []
+    rest = sorted(range(len(size)), key=lambda d: size[d])
+    while may_overlap([size[d] for d in rest], [stride[d] for d in rest]):
+        alone = [d for d in rest if not may_overlap(*_without(size, stride, rest, d))]
+        found.append(alone[0] if alone else next(d for d in rest if size[d] > 1))
+        rest.remove(found[-1])
+    return tuple(found)
+
+
+def _without(size: Sequence[int], stride: Sequence[int], axes: Sequence[int], gone: int) -> tuple[list[int], list[int]]:
+    kept = [d for d in axes if d != gone]
+    return [size[d] for d in kept], [stride[d] for d in kept]
+
+
 # ------------------------------------------------------------------------------------------------------- axes,
 # broadcast
 def axis(dim: int, ndim: int) -> int:

@@ -27,6 +27,8 @@ class Op:
         input, so that only what is asked for is saved and recorded; None where there is no gradient.
     grad_name: the name of the backward node, or a function of the inputs that gives it.
     native: `native(call)` -> the `codegen.routine.Routine` that computes it in compiled code, or None.
+    onto: `onto(total, *inputs, **attributes)` adds to a tensor what the operator gives, where that is less work than to
+        make it: autograd adds up gradients so.
     late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it
     when the line
         is recorded, where the arrays that decide are there already (None for those that are not).
@@ -34,7 +36,7 @@ class Op:
 
     __slots__ = (
         "backward_classes", "body", "calls", "family", "grad", "grad_name", "kernel", "late_errors", "name", "native",
-        "overwrites", "rule", "saves",
+        "onto", "overwrites", "rule", "saves",
     )  # fmt: skip
 
     def __init__(self, name: str, family: str, kernel: Callable[[Call], Callable], **extra: Any):
@@ -42,6 +44,7 @@ class Op:
         self.rule = extra.pop("rule", None)
         self.body = extra.pop("body", None)  # a pointwise body over xp, for the compiler
         self.native = extra.pop("native", None)
+        self.onto = extra.pop("onto", None)
         self.grad = extra.pop("grad", None)
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)
         self.overwrites = extra.pop("overwrites", False)  # the kernel writes into its first array, which it owns

@@ -277,22 +277,50 @@ def _embed_rule(g: Spec, offset: Any, size: tuple, stride: tuple) -> tuple:
     return size, g.dtype
 
 
+def _native_embed(call: Any) -> Any:
+    from ..codegen import moves
+
+    return moves.embed(call)
+
+
+def _native_embed_onto(call: Any) -> Any:
+    from ..codegen import moves
+
+    return moves.embed_onto(call)
+
+
 @opaque(
-    _embed_rule, name="embed", halves=True,
+    lambda total, g, offset, size, stride: (total.size, total.dtype), name="embed_onto", halves=True, overwrites=True,
+    native=_native_embed_onto,
+    grad=(
+        lambda g, y, _total, _g, offset, size, stride: g,
+        lambda g, y, _total, _g, offset, size, stride: _as_strided(contiguous(g), _g.size, stride, offset),
+        None,
+    ),
+)  # fmt: skip
+def _embed_onto(xp: Any, total: Any, g: Any, offset: int, size: tuple, stride: tuple) -> Any:
+    return _add_in_view(xp, total, g, offset, stride)
+
+
+def _add_in_view(xp: Any, total: Any, g: Any, offset: int, stride: tuple) -> Any:
+    """`total`, a dense array, once `g` has been added to the elements that a view of it sees."""
+    if not g.size:
+        return total
+    steps = tuple(q * g.itemsize for q in stride)
+    seen = xp.lib.stride_tricks.as_strided(total.reshape(-1)[offset:], g.shape, steps)
+    crowded = shapes.crowded_axes(g.shape, stride)
+    for place in xp.ndindex(tuple(g.shape[d] for d in crowded)):  # elements that several places of the view share
+        key = tuple(place[crowded.index(d)] if d in crowded else slice(None) for d in range(g.ndim))
+        seen[key] += g[key]
+    return total
+
+
+@opaque(
+    _embed_rule, name="embed", halves=True, native=_native_embed, onto=_embed_onto,
     grad=lambda g, y, _x, offset, size, stride: _as_strided(contiguous(g), _x.size, stride, offset),
 )  # fmt: skip
 def _embed(xp: Any, g: Any, offset: int, size: tuple, stride: tuple) -> Any:
-    out = xp.zeros(size, g.dtype)
-    if not g.size:
-        return out
-    steps = tuple(q * g.itemsize for q in stride)
-    seen = xp.lib.stride_tricks.as_strided(out.reshape(-1)[offset:], g.shape, steps)
-    if shapes.may_overlap(g.shape, stride):
-        for index in xp.ndindex(g.shape):  # elements that several places of the view share
-            seen[index] += g[index]
-    else:
-        seen[...] = g
-    return out
+    return _add_in_view(xp, xp.zeros(size, g.dtype), g, offset, stride)
 
 
 @view(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import kenaz as torch
+from kenaz import execute
 
 
 def leaf(*values: float) -> torch.Tensor:
@@ -243,3 +244,44 @@ def test_inference_tensors_are_not_saved():
     (z + w).sum().backward()
     (z.clone() * w).sum().backward()
     assert w.grad.tolist() == [2.0, 2.0]
+
+
+def _recurrence(x: torch.Tensor) -> torch.Tensor:
+    h, total = torch.zeros(2, 3, dtype=x.dtype), torch.zeros((), dtype=x.dtype)
+    for t in range(x.shape[1]):
+        h = torch.tanh(h + x[:, t] * x[:, t])
+        total = total + (h * h).sum()
+    return total + (x.unfold(1, 2, 1) ** 3).sum() + (x[..., 1:] ** 2).sum() + x.sum()
+
+
+def test_parts_of_a_tensor_read_step_by_step() -> None:
+    x = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(_recurrence, (x,))
+    assert torch.autograd.gradgradcheck(_recurrence, (x,))
+
+
+def test_gradients_of_parts_are_added_in_place() -> None:
+    """The whole is made once, and not once for each part."""
+    x = torch.randn(2, 9, 3, requires_grad=True)
+    made: list[str] = []
+    observe = lambda call: made.append(call.op.name)
+    execute.observers.append(observe)
+    execute.update_mode()
+    try:
+        for create_graph in (False, True):
+            made.clear()
+            torch.autograd.grad(sum((x[:, t] * t).sum() for t in range(9)), x, create_graph=create_graph)
+            assert made.count("embed_onto") == 8
+    finally:
+        execute.observers.remove(observe)
+        execute.update_mode()
+
+
+def test_hooks_see_the_sum_of_gradients_of_parts() -> None:
+    x = torch.zeros(3, 2, requires_grad=True)
+    y = x * 1
+    seen: list[torch.Tensor] = []
+    y.register_hook(lambda g: seen.append(g.clone()))
+    y.retain_grad()
+    (y[0].sum() + 2 * y[0:2].sum() + 3 * y.sum()).backward()
+    assert seen[0].tolist() == y.grad.tolist() == x.grad.tolist() == [[6, 6], [5, 5], [3, 3]]

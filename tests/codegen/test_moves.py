@@ -192,3 +192,32 @@ def test_what_boxes_cannot_do() -> None:
     assert moves.cat(call_of("cat", (a, b), {"dim": 0, "dtype": torch.float64})) is None
     assert moves.copy(Call(COPY, (a,), {"out": b}, b)) is None
     assert moves.cat(call_of("cat", (a,) * 200, {"dim": 0, "dtype": None})) is None
+
+
+# (size of the gradient, its stride; size of the whole, stride of the view, offset)
+VIEWS: list[tuple] = [
+    ((3, 5), (5, 1), (3, 8, 5), (40, 1), 10),  # x[:, t]
+    ((4, 30), (1, 4), (6, 40), (40, 1), 43),  # a turned gradient of a block
+    ((6,), (1,), (6, 7), (8,), 0),  # a diagonal
+    ((7, 3), (3, 1), (9,), (1, 1), 0),  # windows that share elements
+    ((4, 2, 5), (0, 0, 1), (5,), (0, 0, 1), 0),  # an expanded view
+    ((300, 200), (200, 1), (300, 400), (400, 2), 1),
+]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.usefixtures("number_of_threads")
+def test_gradients_of_views(view: tuple, kind: torch.dtype) -> None:
+    size, stride, whole, seen, offset = view
+    of = {"size": whole, "stride": seen}
+    g, total = spec(size, stride, kind), fresh(whole, kind)
+    a, b = memory_of(g, 1), memory_of(total, 2)
+    expected = np.zeros(whole, kind.np)
+    places = np.lib.stride_tricks.as_strided(np.arange(expected.size)[offset:], size, [8 * q for q in seen])
+    np.add.at(expected.reshape(-1), places, a)
+    call = call_of("embed", (g, int), of)
+    check(call, moves.embed(call), [a, offset], expected)
+    call = call_of("embed_onto", (total, g, int), of)
+    check(call, moves.embed_onto(call), [b, a, offset], b + expected)
+    assert REGISTRY["embed_onto"].kernel(call)(b.copy(), a, offset).tolist() == (b + expected).tolist()
