@@ -7,8 +7,10 @@ A tensor is seen as (outer, length, inner), `length` along the axis that is look
 
 The way back begins with zeros or with a copy of what is added to. Threads share the outer axis, or columns where that
 is too short: a place gets its values from one thread and in order, so that results do not depend on how many threads
-there are. Numbers below zero count from the end. All were checked when they were recorded; one out of range is taken
-for 0, or nothing is added. Two indices of the first two axes, as in x[i, j], are one of an axis of pairs.
+there are. Two indices of neighbouring axes, as in x[i, j], are one of an axis of pairs.
+
+Numbers below zero count from the end. One out of range is taken for 0, or nothing is added: numbers were checked when
+they were recorded, or else an alarm is rung. `watch` says whether it is, and whether they may be below zero.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from llvmlite import ir
 from ..core.spec import Spec, fresh
 from ..graph.node import Call
 from . import jit
+from .alarms import cells, ring
 from .routine import Routine
 from .share import chunks_for, part
 from .vectors import ELEMENTS, I64, Writer, module_text, new_function
@@ -33,14 +36,16 @@ COLUMNS = 64  # elements that a thread's share of a row consists of: whole cache
 
 
 ZERO = ir.Constant(I64, 0)
+SIGNED, UNSIGNED = "signed", "unsigned"  # numbers to watch: they may be below zero, or not
 
 
 class Lookup(Writer):
     """A writer that knows the sizes: words of the block from `place` on."""
 
-    def __init__(self, function: ir.Function, element: str, index: str, place: int):
+    def __init__(self, function: ir.Function, element: str, index: str, place: int, watch: str):
         super().__init__(function, element)
         self.block, self.chunk = function.args
+        self.watch, self.cells = watch, place + len(_SIZES)
         self.n = dict(zip(_SIZES, self.words(self.block, place, len(_SIZES)), strict=True))
         self.index = ELEMENTS[index]
 
@@ -51,12 +56,12 @@ class Lookup(Writer):
         """What gives the i-th number of the index (or of two): an int64, not negative if there is such a row."""
         first, *others = (self.word(self.block, word, self.index) for word in words)
         if not others:
-            return lambda i: self._from_end(self._read(first, i), self.n["length"])
+            return lambda i: self._from_end(self._read(first, i), self.n["length"], words[0])
         second = self.n["second"]
 
         def pair(i: Any) -> Any:
-            row = self._from_end(self._read(first, i), self.div(self.n["length"], second))
-            column = self._from_end(self._read(others[0], i), second)
+            row = self._from_end(self._read(first, i), self.div(self.n["length"], second), words[0])
+            column = self._from_end(self._read(others[0], i), second, words[1])
             fits = self.b.icmp_unsigned("<", column, second)
             return self.b.select(fits, self.add(self.mul(row, second), column), self.int(-1))
 
@@ -66,8 +71,14 @@ class Lookup(Writer):
         found = self.b.load(self.at(index, i))
         return found if self.index is I64 else self.b.sext(found, I64)
 
-    def _from_end(self, number: Any, length: Any) -> Any:
-        return self.b.select(self.test(number, "<", 0), self.add(number, length), number)
+    def _from_end(self, number: Any, length: Any, which: int) -> Any:
+        """The number without a sign; an alarm is rung if it is out of range."""
+        found = self.b.select(self.test(number, "<", 0), self.add(number, length), number)
+        if self.watch:
+            wrong = self.b.icmp_unsigned(">=", found if self.watch == SIGNED else number, length)
+            with self.b.if_then(wrong, likely=False):
+                ring(self, self.cells, which, number)
+        return found
 
     def is_inside(self, number: Any) -> Any:
         """Whether there is such a row, and it is not the one that is left out."""
@@ -94,6 +105,15 @@ class Lookup(Writer):
             self.store(self.zero if x is None else self.load(self.at(x, i), mask), self.at(y, i), mask)
 
         self.each_vector(start, end, visit)
+
+    def bring(self, base: Any, out: Any, at: Any, start: Any, end: Any) -> None:
+        """Columns of a row of what is added to: zeros without it, and nothing to do where it is there already."""
+        if base is None:
+            self.copy(None, self.at(out, at), start, end)
+            return
+        elsewhere = self.b.icmp_unsigned("!=", self.b.ptrtoint(base, I64), self.b.ptrtoint(out, I64))
+        with self.b.if_then(elsewhere):
+            self.copy(self.at(base, at), self.at(out, at), start, end)
 
     def share(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """The chunk's part of the outer axis, and of the columns; one of them is everything."""
@@ -130,7 +150,7 @@ def _add_rows(w: Lookup, *indices: int, based: bool = False) -> None:
     with w.loop(*outer) as o:
         with w.loop(0, n["length"]) as i:
             at = w.mul(w.add(w.mul(o, n["length"]), i), n["inner"])
-            w.copy(None if base is None else w.at(base, at), w.at(out, at), left, right)
+            w.bring(base, out, at, left, right)
         with w.loop(0, n["count"]) as i:
             number = number_at(i)
             with w.b.if_then(w.is_inside(number)):
@@ -165,8 +185,7 @@ def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
     first, last = part(w, n["outer"], w.chunk, n["chunks"])
     with w.loop(first, last) as o:
         plane = w.mul(o, n["length"], n["inner"])
-        base = w.at(w.array(0), plane) if based else None
-        w.copy(base, w.at(out, plane), 0, w.mul(n["length"], n["inner"]))
+        w.bring(w.array(0) if based else None, out, plane, 0, w.mul(n["length"], n["inner"]))
         with w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
             at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
             number, value = number_at(at), w.b.load(w.at(g, at))
@@ -190,20 +209,21 @@ _PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many t
 
 
 @functools.cache
-def _compiled(program: str, element: str, index: str, vector_bytes: int) -> int:
+def _compiled(program: str, element: str, index: str, watch: str, vector_bytes: int) -> int:
     def build() -> str:
         module = ir.Module("lookups")
         write, tensors = _PROGRAMS[program]
-        write(Lookup(new_function(module, "look"), element, index, tensors + 1))
+        write(Lookup(new_function(module, "look"), element, index, tensors + 1, watch))
         return module_text(module)
 
-    return jit.load(("lookups", program, element, index, vector_bytes), ["look"], build)["look"]
+    return jit.load(("lookups", program, element, index, watch, vector_bytes), ["look"], build)["look"]
 
 
 # ------------------------------------------------------------------------------------------------------------ routines
 def _routine(
-    program: str, index: Spec, dense: tuple[Spec, ...], dim: int, length: int, skipped: int = -1, second: int = 1
-) -> Routine | None:
+    program: str, index: Spec, dense: tuple[Spec, ...], dim: int, length: int, skipped: int = -1, second: int = 1,
+    watch: str = "",
+) -> Routine | None:  # fmt: skip
     """A program over tensors that are dense, the first of which has `count` places along the axis, not `length`."""
     like, adds = dense[0], program.startswith("add")
     element = like.dtype.name if adds else _KINDS.get(like.dtype.itemsize)
@@ -216,15 +236,23 @@ def _routine(
     ways = {"take": outer * count, "add": outer if outer > 1 else -(-inner // COLUMNS)}
     way, what = program.split()[:2]
     chunks = chunks_for(sum(s.numel for s in dense), outer if what == "places" else ways[way])
-    function = _compiled(program, str(element), index.dtype.name, jit.vector_bytes())
-    return Routine([(function, chunks)], [outer, count, length, inner, skipped, second, chunks])
+    function = _compiled(program, str(element), index.dtype.name, watch, jit.vector_bytes())
+    constants = [outer, count, length, inner, skipped, second, chunks, cells]
+    return Routine([(function, chunks)], constants, in_place={0: [0]} if program.endswith((" to", " in")) else {})
+
+
+def _watch(call: Call, kind: str) -> str:
+    """The kind of numbers to watch, if those of the call's indices may be wrong."""
+    return kind if call.op.late_errors else ""
 
 
 def embedding(call: Call) -> Routine | None:
     """The rows of a table that indices of any size name."""
     weight, indices = call.specs
     rows = _flat(call.out, indices.numel)
-    return _routine("take rows", indices, (rows, weight), 0, weight.size[0]) if call.out.contiguous else None
+    if not call.out.contiguous:
+        return None
+    return _routine("take rows", indices, (rows, weight), 0, weight.size[0], watch=_watch(call, UNSIGNED))
 
 
 def embedding_backward(call: Call) -> Routine | None:
@@ -245,7 +273,9 @@ def index_select(call: Call) -> Routine | None:
     """Slices along an axis."""
     x, index = call.specs
     dim = call.attributes["dim"]
-    return _routine("take rows", index, (call.out, x), dim, x.size[dim]) if x.ndim else None
+    if not x.ndim:
+        return None
+    return _routine("take rows", index, (call.out, x), dim, x.size[dim], watch=_watch(call, UNSIGNED))
 
 
 def spread_rows(call: Call) -> Routine | None:
@@ -261,64 +291,78 @@ def index_add(call: Call) -> Routine | None:
     dim = call.attributes["dim"]
     if not x.ndim or source.ndim != x.ndim:
         return None
-    return _routine("add rows to", index, (source, x, call.out), dim, x.size[dim])
+    return _routine("add rows to", index, (source, x, call.out), dim, x.size[dim], watch=_watch(call, UNSIGNED))
 
 
-def _beside(index: Spec, x: Spec, dim: int) -> bool:
-    """Whether an index has the size of a tensor in all axes but one."""
+def _places(program: str, call: Call, dense: tuple[Spec, ...], x: Spec, watch: str = "") -> Routine | None:
+    """A program over places of x; over rows, where the index is a vector that is repeated along all other axes."""
+    index, dim = call.specs[1], call.attributes["dim"]
     if x.ndim != index.ndim or not x.ndim:
-        return False
-    return all(d == dim or n == m for d, (n, m) in enumerate(zip(index.size, x.size, strict=True)))
+        return None
+    if any(d != dim and n != m for d, (n, m) in enumerate(zip(index.size, x.size, strict=True))):
+        return None
+    if all(n == 1 or q == (d == dim) for d, (n, q) in enumerate(zip(index.size, index.stride, strict=True))):
+        rows = program.replace("places", "rows")
+        if rows in _PROGRAMS:
+            program, index = rows, fresh((index.size[dim],), index.dtype)
+    return _routine(program, index, dense, dim, x.size[dim], watch=watch)
 
 
 def gather(call: Call) -> Routine | None:
     """Elements along an axis, each with a number of its own."""
-    x, index = call.specs
-    dim = call.attributes["dim"]
-    return _routine("take places", index, (call.out, x), dim, x.size[dim]) if _beside(index, x, dim) else None
+    x = call.specs[0]
+    return _places("take places", call, (call.out, x), x, _watch(call, UNSIGNED))
 
 
 def spread_places(call: Call) -> Routine | None:
     """Elements added, among zeros, where their indices say."""
-    g, index = call.specs
-    dim, out = call.attributes["dim"], call.out
-    return _routine("add places", index, (g, out), dim, out.size[dim]) if _beside(index, out, dim) else None
+    return _places("add places", call, (call.specs[0], call.out), call.out)
 
 
 def scatter(call: Call, program: str) -> Routine | None:
     """Elements added to, or put in the place of, those of a tensor."""
     x, index, source = call.specs
-    dim = call.attributes["dim"]
-    if type(source) is not Spec or source.size != index.size or not _beside(index, x, dim):
+    if type(source) is not Spec or source.size != index.size:
         return None
-    return _routine(program, index, (source, x, call.out), dim, x.size[dim])
+    return _places(program, call, (source, x, call.out), x, _watch(call, UNSIGNED))
 
 
 def index(call: Call) -> Routine | None:
-    """x[i] and x[i, j]: the rows that an index names, or the pairs of two of one size."""
+    """x[..., i] and x[..., i, j]: the rows that an index names along an axis, or the pairs of two of one size."""
     x, *indices = call.specs
-    width = _indexed(call, indices)
+    at, width = _indexed(call, indices)
     if not width or not call.out.contiguous:
         return None
-    length, rows = math.prod(x.size[:width]), (indices[0].numel, *x.size[width:])
-    dense = fresh(rows, x.dtype), x
-    return _routine(_NAMES["take"][width], indices[0], dense, 0, length, second=x.size[width - 1])
+    length, dense = _rows_of(x.size, at, width, indices[0].numel)
+    return _routine(
+        _NAMES["take"][width], indices[0], (fresh(dense, x.dtype), x), at, length, second=x.size[at + width - 1],
+        watch=_watch(call, SIGNED),
+    )  # fmt: skip
 
 
 def index_add_at(call: Call) -> Routine | None:
-    """What is added to the places of x[i] or x[i, j]."""
+    """What is added to the places of x[..., i] or x[..., i, j]."""
     g, *indices = call.specs
-    width, size = _indexed(call, indices), call.attributes["size"]
+    (at, width), size = _indexed(call, indices), call.attributes["size"]
     if not width or not g.contiguous:
         return None
-    dense = fresh((indices[0].numel, *size[width:]), g.dtype), call.out
-    return _routine(_NAMES["add"][width], indices[0], dense, 0, math.prod(size[:width]), second=size[width - 1])
+    length, dense = _rows_of(size, at, width, indices[0].numel)
+    return _routine(
+        _NAMES["add"][width], indices[0], (fresh(dense, g.dtype), call.out), at, length, second=size[at + width - 1]
+    )
+
+
+def _rows_of(size: tuple[int, ...], at: int, width: int, count: int) -> tuple[int, tuple[int, ...]]:
+    """How many places the axes that are indexed have, and the size with `count` places instead."""
+    return math.prod(size[at : at + width]), (*size[:at], count, *size[at + width :])
 
 
 _NAMES = {"take": ("", "take rows", "take pairs"), "add": ("", "add rows", "add pairs")}
 
 
-def _indexed(call: Call, indices: list[Spec]) -> int:
-    """How many of the first axes are indexed, if there is code for it; else 0."""
+def _indexed(call: Call, indices: list[Spec]) -> tuple[int, int]:
+    """The first of the axes that are indexed, and how many there are; 0 if there is no code for it."""
     alike = all(i.contiguous and i.dtype is indices[0].dtype and i.size == indices[0].size for i in indices)
-    return len(indices) if alike and call.attributes["where"] in ((0,), (0, 1)) else 0
+    where = call.attributes["where"]
+    known = alike and len(where) <= 2 and where[-1] - where[0] == len(where) - 1
+    return where[0], len(where) if known else 0

@@ -1,7 +1,7 @@
 """The negative log likelihood: of every row of log probabilities the element that a target names.
 
-Targets were checked when they were recorded. A target that is to be ignored counts as nothing. What is picked lies far
-apart in memory, so that there is nothing for vectors to do; one pass of a few thousand steps is one chunk.
+A target that is to be ignored counts as nothing, and so does one that is no class, which rings an alarm. What is picked
+lies far apart in memory, so that there is nothing for vectors to do; one pass of a few thousand steps is one chunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from llvmlite import ir
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import jit
+from .alarms import cells, ring
 from .routine import Routine
 from .vectors import ELEMENTS, I64, Writer, module_text, new_function
 
@@ -21,10 +22,13 @@ F64 = ir.DoubleType()
 
 
 def nll_routine(call: Call) -> Routine | None:
-    """What computes `nll_loss` without weights: (losses or their mean or sum, how many count)."""
+    """What computes `nll_loss`: (losses or their mean or sum, how many count, or what they weigh)."""
     x, target, weight = call.specs
     kinds = x.dtype.name, target.dtype.name
-    if type(weight) is Spec or kinds[0] not in ("float32", "float64") or kinds[1] not in ("int32", "int64"):
+    if kinds[0] not in ("float32", "float64") or kinds[1] not in ("int32", "int64"):
+        return None
+    weighted = type(weight) is Spec
+    if weighted and not (weight.contiguous and weight.dtype is x.dtype):
         return None
     rest = list(range(min(x.ndim - 1, 1) + 1, x.ndim))
     inner = math.prod(x.size[d] for d in rest)
@@ -32,41 +36,52 @@ def nll_routine(call: Call) -> Routine | None:
         return None
     batch, by_batch, by_class = (1, 0, x.stride[0]) if x.ndim == 1 else (x.size[0], x.stride[0], x.stride[1])
     reduction = call.attributes["reduction"]
-    constants = [batch, inner, by_batch, by_class, call.attributes["ignore_index"]]
-    return Routine([(_compiled(*kinds, reduction), 1)], constants)
+    classes = x.size[min(x.ndim - 1, 1)]
+    constants = [batch, inner, by_batch, by_class, call.attributes["ignore_index"], classes, cells]
+    return Routine([(_compiled(*kinds, reduction, weighted), 1)], constants)
 
 
 _functions: dict[tuple, int] = {}
 
 
-def _compiled(kind: str, index: str, reduction: str) -> int:
-    key = kind, index, reduction
+def _compiled(kind: str, index: str, reduction: str, weighted: bool) -> int:
+    key = kind, index, reduction, weighted
     if key not in _functions:
-        module = ir.Module("picks")
-        _emit(Writer(new_function(module, "nll"), kind), index, reduction)
-        _functions[key] = jit.compile_module(module_text(module), ["nll"])["nll"]
+        _functions[key] = jit.load(("picks", *key), ["nll"], lambda: _text(*key))["nll"]
     return _functions[key]
 
 
-def _emit(w: Writer, index: str, reduction: str) -> None:
-    """Words of the block: x, target, (no weight), result, total, scratch; sizes and strides; the target to ignore."""
+def _text(kind: str, index: str, reduction: str, weighted: bool) -> str:
+    module = ir.Module("picks")
+    _emit(Writer(new_function(module, "nll"), kind), index, reduction, weighted)
+    return module_text(module)
+
+
+def _emit(w: Writer, index: str, reduction: str, weighted: bool) -> None:
+    """Words of the block: x, target, weight or none, result, total, scratch; sizes and strides; the target to ignore,
+    how many classes there are, the cells of alarms."""
     b, block = w.b, w.function.args[0]
     x, targets = w.word(block, 0, w.element), w.word(block, 1, ELEMENTS[index])
     result, total = w.word(block, 3, w.element), w.word(block, 4, w.element)
-    batch, inner, by_batch, by_class, ignored = w.words(block, 6, 5)
+    batch, inner, by_batch, by_class, ignored, classes = w.words(block, 6, 6)
     nothing, one = ir.Constant(F64, 0.0), ir.Constant(F64, 1.0)
     with w.folding(0, w.mul(batch, inner), 1, [nothing, nothing]) as (i, (lost, counted), after):
         target = b.load(w.at(targets, i))
         target = target if index == "int64" else b.sext(target, I64)
-        counts = w.test(target, "!=", ignored)
-        at = w.add(
-            w.mul(w.div(i, inner), by_batch), w.mul(b.select(counts, target, w.int(0)), by_class), w.rem(i, inner)
-        )
+        is_class, wanted = b.icmp_unsigned("<", target, classes), w.test(target, "!=", ignored)
+        with b.if_then(b.and_(wanted, b.not_(is_class)), likely=False):
+            ring(w, 12, 1, target)
+        counts = b.and_(wanted, is_class)
+        chosen = b.select(counts, target, w.int(0))
+        at = w.add(w.mul(w.div(i, inner), by_batch), w.mul(chosen, by_class), w.rem(i, inner))
         picked = _wide(w, b.load(w.at(x, at)))
-        loss = b.select(counts, b.fneg(picked), nothing)
+        weight = _wide(w, b.load(w.at(w.word(block, 2, w.element), chosen))) if weighted else one
+        # PyTorch gives 0, and not nan, where a weight of 0 meets an infinite loss
+        lossy = b.and_(counts, b.fcmp_unordered("!=", weight, nothing)) if weighted else counts
+        loss = b.select(lossy, b.fmul(b.fneg(picked), weight) if weighted else b.fneg(picked), nothing)
         if reduction == "none":
             b.store(_narrow(w, loss), w.at(result, i))
-        after += [b.fadd(lost, loss), b.fadd(counted, b.select(counts, one, nothing))]
+        after += [b.fadd(lost, loss), b.fadd(counted, b.select(counts, weight, nothing))]
     if reduction != "none":
         b.store(_narrow(w, b.fdiv(lost, counted) if reduction == "mean" else lost), result)
     b.store(_narrow(w, counted), total)

@@ -17,7 +17,7 @@ import numpy as np
 from ..core.spec import Spec
 from ..graph.node import Node, Unplanned
 from ..runtime import trace
-from . import pool
+from . import alarms, pool
 from .memory import arena
 from .report import label, lines
 from .routine import address
@@ -88,8 +88,21 @@ class Plan:
                 interpret(nodes[part])
             else:
                 self._run_batch(part, nodes)
+                if alarms.cells[0]:
+                    self._complain(nodes, interpret)
         for node in nodes:
             node.sources = ()
+
+    def _complain(self, nodes: list[Node], interpret: Callable[[Node], None]) -> None:
+        """Raise the mistake that a routine has found."""
+        block, which, number = alarms.message()
+        step = self.steps[self.of_job[int(np.flatnonzero(self.jobs[:, 1] == block)[0])]]
+        node = nodes[step.places[-1]]
+        alarms.mistaken(node, which, number)
+        try:
+            interpret(node)
+        finally:
+            alarms.spread(node, nodes)
 
     def _bind(self) -> None:
         base = arena.reserve(self.arena_bytes)

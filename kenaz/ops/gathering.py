@@ -17,7 +17,7 @@ from .indexing import add_at, check_bounds, check_range
 from .lookups import native, with_twin
 from .masking import checked_number
 from .record import assign, composite, number, write_out
-from .views import expand
+from .views import contiguous, expand
 
 
 def axis_of(x: Spec, dim: Any) -> int:
@@ -33,7 +33,7 @@ def _select_rule(x: Spec, index: Spec, dim: int) -> tuple:
 
 @opaque(
     _select_rule, name="index_select", halves=True, native=native("index_select"),
-    grad=lambda g, y, _x, index, dim: _spread_rows(g, index, size=_x.size, dim=dim),
+    grad=lambda g, y, _x, index, dim: _spread_rows(contiguous(g), index, size=_x.size, dim=dim),
 )  # fmt: skip
 def _index_select(xp: Any, x: Any, index: Any, dim: int) -> Any:
     if not x.ndim:
@@ -124,7 +124,7 @@ def places(xp: Any, index: Any, dim: int) -> tuple:
 
 @opaque(
     _gather_rule, name="gather", halves=True, native=native("gather"),
-    grad=lambda g, y, _x, index, dim: _spread_places(g, index, size=_x.size, dim=dim),
+    grad=lambda g, y, _x, index, dim: _spread_places(contiguous(g), index, size=_x.size, dim=dim),
 )  # fmt: skip
 def _gather(xp: Any, x: Any, index: Any, dim: int) -> Any:
     if not x.ndim:

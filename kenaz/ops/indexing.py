@@ -26,7 +26,7 @@ from .declare import View, look, opaque
 from .lookups import native, with_twin
 from .masking import checked_number, masked_put, where
 from .record import NUMBERS, assign, check_writable, composite, method, register
-from .views import embed, expand
+from .views import contiguous, embed, expand
 
 FULL = slice(None)
 Advanced = list  # of (axis of the view, index tensor)
@@ -448,7 +448,7 @@ def _numpy_key(x: Any, indices: Sequence, where: tuple) -> tuple:
 
 @opaque(
     _index_rule, name="index", halves=True, native=native("index"),
-    grad=lambda g, y, _x, *indices, where: _index_add_at(g, *indices, size=_x.size, where=where),
+    grad=lambda g, y, _x, *indices, where: _index_add_at(contiguous(g), *indices, size=_x.size, where=where),
 )  # fmt: skip
 def _index(xp: Any, x: Any, *indices: Any, where: tuple) -> Any:
     key = _numpy_key(x, indices, where)

@@ -163,7 +163,7 @@ softmax, log_softmax = _with_dtype(_softmax, "softmax"), _with_dtype(_log_softma
 
 
 # ------------------------------------------------------------------------------------------------------------ likelihoods
-def _nll_rule(x: Spec, target: Spec, weight: Any, reduction: str, ignore_index: int, checked: bool) -> list:
+def _nll_rule(x: Spec, target: Spec, weight: Any, reduction: str, ignore_index: int) -> list:
     if x.ndim < 1 or x.ndim > 2 and target.ndim != x.ndim - 1:
         raise RuntimeError("input tensor should be 1D or 2D")
     batch = x.size[:1] + x.size[2:] if x.ndim > 1 else ()
@@ -214,10 +214,9 @@ def _picked(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> tup
 
 
 def _native_nll(call: Any) -> Any:
-    """Compiled code for targets that were found to be right when the line ran."""
     from ..codegen.picks import nll_routine
 
-    return nll_routine(call) if call.attributes["checked"] else None
+    return nll_routine(call)
 
 
 @opaque(
@@ -226,7 +225,7 @@ def _native_nll(call: Any) -> Any:
         _nll_backward(g[0], target, weight, y[1], size=_x.size, reduction=reduction, ignore_index=ignore_index), None, None
     ),
 )  # fmt: skip
-def _nll(xp: Any, x: Any, target: Any, weight: Any, reduction: str, ignore_index: int, checked: bool = False) -> tuple:
+def _nll(xp: Any, x: Any, target: Any, weight: Any, reduction: str, ignore_index: int) -> tuple:
     chosen, w, _ = _picked(xp, x, target, weight, ignore_index)
     losses = xp.where(w == 0, xp.zeros((), x.dtype), -chosen * w)
     total = w.sum(dtype=x.dtype)
@@ -245,7 +244,7 @@ def _nll_backward_rule(
     _nll_backward_rule, name="nll_loss_backward",
     grad=(
         lambda g, y, _g, target, weight, total, size, reduction, ignore_index: _nll(
-            g, target, weight, reduction=reduction, ignore_index=ignore_index, checked=True)[0],
+            g, target, weight, reduction=reduction, ignore_index=ignore_index)[0],
         lambda g, y, *rest: None, lambda g, y, *rest: None, lambda g, y, *rest: None,
     ),
 )  # fmt: skip
@@ -268,8 +267,7 @@ def nll_loss(
 ) -> Tensor:
     """The negative of the elements that `target` names along axis 1, averaged with `weight` per class."""
     weighted = False if weight is None else weight
-    checked = target._storage.node.value is not None
-    return _nll(input, target, weighted, reduction=reduction, ignore_index=ignore_index, checked=checked)[0]
+    return _nll(input, target, weighted, reduction=reduction, ignore_index=ignore_index)[0]
 
 
 def cross_entropy(

@@ -20,6 +20,7 @@ from .normalization import batch_norm, group_norm, instance_norm, layer_norm, lo
 from .products import linear
 from .record import composite, layouts, public
 from .sampling import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
+from .views import contiguous
 
 
 # -------------------------------------------------------------------------------------------------------------- embeddings
@@ -43,7 +44,7 @@ def _check_rows(call: Any, weight: Any, indices: Any) -> None:
 @opaque(
     _embedding_rule, name="embedding", halves=True, native=native("embedding"),
     grad=lambda g, y, _weight, indices, padding_idx, scale: (
-        _embedding_backward(g, indices, rows=_weight.size[0], padding_idx=padding_idx, scale=scale), None
+        _embedding_backward(contiguous(g), indices, rows=_weight.size[0], padding_idx=padding_idx, scale=scale), None
     ),
 )  # fmt: skip
 def _embedding(xp: Any, weight: Any, indices: Any, padding_idx: int, scale: bool) -> Any:

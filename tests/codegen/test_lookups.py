@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import kenaz as torch
 from kenaz.codegen import jit
 from kenaz.core.spec import Spec, fresh
 from kenaz.graph.node import Call
+from kenaz.nn import functional as F
 from kenaz.ops.record import REGISTRY
 from kenaz.runtime import threads
 
@@ -156,3 +158,53 @@ def test_what_is_left_to_numpy() -> None:
     whole = fresh((4, 3), torch.int64)
     one = fresh((2,), torch.int64)
     assert REGISTRY["index_add"].native(call_of("index_add", (whole, one, fresh((2, 3), torch.int64)), {"dim": 0})) is None
+
+
+# ------------------------------------------------------------------------------------------- numbers that come too late
+W, A = torch.arange(800.0).reshape(50, 16), torch.arange(1200.0).reshape(40, 30)
+LATE = [
+    (lambda wrong: F.embedding(torch.arange(20) * 2 + wrong, W), 20, IndexError, "index out of range in self"),
+    (lambda wrong: A.index_select(0, torch.arange(40) - wrong), 1, IndexError, "index out of range in self"),
+    (lambda wrong: A.gather(1, torch.arange(1200).reshape(40, 30) % 30 + wrong), 7, RuntimeError, "index 30 is out of bounds"),
+    (lambda wrong: A[torch.arange(40) - 20 - wrong], 21, IndexError, "index -41 is out of bounds for dimension 0 with size 40"),
+    (lambda wrong: A[:, torch.arange(30) + wrong], 3, IndexError, "index 30 is out of bounds for dimension 0 with size 30"),
+    (lambda wrong: A[torch.arange(30), torch.arange(30) + wrong], 3, IndexError, "index 30 is out of bounds for dimension 1"),
+    (lambda wrong: torch.zeros(40, 30).scatter_add(0, torch.arange(1200).reshape(40, 30) // 30 + wrong, A), 9, RuntimeError, "40"),
+    (lambda wrong: F.nll_loss(A, torch.arange(40) % 30 - wrong, reduction="sum"), 4, IndexError, "Target -4 is out of bounds"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("take, wrong, kind, message", LATE)
+def test_mistakes_found_by_compiled_code(take: Any, wrong: int, kind: type[Exception], message: str) -> None:
+    """Numbers that are not known when the line runs: the error comes with the values, and says where it came from."""
+    for _ in range(5):
+        right = (take(0) * 2).sum().item()
+    for _ in range(2):
+        found = take(wrong) * 2
+        after = found.sum()
+        with pytest.raises(kind, match=message) as caught:
+            after.item()
+        assert "test_lookups.py" in caught.value.__notes__[0]
+        with pytest.raises(kind, match=message):
+            found.tolist()
+        assert (take(0) * 2).sum().item() == right
+
+
+def test_indices_in_any_order_of_memory() -> None:
+    """A column of numbers, numbers that are repeated, and numbers that name axes further on."""
+    numbers = torch.tensor([[3, 1], [0, 3], [2, 2]])
+    rows = torch.tensor([3, 0, 2]).unsqueeze(1).expand(3, 4)
+    x = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
+    b = torch.tensor([0, 1, 1])
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        picked = F.embedding(numbers[:, 1], x) + x.index_select(0, numbers[:, 0]) + x[:, numbers[:, 1]].T * 3
+        lines = x.gather(0, rows) * torch.zeros(4, 4, dtype=x.dtype).scatter_add(0, rows, picked)[:3]
+        return (picked * lines).sum() + (x.reshape(2, 2, 4)[:, b, numbers.T[0]] ** 3).sum()
+
+    values = []
+    for _ in range(5):
+        y = f(x)
+        values.append([y.item(), *torch.autograd.grad(f(x), x)[0].reshape(-1).tolist()])
+    np.testing.assert_allclose(values[0], values[-1], rtol=1e-12)
+    assert torch.autograd.gradcheck(f, (x,))
