@@ -26,11 +26,12 @@ from ..core.spec import Spec, fresh
 from ..graph.node import Call
 from . import jit
 from .alarms import cells, ring
+from .ranges import given_number
 from .routine import Routine
 from .share import chunks_for, part
 from .vectors import ELEMENTS, I64, Writer, module_text, new_function
 
-_KINDS = {1: "uint8", 4: "int32", 8: "int64"}  # by size, where elements are only moved
+_KINDS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by size, where elements are only moved
 _SIZES = ("outer", "count", "length", "inner", "skipped", "second", "chunks")
 COLUMNS = 64  # elements that a thread's share of a row consists of: whole cache lines
 
@@ -115,6 +116,16 @@ class Lookup(Writer):
         with self.b.if_then(elsewhere):
             self.copy(self.at(base, at), self.at(out, at), start, end)
 
+    def bring_rows(self, base: Any, out: Any, o: Any, left: Any, right: Any) -> None:
+        """Columns of all rows of a plane; at once if they are all columns: rows may be as short as one element."""
+        n = self.n
+        plane = self.mul(o, n["length"], n["inner"])
+        with self.b.if_else(self.test(self.sub(right, left), "==", n["inner"])) as (all_columns, some):
+            with all_columns:
+                self.bring(base, out, plane, 0, self.mul(n["length"], n["inner"]))
+            with some, self.loop(0, n["length"]) as i:
+                self.bring(base, out, self.add(plane, self.mul(i, n["inner"])), left, right)
+
     def share(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """The chunk's part of the outer axis, and of the columns; one of them is everything."""
         n = self.n
@@ -148,9 +159,7 @@ def _add_rows(w: Lookup, *indices: int, based: bool = False) -> None:
     base = w.array(0) if based else None
     outer, (left, right) = w.share()
     with w.loop(*outer) as o:
-        with w.loop(0, n["length"]) as i:
-            at = w.mul(w.add(w.mul(o, n["length"]), i), n["inner"])
-            w.bring(base, out, at, left, right)
+        w.bring_rows(base, out, o, left, right)
         with w.loop(0, n["count"]) as i:
             number = number_at(i)
             with w.b.if_then(w.is_inside(number)):
@@ -164,6 +173,31 @@ def _add(w: Lookup, x: Any, y: Any, left: Any, right: Any) -> None:
         w.store(w.b.fadd(w.load(w.at(y, i), mask), w.load(w.at(x, i), mask)), w.at(y, i), mask)
 
     w.each_vector(left, right, visit)
+
+
+def _put_rows(w: Lookup, *indices: int, add: bool, each: bool, number: str = "") -> None:
+    """Words: x, value, index (or two), out, scratch, sizes; steps of the value from plane to plane and from row to row.
+    The value is a `number`, one element, or (`each`) rows."""
+    n, b, number_at = w.n, w.b, w.numbers(*indices)
+    x, out = w.array(0), w.array(2 + len(indices))
+    by_plane, by_row = w.words(w.block, w.cells + 1, 2)
+    value = None if each else w.splat(given_number(w, 1, number, w.element) if number else b.load(w.array(1)))
+    outer, (left, right) = w.share()
+    with w.loop(*outer) as o:
+        w.bring_rows(x, out, o, left, right)
+        with w.loop(0, n["count"]) as i:
+            place = number_at(i)
+            with b.if_then(w.is_inside(place)):
+                row = w.at(out, w.mul(w.add(w.mul(o, n["length"]), place), n["inner"]))
+                given = w.at(w.array(1), w.mul(o, by_plane), w.mul(i, by_row)) if each else None
+
+                def visit(k: Any, mask: Any, row: Any = row, given: Any = given) -> None:
+                    new = w.load(w.at(given, k), mask) if each else value
+                    new = b.fadd(w.load(w.at(row, k), mask), new) if add else new
+                    w.store(new, w.at(row, k), mask)
+
+                w.each_vector(left, right, visit)
+    b.ret_void()
 
 
 def _take_places(w: Lookup) -> None:
@@ -195,6 +229,10 @@ def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
     w.b.ret_void()
 
 
+def _put_indexed(w: Lookup, width: int, add: bool, how: str) -> None:
+    _put_rows(w, *range(2, 2 + width), add=add, each=how == "each", number=how if how in ("int", "float") else "")
+
+
 _PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many tensors come before the scratch memory
     "take rows": (lambda w: _take_rows(w, 1), 3),
     "take pairs": (lambda w: _take_rows(w, 1, 2), 4),
@@ -205,7 +243,11 @@ _PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many t
     "add places": (functools.partial(_put_places, based=False), 3),
     "add places to": (functools.partial(_put_places, based=True), 4),
     "put places in": (functools.partial(_put_places, based=True, add=False), 4),
-}
+    **{
+        f"{what} {width} {how}": (functools.partial(_put_indexed, width=width, add=what == "sum", how=how), 3 + width)
+        for what in ("put", "sum") for width in (1, 2) for how in ("one", "each", "int", "float")
+    },
+}  # fmt: skip
 
 
 @functools.cache
@@ -229,7 +271,7 @@ def _routine(
     element = like.dtype.name if adds else _KINDS.get(like.dtype.itemsize)
     if index.dtype.name not in ("int64", "int32") or not all(s.contiguous and s.dtype is like.dtype for s in dense):
         return None
-    if not index.contiguous or adds and element not in ("float32", "float64"):
+    if not index.contiguous or element not in (("float32", "float64") if adds else _KINDS.values()):
         return None
     outer, inner = math.prod(like.size[:dim]), math.prod(like.size[dim + 1 :])
     count = like.size[dim]
@@ -262,6 +304,15 @@ def embedding_backward(call: Call) -> Routine | None:
     if of["scale"] or not g.contiguous:
         return None
     return _routine("add rows", indices, (_flat(g, indices.numel), call.out), 0, of["rows"], of["padding_idx"])
+
+
+def embedding_onto(call: Call) -> Routine | None:
+    """The same, added to what is there."""
+    total, indices, g = call.specs
+    if not g.contiguous:
+        return None
+    dense = _flat(g, indices.numel), total, call.out
+    return _routine("add rows to", indices, dense, 0, total.size[0], call.attributes["padding_idx"])
 
 
 def _flat(rows: Spec, count: int) -> Spec:
@@ -338,6 +389,50 @@ def index(call: Call) -> Routine | None:
         _NAMES["take"][width], indices[0], (fresh(dense, x.dtype), x), at, length, second=x.size[at + width - 1],
         watch=_watch(call, SIGNED),
     )  # fmt: skip
+
+
+def index_put(call: Call) -> Routine | None:
+    """x with a number, an element or rows put where indices say, or added there."""
+    x, value, *indices = call.specs
+    at, width = _indexed(call, indices)
+    add = call.attributes["accumulate"]
+    name = "uint8" if x.dtype.name == "bool" else x.dtype.name
+    index, count = indices[0], indices[0].numel
+    if not width or name not in _PUT or add and not name.startswith("float"):
+        return None
+    if not (x.contiguous and call.out.contiguous) or index.dtype.name not in ("int64", "int32"):
+        return None
+    length, dense = _rows_of(x.size, at, width, count)
+    how = _given(value, (*x.size[:at], *index.size, *x.size[at + width :]), at + index.ndim, math.prod(dense[at + 1 :]))
+    if how is None or how[0] == "float" and not name.startswith("float"):
+        return None
+    kind, by_plane, by_row = how
+    outer, inner = math.prod(dense[:at]), math.prod(dense[at + 1 :])
+    chunks = chunks_for(x.numel + math.prod(dense), outer if outer > 1 else -(-inner // COLUMNS))
+    program = f"{'sum' if add else 'put'} {width} {kind}"
+    function = _compiled(program, name, index.dtype.name, SIGNED, jit.vector_bytes())
+    sizes = [outer, count, length, inner, -1, x.size[at + width - 1], chunks]
+    return Routine([(function, chunks)], [*sizes, cells, by_plane * count, by_row], in_place={0: [0]})
+
+
+_PUT = ("float32", "float64", "int32", "int64", "uint8")  # dtypes of elements that are put, by the name in vectors
+
+
+_NUMBERS = {int: ("int", 0, 0), bool: ("int", 0, 0), float: ("float", 0, 0)}
+
+
+def _given(value: Any, size: tuple[int, ...], behind: int, inner: int) -> tuple[str, int, int] | None:
+    """What is put: its kind, and its steps from index to index, as planes and as rows. `size` is that of all values,
+    the axes from `behind` on are those of a row."""
+    if type(value) is not Spec:
+        return _NUMBERS.get(value)
+    if value.numel == 1:
+        return "one", 0, 0
+    if not value.contiguous:
+        return None
+    if value.size == size:
+        return "each", inner, inner
+    return ("each", 0, 0) if value.numel == inner and value.size == size[behind:] else None
 
 
 def index_add_at(call: Call) -> Routine | None:

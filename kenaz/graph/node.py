@@ -28,7 +28,7 @@ class Op:
     grad_name: the name of the backward node, or a function of the inputs that gives it.
     native: `native(call)` -> the `codegen.routine.Routine` that computes it in compiled code, or None.
     onto: `onto(total, *inputs, **attributes)` adds to a tensor what the operator gives, where that is less work than to
-        make it: autograd adds up gradients so.
+        make it (None where it cannot): autograd adds up gradients so.
     late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it
     when the line
         is recorded, where the arrays that decide are there already (None for those that are not).

@@ -265,7 +265,13 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     return finish(result, requires_grad)
 
 
-@source(lambda start, step, out: out)
+def _native_arange(call: Any) -> Any:
+    from ..codegen import ranges
+
+    return ranges.steps(call)
+
+
+@source(lambda start, step, out: out, native=_native_arange)
 def _arange(xp: Any, start: Any, step: Any, out: Spec) -> Any:
     wide = xp.float64 if out.dtype.kind >= 2 else xp.int64
     return (xp.arange(out.numel, dtype=wide) * xp.asarray(step).astype(wide) + xp.asarray(start).astype(wide)).astype(out.dtype.np)

@@ -527,7 +527,10 @@ def _index_put_grad(
     return base, value
 
 
-@opaque(_index_put_rule, _index_put_grad, name="index_put", halves=True, late_errors=True, overwrites=True)
+@opaque(
+    _index_put_rule, _index_put_grad, name="index_put", halves=True, late_errors=True, overwrites=True,
+    native=native("index_put"),
+)  # fmt: skip
 def _index_put(xp: Any, x: Any, value: Any, *indices: Any, where: tuple, accumulate: bool) -> Any:
     key = _numpy_key(x, indices, where)
     if accumulate:

@@ -56,21 +56,44 @@ _embedded = with_twin(_embedding)
 
 
 @opaque(
+    lambda total, indices, g, padding_idx: (total.size, total.dtype), name="embedding_backward_onto", overwrites=True,
+    native=native("embedding_onto"),
+    grad=(
+        lambda g, y, _total, _indices, _g, padding_idx: g,
+        None,
+        lambda g, y, _total, indices, _g, padding_idx: _embedding(g, indices, padding_idx=-1, scale=False),
+    ),
+)  # fmt: skip
+def _embedding_onto(xp: Any, total: Any, indices: Any, g: Any, padding_idx: int) -> Any:
+    """The same rows added to a gradient of the table."""
+    _add_rows(xp, total, g, indices, padding_idx, False)
+    return total
+
+
+def _onto(total: Tensor, g: Tensor, indices: Tensor, rows: int, padding_idx: int, scale: bool) -> Tensor | None:
+    return None if scale else _embedding_onto(total, indices, g, padding_idx=padding_idx)
+
+
+@opaque(
     lambda g, indices, rows, padding_idx, scale: ((rows, g.size[-1]), g.dtype), name="embedding_backward",
-    native=native("embedding_backward"),
+    native=native("embedding_backward"), onto=_onto,
     grad=(lambda g, y, _g, indices, rows, padding_idx, scale: _embedding(g, indices, padding_idx=-1, scale=False), lambda g, y, *rest: None),
 )  # fmt: skip
 def _embedding_backward(xp: Any, g: Any, indices: Any, rows: int, padding_idx: int, scale: bool) -> Any:
     """The rows of `g` summed where their indices say; the padding row gets none."""
+    out = xp.zeros((rows, g.shape[-1]), g.dtype)
+    _add_rows(xp, out, g, indices, padding_idx, scale)
+    return out
+
+
+def _add_rows(xp: Any, out: Any, g: Any, indices: Any, padding_idx: int, scale: bool) -> None:
     flat, values = indices.reshape(-1), g.reshape(-1, g.shape[-1])
     keep = flat != padding_idx
     if not keep.all():
         flat, values = flat[keep], values[keep]
-    out = xp.zeros((rows, g.shape[-1]), g.dtype)
     if scale and len(flat):
-        values = values / xp.bincount(flat, minlength=rows)[flat][:, None].astype(g.dtype)
+        values = values / xp.bincount(flat, minlength=len(out))[flat][:, None].astype(g.dtype)
     xp.scatter_rows(out, flat, values)
-    return out
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:

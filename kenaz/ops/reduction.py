@@ -415,7 +415,22 @@ def _norm2_grad(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
 def _folded_in_code(function: Any, body: Any, cost: int = 1) -> None:
     """Give a reduction compiled code, where it computes in the dtype of its input: a body over rows (`rowwise.py`)."""
     native = native_kernel(function.op.name, body, "element", "row", cost)
-    function.op.native = lambda call: native(call) if call.out.dtype is call.specs[0].dtype else None
+    whole = function.op.native  # of whole numbers, if there is such code
+    function.op.native = lambda call: (
+        native(call) if call.out.dtype is call.specs[0].dtype and call.out.dtype.kind >= FLOAT else whole and whole(call)
+    )
+
+
+def _counted_in_code(*functions: Any) -> None:
+    """Give reductions compiled code for whole numbers and truth values."""
+
+    def native(call: Any) -> Any:
+        from ..codegen import counts
+
+        return counts.fold(call)
+
+    for function in functions:
+        function.op.native = native
 
 
 def _var_of_rows(xp: Any, x: Any, correction: Any) -> tuple:
@@ -440,6 +455,7 @@ def _native_place(name: str, best: Any) -> Any:
     return lambda call: native(call) if call.specs[0].size[call.attributes["dim"]] < 1 << 24 else None
 
 
+_counted_in_code(sum, amax, amin, _all, _any)
 _folded_in_code(sum, lambda xp, x: (xp.sum(x),))  # where no loop over elements takes the sum along
 _folded_in_code(mean, lambda xp, x: (xp.mean(x),))
 _folded_in_code(amax, lambda xp, x: (xp.max(x),))

@@ -208,3 +208,46 @@ def test_indices_in_any_order_of_memory() -> None:
         values.append([y.item(), *torch.autograd.grad(f(x), x)[0].reshape(-1).tolist()])
     np.testing.assert_allclose(values[0], values[-1], rtol=1e-12)
     assert torch.autograd.gradcheck(f, (x,))
+
+
+KEYS: list[tuple] = [((0,), 1), ((1,), 1), ((0, 1), 2), ((1, 2), 2), ((2,), 1)]
+
+
+@pytest.mark.parametrize("where, width", KEYS)
+@pytest.mark.parametrize("kind", ["float32", "int64", "bool"])
+@pytest.mark.usefixtures("number_of_threads")
+def test_index_put(kind: str, where: tuple, width: int) -> None:
+    """Numbers, elements and rows put, or added, where indices say."""
+    x, dtype = np.random.default_rng(0).integers(0, 2, (6, 5, 70)).astype(kind), getattr(torch, kind)
+    given = [np.array([1, 4, 0, -2, 1]), np.array([3, 0, 2, -1, 3])][:width]
+    key = (slice(None),) * where[0] + tuple(given)
+    size = x[key].shape
+    full = (np.arange(np.prod(size)) % 2).astype(kind).reshape(size)
+    for value in (1, True, np.ones((), kind), full, np.asarray(full.reshape(-1, *size[where[0] + 1 :])[0])):
+        for accumulate in (False, True)[: 1 + (kind == "float32")]:
+            of = {"where": where, "accumulate": accumulate}
+            kinds = (spec_of(value, dtype) if type(value) is np.ndarray else type(value), *map(spec_of, given, [torch.int64] * 2))
+            expected = x.copy()
+            if accumulate:
+                np.add.at(expected, key, value)
+            else:
+                expected[key] = value
+            call = call_of("index_put", (spec_of(x, dtype), *kinds), of)
+            np.testing.assert_array_equal(run(call, x, value, *given), expected)
+
+
+@pytest.mark.parametrize("padding", [None, 2])
+def test_rows_added_to_a_gradient(padding: int | None) -> None:
+    table = torch.randn(9, 5, dtype=torch.float64, requires_grad=True)
+    numbers = torch.tensor([[2, 3, 2], [0, 8, 3]])
+
+    def f(table: torch.Tensor) -> torch.Tensor:
+        steps = [F.embedding(numbers[:, t], table, padding_idx=padding) for t in range(3)]
+        return (steps[0] * steps[1] + steps[2] ** 3).sum() + (table * table).sum()
+
+    found = []
+    for _ in range(5):
+        found.append(torch.autograd.grad(f(table), table)[0].reshape(-1).tolist())
+        np.testing.assert_allclose(found[0], found[-1], rtol=1e-12)
+    if padding is None:
+        assert torch.autograd.gradcheck(f, (table,)) and torch.autograd.gradgradcheck(f, (table,))
