@@ -218,7 +218,7 @@ def _compiled(batch: list[Node], seen: Sequence[bool]) -> Any:
     alive = _alive_places(batch, seen)
     nodes = [batch[i] for i in alive]
     plan = make_plan(nodes, [seen[i] for i in alive])
-    if config.DEBUG >= 2 or config.EXPLAIN or config.DRAW:
+    if config.DEBUG >= 2 or config.EXPLAIN:
         _tell_plan(plan, nodes)
     if plan is None:
         return False
@@ -231,10 +231,8 @@ def _tell_plan(plan: Any, nodes: list[Node]) -> None:
 
     if config.EXPLAIN:
         report.tell(report.reason(tuple(node.call for node in nodes), users_line()))
-    if config.DRAW and plan is not None:
-        report.drawn.append(report.Drawn(plan.units, nodes))
     if config.DEBUG >= 2 and plan is not None:
-        for line in plan.told(nodes, config.DEBUG >= 3):
+        for line in plan.told(config.DEBUG >= 3):
             report.tell(line)
 
 

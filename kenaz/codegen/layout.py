@@ -7,22 +7,29 @@ from typing import Any
 
 import numpy as np
 
+from ..core import config
 from ..core.spec import Spec
 from ..graph.node import PICK, Node
+from . import report
+from .halves import Graph, widened
 from .memory import Layout
 from .plan import Batch, Plan, Value
 from .routine import address
-from .steps import Step, make_steps
+from .steps import Natives, Step, make_steps
 
 LARGE = 1 << 15  # bytes from which looking for memory to take over pays
 
 
 def make_plan(nodes: list[Node], seen: list[bool]) -> Plan | None:
     """The plan of a graph; None where nothing in it can be compiled."""
-    plan = Plan(make_steps(nodes, seen))
+    natives = Natives()
+    graph = widened(nodes, seen, natives.__getitem__)
+    plan = Plan(make_steps(graph.nodes, graph.seen, natives), graph)
     if not plan.native:
         return None
-    Builder(plan, nodes, seen)
+    if config.DRAW:
+        report.drawn.append(report.Drawn(plan.units, graph.nodes))
+    Builder(plan, graph)
     return plan
 
 
@@ -61,11 +68,12 @@ class Words:
 class Builder:
     """Lays out a plan: which values live where, and which words say so."""
 
-    def __init__(self, plan: Plan, nodes: list[Node], seen: list[bool]):
-        self.plan, self.nodes, self.seen = plan, nodes, seen
+    def __init__(self, plan: Plan, graph: Graph):
+        self.plan, self.graph = plan, graph
+        self.nodes, self.seen = graph.nodes, graph.seen
         self.steps = plan.steps
         self.values: dict[tuple[int, int], Value] = {}
-        self.place = {node: i for i, node in enumerate(nodes)}
+        self.place = {node: i for i, node in enumerate(graph.nodes)}
         self._make_values()
         self._note_readers()
         self._lay_out()
@@ -104,7 +112,7 @@ class Builder:
                 self._take(node)
 
     def _take(self, node: Node) -> None:
-        value, p = self.value_of(node), self.place[node]
+        value, p = self.value_of(node), self.graph.real[self.place[node]]
         assert value is not None
         if p not in value.takers:
             value.takers.append(p)
@@ -166,7 +174,7 @@ class Builder:
         batches: list[Words] = []
         for unit in plan.units:
             if type(unit) is int:
-                plan.sequence.append(unit)
+                plan.sequence.append(self.graph.real[unit])
                 batch = None
                 continue
             if batch is None:
@@ -184,10 +192,12 @@ class Builder:
         """How often each outside node stands among the sources of native nodes, and who reads it last."""
         self.references: dict[int, int] = {}
         self.last_reader: dict[int, int] = {}
-        native = {p for step in self.steps for p in step.places}
-        for p, node in enumerate(self.nodes):
+        graph = self.graph
+        native = {graph.real[p] for step in self.steps for p in step.places}
+        inside = set(graph.given)
+        for p, node in enumerate(graph.given):
             for source in node.sources:
-                if type(source) is Node and source not in self.place:
+                if type(source) is Node and source not in inside:
                     if p in native:
                         self.references[id(source)] = self.references.get(id(source), 0) + 1
                     else:
@@ -225,12 +235,12 @@ class Builder:
         value = self.value_of(source)
         shifted = type(spec) is Spec and spec.shifted
         if value is None or value.takers and not self._is_new_in(batch, value):
-            base: tuple[str, int] | None = batch.entry("outside", id(source), (p, j))
+            base: tuple[str, int] | None = batch.entry("outside", id(source), self.graph.at(p, j))
         else:
             base = batch.entries[value.place, value.k] if value.takers else None
         if shifted:
             home = value.home if value is not None and base is None else 0
-            shift = (base, home, p, j, spec.dtype.itemsize)
+            shift = (base, home, *self.graph.at(p, j), spec.dtype.itemsize)
             self._write_entry(batch, batch.entry("shift", ("shift", p, j), shift))
         elif base is None:
             assert value is not None
@@ -245,7 +255,7 @@ class Builder:
         kind = "int" if type(number) in (int, bool) else "float"
         cell = self.cells[kind]
         self.cells[kind] += 1
-        (batch.batch.ints if kind == "int" else batch.batch.floats).append((cell, p, j))
+        (batch.batch.ints if kind == "int" else batch.batch.floats).append((cell, *self.graph.at(p, j)))
         self.cell_words.append((len(self.words), kind, cell))
         self.words.append(0)
 
@@ -272,7 +282,7 @@ class Builder:
                 and (p, j) not in self.taken
             ):
                 self.taken.add((p, j))
-                return p, j, self.references[id(source)]
+                return *self.graph.at(p, j), self.references[id(source)]
         return None
 
     def _finish(self) -> None:

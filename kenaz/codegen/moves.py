@@ -25,10 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
+from ..core.dtype import HALF, dtype
 from ..core.shape import contiguous_stride, crowded_axes
 from ..core.spec import Spec
 from ..graph.node import Call
 from . import jit
+from .emit import F32, Value, can_hold, to_memory
 from .routine import Routine
 from .share import chunks_for
 from .vectors import I64, VOID, Writer, constant, module_text, new_function
@@ -40,7 +42,7 @@ _FIELDS = _HEAD + 3 * DIMS
 ALWAYS, TOGETHER, APART = range(3)  # when a box is moved: where source and target share memory, or do not
 _ENTRIES = 128  # tables may be at any of so many places in a block
 _MOST = 64  # boxes that a box of too many dimensions may be cut into
-_ELEMENTS = {1: "uint8", 4: "int32", 8: "int64"}
+_ELEMENTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
 _ALIKE = 8  # elements in a row from which tiles pay
 
 
@@ -437,7 +439,7 @@ def pad(call: Call) -> Routine | None:
     """A tensor with borders of one value. (Where the padding is negative, without its own.)"""
     x, out, amounts = call.specs[0], call.out, call.attributes["pad"]
     number = call.specs[1]
-    if x.dtype.name not in _NUMBERS or not out.contiguous or number not in (int, float, bool):
+    if not _can_put(number, x.dtype) or not out.contiguous:
         return None
     sides = [(0, 0)] * (x.ndim - len(amounts) // 2) + [*zip(amounts[::2], amounts[1::2], strict=True)][::-1]
     first = [max(before, 0) for before, _ in sides]
@@ -455,12 +457,17 @@ def pad(call: Call) -> Routine | None:
 def fill(call: Call) -> Routine | None:
     """A number everywhere."""
     (number,), out = call.specs, call.out
-    if out.dtype.name not in _NUMBERS or number not in (int, float, bool) or not out.numel:
+    if not _can_put(number, out.dtype) or not out.numel:
         return None
     found = routine(2, out.dtype.itemsize, [Box(2, 0, 1, 0, ((out.numel, 0, 1),))])
     if found is not None:
         _put_number_first(found, number, out.dtype.name, 0, 2)
     return found
+
+
+def _can_put(number: Any, d: dtype) -> bool:
+    """Whether there is code that turns a number of this type into elements of a dtype."""
+    return number in (int, float, bool) and d.name in _NUMBERS and can_hold(d)
 
 
 def _put_number_first(found: Routine, number: type, element: str, source: int, scratch: int) -> None:
@@ -484,7 +491,9 @@ def _borders(out: Spec, first: list[int], last: list[int]) -> list[Box]:
 
 _NUMBERS = {
     "float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": I64, "int32": ir.IntType(32), "bool": ir.IntType(8),
+    "float16": ir.HalfType(), "bfloat16": ir.IntType(16),
 }  # fmt: skip
+_HALVES = {d.name: d for d in HALF}
 
 
 @functools.cache
@@ -496,7 +505,11 @@ def _number_store(number: str, element: str, source: int, scratch: int) -> int:
         w = Writer(new_function(module, "store"), "int64")
         b, block, to = w.b, w.function.args[0], _NUMBERS[element]
         value = b.load(w.word(block, source, I64 if number == "int" else ir.DoubleType()))
-        b.store(_truth(b, value) if element == "bool" else _converted(b, value, to), w.word(block, scratch, to))
+        if element in _HALVES:  # by way of float32: a double has no instruction for it
+            found = to_memory(Value(b, _converted(b, value, F32), np.float32), _HALVES[element])
+        else:
+            found = _truth(b, value) if element == "bool" else _converted(b, value, to)
+        b.store(found, w.word(block, scratch, to))
         b.ret_void()
         return module_text(module)
 

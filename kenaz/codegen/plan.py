@@ -18,6 +18,7 @@ from ..core.spec import Spec
 from ..graph.node import Node, Unplanned
 from ..runtime import trace
 from . import alarms, pool
+from .halves import Graph
 from .memory import arena
 from .report import label, lines
 from .routine import address
@@ -63,8 +64,10 @@ class Batch:
 class Plan:
     """The steps of a graph, ready to run on any nodes of the same structure."""
 
-    def __init__(self, units: list[Any]):
+    def __init__(self, units: list[Any], graph: Graph):
         self.units = units
+        self.calls = [node.call for node in graph.nodes]  # what the places of steps mean
+        self.real = graph.real
         self.steps = [u for u in units if type(u) is Step]
         self.native = len(self.steps)
 
@@ -97,7 +100,7 @@ class Plan:
         """Raise the mistake that a routine has found."""
         block, which, number = alarms.message()
         step = self.steps[self.of_job[int(np.flatnonzero(self.jobs[:, 1] == block)[0])]]
-        node = nodes[step.places[-1]]
+        node = nodes[self.real[step.places[-1]]]
         alarms.mistaken(node, which, number)
         try:
             interpret(node)
@@ -134,14 +137,14 @@ class Plan:
         stamps = (times[::2] * 1_000_000_000 + times[1::2]).tolist()
         for k in range(batch.count):
             step = self.steps[self.of_job[batch.first + k]]
-            last = nodes[step.places[-1]]
-            sizes = [list(s.size) for s in last.call.specs if type(s) is Spec]
-            name = label(step, nodes)
-            trace.note(trace.Event(name, stamps[k], stamps[k + 1], getattr(last, "line", None), sizes))
+            last = step.places[-1]
+            sizes = [list(s.size) for s in self.calls[last].specs if type(s) is Spec]
+            line = getattr(nodes[self.real[last]], "line", None)
+            trace.note(trace.Event(label(step, self.calls), stamps[k], stamps[k + 1], line, sizes))
 
-    def told(self, nodes: list[Node], detail: bool) -> list[str]:
+    def told(self, detail: bool) -> list[str]:
         """The plan in words."""
-        return lines(self.units, nodes, detail)
+        return lines(self.units, self.calls, detail)
 
     def _addresses(self, batch: Batch, nodes: list[Node], made: list[np.ndarray]) -> list[int]:
         """The addresses of a batch in its order; the arrays of new memory are appended to `made`."""

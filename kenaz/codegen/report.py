@@ -29,23 +29,23 @@ def short(spec: Any) -> str:
     return getattr(spec, "__name__", str(spec))
 
 
-def label(step: Step, nodes: list[Node]) -> str:
+def label(step: Step, calls: list[Call]) -> str:
     """A step by its operators: "mul+add+relu"."""
-    names = [nodes[p].call.op.name for p in step.places]
+    names = [calls[p].op.name for p in step.places]
     return "+".join(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"])
 
 
-def lines(units: list[Any], nodes: list[Node], detail: bool) -> list[str]:
+def lines(units: list[Any], calls: list[Call], detail: bool) -> list[str]:
     """A plan, one line for each step; with `detail`, one more for each operator in it."""
     told = []
     for unit in units:
         if type(unit) is not Step:
-            told.append(f"interpret {call_in_words(nodes[unit].call)}")
+            told.append(f"interpret {call_in_words(calls[unit])}")
             continue
         outs = ", ".join(short(spec) for _, _, spec in unit.outputs)
-        told.append(f"run {label(unit, nodes)} -> {outs}")
+        told.append(f"run {label(unit, calls)} -> {outs}")
         if detail:
-            told += [f"    {call_in_words(nodes[p].call)}" for p in unit.places]
+            told += [f"    {call_in_words(calls[p])}" for p in unit.places]
     return told
 
 
@@ -59,7 +59,7 @@ class Drawn:
     def __init__(self, units: list[Any], nodes: list[Node]):
         self.boxes: list[tuple[str, list[str], list[int], bool]] = []
         box_of: dict[int, int] = {}  # place of a node -> its box
-        place = {node: p for p, node in enumerate(nodes)}
+        place, calls = {node: p for p, node in enumerate(nodes)}, [node.call for node in nodes]
         for number, unit in enumerate(units):
             compiled = type(unit) is Step
             for p in unit.places if compiled else (unit,):
@@ -71,8 +71,8 @@ class Drawn:
             compiled = type(unit) is Step
             places = unit.places if compiled else (unit,)
             read = {box_of[place[s]] for p in places for s in nodes[p].sources if type(s) is Node and s in place}
-            name = label(unit, nodes) if compiled else nodes[unit].call.op.name
-            outs = [spec for _, _, spec in unit.outputs] if compiled else [nodes[unit].call.out]
+            name = label(unit, calls) if compiled else calls[unit].op.name
+            outs = [spec for _, _, spec in unit.outputs] if compiled else [calls[unit].out]
             self.boxes.append((name, [short(s) for s in outs[:2]], sorted(read - {number}), compiled))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core.dtype import HALF
 from ..core.spec import Spec
 from ..graph.node import PICK, Call, Node, results
@@ -23,16 +25,24 @@ class Step:
         self.routine, self.places, self.inputs, self.outputs = routine, places, inputs, outputs
 
 
-def make_steps(nodes: list[Node], seen: list[bool]) -> list[Any]:
+class Natives(dict):
+    """The routines of calls that were asked for; None where an operator has none."""
+
+    def __missing__(self, call: Call) -> Routine | None:
+        routine = self[call] = call.op.native(call) if call.op.native is not None else None
+        return routine
+
+
+def make_steps(nodes: list[Node], seen: list[bool], natives: Natives) -> list[Any]:
     """Steps, and places of nodes that are interpreted, in an order that can run."""
     made: list[Any] = []
-    needed = _Needed(nodes, seen)
+    needed = _Needed(nodes, seen, natives)
     for unit in cut(nodes):
         if type(unit) is Region:
             made += _region(unit, nodes, needed)
         else:
             assert type(unit) is int
-            made += _lone(unit, nodes, seen)
+            made += _lone(unit, nodes, needed)
     native = {nodes[p] for m in made if type(m) is Step for p in m.places}
     return [m for m in made if type(m) is Step or not _is_alias(nodes[m], native)]
 
@@ -43,10 +53,10 @@ def _is_alias(node: Node, native: set[Node]) -> bool:
 
 
 class _Needed:
-    """Who reads a node."""
+    """Who reads a node; and the routines of calls."""
 
-    def __init__(self, nodes: list[Node], seen: list[bool]):
-        self.seen = seen
+    def __init__(self, nodes: list[Node], seen: list[bool], natives: Natives):
+        self.seen, self.natives = seen, natives
         self.readers: dict[int, list[int]] = {}
         place = {node: i for i, node in enumerate(nodes)}
         for i, node in enumerate(nodes):
@@ -61,17 +71,17 @@ class _Needed:
 
 
 # ----------------------------------------------------------------------------------------------------------- lone nodes
-def _lone(p: int, nodes: list[Node], seen: list[bool]) -> list[Any]:
+def _lone(p: int, nodes: list[Node], needed: _Needed) -> list[Any]:
     call = nodes[p].call
     if call.op.family == "update":
         return _update(p, call)
     specs = [s for s in (*call.specs, *results(call.out)) if type(s) is Spec]
     # the tuple of several results exists only when the node is interpreted
-    if call.op.native is None or seen[p] and type(call.out) is tuple or any(not s.numel for s in specs):
+    if call.op.native is None or needed.seen[p] and type(call.out) is tuple or any(not s.numel for s in specs):
         return [p]
     if not all(s.contiguous or s.order() is not None for s in results(call.out)):
         return [p]
-    routine = call.op.native(call)
+    routine = needed.natives[call]
     if routine is None:
         return [p]
     outputs = [(p, k, s) for k, s in enumerate(results(call.out))]
@@ -82,7 +92,7 @@ def _lone(p: int, nodes: list[Node], seen: list[bool]) -> list[Any]:
 def _region(region: Region, nodes: list[Node], needed: _Needed) -> list[Any]:
     """A region as one loop; where that cannot be, without its sums; else every node for itself."""
     if len(region.members) == 1 and nodes[region.members[0]].call.op.native is not None:
-        lone = _lone(region.members[0], nodes, needed.seen)
+        lone = _lone(region.members[0], nodes, needed)
         if type(lone[0]) is Step:
             return lone
     try:
@@ -94,7 +104,7 @@ def _region(region: Region, nodes: list[Node], needed: _Needed) -> list[Any]:
     if folds and rest:
         part = Region(region.size, region.order)
         part.members = rest
-        return _region(part, nodes, needed) + [m for p in folds for m in _lone(p, nodes, needed.seen)]
+        return _region(part, nodes, needed) + [m for p in folds for m in _lone(p, nodes, needed)]
     return [m for p in region.members for m in _alone(p, region, nodes, needed)]
 
 
@@ -104,7 +114,7 @@ def _alone(p: int, region: Region, nodes: list[Node], needed: _Needed) -> list[A
             return [_loop([p], region, nodes, needed)]
         except Unsupported:
             pass
-    return _lone(p, nodes, needed.seen)
+    return _lone(p, nodes, needed)
 
 
 def _loop(members: list[int], region: Region, nodes: list[Node], needed: _Needed) -> Step:
@@ -222,7 +232,7 @@ def _update(p: int, call: Call) -> list[Any]:
 
 
 def _updatable(s: Spec) -> bool:
-    return bool(s.numel and can_hold(s.dtype) and s.dtype.kind == 2 and s.dtype not in HALF)
+    return bool(s.numel and can_hold(s.dtype) and s.dtype.kind == 2)
 
 
 def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
@@ -231,6 +241,7 @@ def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
     places = [*range(i * width, (i + 1) * width), *range(width * a["count"], len(call.specs))]
     specs = [call.specs[j] for j in places[:width]]
     kind = specs[0].dtype
+    numbers_as = np.float32 if kind in HALF else kind.np
     axes = tuple(range(specs[0].ndim)) if specs[0].contiguous else specs[0].order()
     if axes is None or any(s.size != specs[0].size for s in specs) or not _alike(specs[:written]):
         raise Unsupported("tensors of a step that lie in different ways")
@@ -239,7 +250,7 @@ def _one_update(p: int, call: Call, i: int, numbers: list) -> Step:
     nest = Nest(size, operands, [(s.dtype, "store") for s in specs[:written]], set())
 
     def build(b: Any, lanes: int, values: list[Value]) -> list[Value]:
-        scalars = {n: v.cast(kind.np) for n, v in zip(names, values[width:], strict=True)}
+        scalars = {n: v.cast(numbers_as) for n, v in zip(names, values[width:], strict=True)}
         return list(call.op.body(Namespace(b, lanes), *values[:width], **scalars))[:written]
 
     routine = loop_routine(_update_key(call, kind), build, nest, 2 * width)

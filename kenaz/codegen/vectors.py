@@ -15,11 +15,13 @@ from llvmlite import ir
 
 from . import jit
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 VOID = ir.VoidType()
 Int = int  # inside the class its method hides the name
-ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "int64": I64, "uint8": I8}
-_SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "i8"}
+ELEMENTS = {
+    "float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "int64": I64, "int16": I16, "uint8": I8,
+}  # fmt: skip
+_SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "int16": "i16", "uint8": "i8"}
 
 
 def constant(value: int) -> ir.Constant:
@@ -232,7 +234,7 @@ class Writer:
         return self.module.globals.get(name) or ir.Function(self.module, kind, name)
 
 
-ELEMENTS_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "uint8": 1}
+ELEMENTS_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "int16": 2, "uint8": 1}
 
 
 def new_function(module: ir.Module, name: str, arguments: Sequence[Any] = (I64, I64), inline: bool = False) -> Any:

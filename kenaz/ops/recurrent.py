@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from .._tensor import Tensor
 from ..autograd.engine import grad as gradients
 from ..autograd.modes import state as modes
-from ..core.dtype import float32, float64
+from ..core.dtype import HALF, float32, float64
 from ..core.spec import Spec
 from .composed import composed
 from .declare import opaque
@@ -369,7 +369,7 @@ def _all_steps(x: Tensor, w_hh: Tensor, b_hh: Any, *start: Tensor, cell: str, ba
 _at_once = composed(_sequence_grad, "StackBackward0", keeps=True)(_all_steps)
 
 
-_KINDS = frozenset((float32, float64))
+_KINDS = frozenset((float32, float64, *HALF))  # halves compute the whole sequence in float32, as oneDNN does
 
 
 def _through(gates: Tensor, w_hh: Tensor, b_hh: Any, w_hr: Any, *start: Tensor, walk: Walk) -> tuple:

@@ -15,7 +15,7 @@ from kenaz.graph.node import Call
 from kenaz.ops.record import COPY, REGISTRY, WRITE
 from kenaz.runtime import threads
 
-KINDS = [torch.float32, torch.float64, torch.uint8]
+KINDS = [torch.float32, torch.float64, torch.float16, torch.uint8]
 
 
 def call_of(name: str, specs: tuple, attributes: dict) -> Call:
@@ -164,7 +164,7 @@ def test_flips_rolls_and_repetitions(s: tuple, kind: torch.dtype) -> None:
         check(call, moves.repeat(call), [array], np.tile(array, repeats))
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.int64, torch.int32])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32])
 @pytest.mark.parametrize("pad", [(1, 2), (0, 3, 2, 0), (-1, 2, 1, -2), (3, 3, 1, 1, 2, 2), (-2, -3), (5, -6), (0, 0)])
 @pytest.mark.parametrize("value", [0, 3, 2.5])
 def test_borders(pad: tuple, value: float, kind: torch.dtype) -> None:
@@ -176,7 +176,7 @@ def test_borders(pad: tuple, value: float, kind: torch.dtype) -> None:
         check(call, moves.pad(call), [array, value], call.run(array, value))
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.int64, torch.int32, torch.bool])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.bool])
 @pytest.mark.parametrize("value", [0, -7, 2.5, True, float("nan")])
 def test_numbers_everywhere(value: float, kind: torch.dtype) -> None:
     if type(value) is float and kind.kind < 2 and kind is not torch.bool:
