@@ -18,6 +18,7 @@ import numpy as np
 from ..core.dtype import FLOAT, dtype, scalar_name, uint8
 from .declare import Spec, Tensor, opaque
 from .record import public
+from .views import contiguous
 from .windows import Ints, as_ints
 
 Scales = tuple[float | None, ...]
@@ -212,6 +213,27 @@ _MODES: dict[str, Callable] = {
 _EXACT = ("nearest", "nearest_exact")
 
 
+def _native(call: Any, back: bool = False) -> Any:
+    """Compiled code: the taps of all axes as tables, in which the place of what has no weight is -1."""
+    from ..codegen import taps
+
+    x, of = call.specs[0], call.attributes
+    new = of["size"] if back else of["out"]
+    old = x.size[x.ndim - len(new) :]
+    found = []
+    for axis, (size, out) in enumerate(zip(new if back else old, old if back else new, strict=True)):
+        if _is_kept(of["mode"], size, out, back or len(new) == 2):
+            places, weights = np.arange(size)[None], np.ones((1, size))
+        else:
+            which = _transposed_taps if back else axis_taps
+            given: Any = which(of["mode"], size, out, of["align"], of["scales"][axis], x.dtype.np)
+            given = given[0] if back else given
+            places = np.stack([place for place, _ in given])
+            weights = np.stack([np.ones(len(place)) if weight is None else weight for place, weight in given])
+        found.append((np.where(weights == 0, -1, places) if back else places, weights))
+    return taps.resample(call, found)
+
+
 # --------------------------------------------------------------------------------------------- operators: interpolation
 def _interpolation(name: str, mode: str) -> Callable:
     """An interpolation as a function of (input, output size, whether corners are aligned, scales)."""
@@ -220,13 +242,13 @@ def _interpolation(name: str, mode: str) -> Callable:
     title = "".join(word.capitalize() for word in name.split("_")).replace(f"{axes}d", f"{axes}D")
     forward = opaque(
         lambda x, out, **of: ((*x.size[:2], *out), x.dtype),
-        lambda g, y, _x, out, mode, align, scales: back(g, size=_x.size[2:], mode=mode, align=align, scales=scales),
-        name=name, grad_name=title + "Backward0",
+        lambda g, y, _x, out, mode, align, scales: back(contiguous(g), size=_x.size[2:], mode=mode, align=align, scales=scales),
+        name=name, grad_name=title + "Backward0", native=_native,
     )(resample)  # fmt: skip
     back = opaque(
         lambda g, size, **of: ((*g.size[:2], *size), g.dtype),
-        lambda g, y, _g, size, mode, align, scales: forward(g, out=_g.size[2:], mode=mode, align=align, scales=scales),
-        name=name + "_backward", grad_name=title + "BackwardBackward0",
+        lambda g, y, _g, size, mode, align, scales: forward(contiguous(g), out=_g.size[2:], mode=mode, align=align, scales=scales),
+        name=name + "_backward", grad_name=title + "BackwardBackward0", native=functools.partial(_native, back=True),
     )(resample_back)  # fmt: skip
 
     def function(input: Tensor, output_size: Any, align_corners: bool = False, scales: Any = None) -> Tensor:
