@@ -122,7 +122,7 @@ def _contents_and_facts(tensor: Any, indent: int) -> tuple[str, list[str]]:
     if is_meta or (numel == 0 and len(size) != 1) or (numel and _options["edgeitems"] == 0):
         facts.append(f"size={size}")
     default = dtypes.get_default_dtype()
-    if dtype is not default and (not (is_meta or numel) or dtype not in _implied_dtypes(default)):
+    if dtype is not default and (is_meta or not numel or dtype not in _implied_dtypes(default)):
         facts.append(f"dtype={dtype}")
     facts += _gradient_facts(tensor)
     if is_meta:

@@ -233,6 +233,8 @@ LONG = np.full((2, 6), 0.5, np.float32)
         (Tensor(ONES.astype(ml_dtypes.bfloat16)), "tensor([1., 1.], dtype=torch.bfloat16)"),
         (Tensor(ONES, device=Device("cuda:0")), "tensor([1., 1.], device='cuda:0')"),
         (Tensor(np.int8([[1]]), device=Device("meta")), "tensor(..., device='meta', size=(1, 1), dtype=torch.int8)"),
+        (Tensor(np.int64([1]), device=Device("meta")), "tensor(..., device='meta', size=(1,), dtype=torch.int64)"),
+        (Tensor(np.bool_([1]), device=Device("meta")), "tensor(..., device='meta', size=(1,), dtype=torch.bool)"),
         (Tensor(np.zeros((0, 3), "f8"), requires_grad=True),
          "tensor([], size=(0, 3), dtype=torch.float64, requires_grad=True)"),
         (Images(ONES), "Images([1., 1.])"),

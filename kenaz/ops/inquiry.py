@@ -176,16 +176,36 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The tensor's type as "torch.FloatTensor", or the tensor converted to another."""
     if dtype is None:
         return f"torch.{dtypes.scalar_name(self.dtype)}Tensor"
-    if isinstance(dtype, str):
-        name = dtype.rpartition(".")[2].removesuffix("Tensor")
-        found = [d for d in dtypes.ALL if dtypes.scalar_name(d) == name]
-        if not found:
-            raise ValueError(f"invalid type: '{dtype}'")
-        dtype = found[0]
-    return self.to(getattr(dtype, "_dtype", dtype))
+    return self.to(_named_dtype(dtype))
 
 
-method("type", _type)
+def _named_dtype(kind: Any) -> dtype:
+    """The dtype that `type` is asked for: as itself, as "torch.FloatTensor", or as that class."""
+    if isinstance(kind, dtype):
+        return kind
+    if kind is Tensor:
+        return dtypes.get_default_dtype()
+    if not isinstance(kind, str | type):
+        raise TypeError("dtype must be a type, str, or dtype object")
+    if own := getattr(kind, "_dtype", None):
+        return own
+    full = kind if isinstance(kind, str) else _type_name(kind)
+    found = [d for d in dtypes.ALL if dtypes.scalar_name(d) == full.rpartition(".")[2].removesuffix("Tensor")]
+    if not found:
+        raise ValueError(f"invalid type: '{full}'")
+    return found[0]
+
+
+def _type_name(kind: type) -> str:
+    """The name of a class as C sees it: with its module if it is neither Python's own nor written in Python."""
+    bare = kind.__module__ == "builtins" or kind.__flags__ & _WRITTEN_IN_PYTHON
+    return kind.__name__ if bare else f"{kind.__module__}.{kind.__name__}"
+
+
+_WRITTEN_IN_PYTHON = 1 << 9  # CPython's flag of a class that a class statement made
+
+
+Tensor.type = _type  # no `method`: that would let a call with `bool` in place of `torch.bool` pass
 for _name, _value in {
     "layout": lambda self: strided, "is_cuda": lambda self: False, "is_quantized": lambda self: False,
     "is_meta": lambda self: self.device.type == "meta", "is_cpu": lambda self: self.device.type == "cpu", "is_mps": lambda self: False,

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._tensor import Tensor
 from ..core import shape as shapes
-from ..core.dtype import FLOAT, finfo, scalar_name
+from ..core.dtype import FLOAT, PYTHON_TYPES, finfo, promote_types, scalar_name
 from . import factors, reduction
 from .checks import floating, linalg, matrices, square
 from .decompositions import eigvalsh, svdvals
@@ -16,14 +16,21 @@ from .masking import where
 INF = math.inf
 
 
-def _typed(name: str, x: Tensor, dtype: Any) -> Tensor:
+def typed(name: str, x: Tensor, dtype: Any) -> Tensor:
+    """The tensor in the dtype that a norm was asked to be computed in, which may not be narrower."""
     if dtype is None:
         return x
+    dtype = PYTHON_TYPES.get(dtype, dtype)
     if dtype.kind < FLOAT:
-        raise RuntimeError(f"{name}: dtype should be floating point or complex. Got {scalar_name(dtype)}")
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(dtype)}")
     if x.dtype.is_complex != dtype.is_complex:
         kind = "complex" if x.dtype.is_complex else "real"
-        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs. Got {scalar_name(dtype)}")
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {scalar_name(dtype)}")
+    if promote_types(x.dtype, dtype) is not dtype:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({scalar_name(x.dtype)}) should be convertible without narrowing to the "
+            f"specified dtype ({scalar_name(dtype)})"
+        )
     return x.to(dtype)
 
 
@@ -31,7 +38,7 @@ def _typed(name: str, x: Tensor, dtype: Any) -> Tensor:
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """(sum |x|^ord)^(1 / ord) over axes, with its limits for 0 and infinity."""
     floating("linalg.vector_norm", x)
-    x = _typed("linalg.vector_norm", x, dtype)
+    x = typed("linalg.vector_norm", x, dtype)
     dims = shapes.axes(None if isinstance(dim, list | tuple) and not len(dim) else dim, x.ndim)
     ord = float(ord)
     empty = [d for d in dims if x.ndim and not x.shape[d]]
@@ -69,7 +76,7 @@ def matrix_norm(
     name = "linalg.matrix_norm"
     matrices(name, A)
     floating(name, A)
-    A = _typed(name, A, dtype)
+    A = typed(name, A, dtype)
     rows, columns = _two_axes(name, A, dim)
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)

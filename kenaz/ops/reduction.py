@@ -345,12 +345,14 @@ logsumexp = reduction(
 @composite()
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Tensor:
     """The p-norm of all elements, or along axes."""
-    if dtype is not None:
-        input = input.to(dtype)
     if input.dtype.kind < FLOAT:
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + scalar_name(input.dtype)
         )
+    if dtype is not None:
+        from .norms import typed
+
+        input = typed("linalg.matrix_norm" if p == "nuc" else "linalg.vector_norm", input, dtype)
     if isinstance(p, str) and p not in ("fro", "nuc"):
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     if p == "nuc":

@@ -1,5 +1,6 @@
 """Python's types say dtypes wherever a dtype may stand: bool, int64, float64, complex128, as in PyTorch."""
 
+import numpy as np
 import pytest
 
 import kenaz as torch
@@ -67,3 +68,30 @@ def test_questions() -> None:
 def test_other_types_are_refused() -> None:
     with pytest.raises(TypeError, match=r"tensor\(\): argument 'dtype' must be torch.dtype, not type"):
         torch.tensor([1], dtype=str)
+
+
+def test_norms_take_them() -> None:
+    x = torch.ones(2, 2)
+    for made in (torch.linalg.vector_norm(x, dtype=float), torch.linalg.matrix_norm(x, dtype=float), x.norm(dtype=float)):
+        assert made.dtype is torch.float64 and made.item() == 2
+    with pytest.raises(RuntimeError, match="dtype should be floating point or complex, but got Long"):
+        torch.linalg.vector_norm(x, dtype=int)
+    with pytest.raises(RuntimeError, match="dtype should be real for real inputs, but got ComplexDouble"):
+        torch.norm(x, dtype=complex)
+    with pytest.raises(RuntimeError, match=r"\(Double\) should be convertible without narrowing to the specified dtype \(Float"):
+        torch.linalg.matrix_norm(x.double(), dtype=torch.float)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(bool, "bool"), (complex, "complex"), (np.float32, "numpy.float32"), (torch.nn.Linear, "Linear")]
+)
+def test_type_does_not(kind, name) -> None:
+    with pytest.raises(ValueError, match=f"^invalid type: '{name}'$"):
+        torch.ones(2).type(kind)
+
+
+def test_type_takes_names_and_classes() -> None:
+    x = torch.ones(2, dtype=torch.int)
+    assert x.type(torch.Tensor).dtype is x.type("torch.FloatTensor").dtype is x.type(torch.FloatTensor).dtype is torch.float32
+    with pytest.raises(TypeError, match="dtype must be a type, str, or dtype object"):
+        x.type(3)
