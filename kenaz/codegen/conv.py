@@ -24,8 +24,8 @@ from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
 from ..runtime import threads
+from . import conv_batch, conv_direct, conv_dots, jit, wino, wino_weight
 from . import conv_code as code
-from . import conv_direct, conv_dots, jit, wino, wino_weight
 from . import conv_packs as packs
 from . import conv_tasks as tasks
 from .conv_geometry import (
@@ -33,6 +33,7 @@ from .conv_geometry import (
     Axis,
     Groups,
     Ints,
+    Panels,
     Source,
     backward_axes,
     forward_axes,
@@ -136,6 +137,8 @@ class Places:
     def routine(self, size: Ints, stride: Ints, into: Ints, many: Sequence[tuple[Ints, Axes]], across: Ints) -> Routine:
         """From a source of the given size and strides into rows and columns `into`, whose phases are dealt `across`."""
         shapes, build = self.shapes, self.build
+        if conv_batch.pays(self, size, stride, into, many):
+            return self._along_images(size, stride, into, many, across)
         reached = {phase: axes for phase, axes in many if axes[0].taps and axes[1].taps}
         channels = self.channels * shapes.groups
         axes, source, padding = plan_source(stride, channels, list(reached.values()))
@@ -148,6 +151,17 @@ class Places:
         if through:
             self.spread(into, across, dict(zip(reached, jobs, strict=True)))
         return build.routine()
+
+    def _along_images(
+        self, size: Ints, stride: Ints, into: Ints, many: Sequence[tuple[Ints, Axes]], across: Ints
+    ) -> Routine:  # fmt: skip
+        """As `routine`, with vectors along the images."""
+        batch = conv_batch.Batch(self, size, stride, into, many)
+        where = {"padded": 1, "source": batch.source} | self.build.slots(0)
+        for phase, axes in many:
+            BatchJob(self, axes, batch, batch.panels(phase, across, axes)).add(where)
+        batch.finish()
+        return self.build.routine()
 
     def spread(self, into: Ints, across: Ints, jobs: dict[Ints, Job]) -> None:
         """Deal the phases into place."""
@@ -169,12 +183,9 @@ class Job:
     """One product: a convolution of the source, whose result goes to scratch memory where `through` is set."""
 
     def __init__(self, whole: Places, axes: Axes, source: Source, through: bool, is_copy: bool):
-        self.whole, self.axes, self.source, self.through = whole, axes, source, through
+        self.source, self.through = source, through
         build, heights, images = whole.build, whole.heights, whole.shapes.images
-        self.depth = whole.channels * len(axes[0].taps) * len(axes[1].taps)
-        most = DEPTH_BYTES // build.item
-        self.block = rounded(-(-self.depth // -(-self.depth // most)), build.lanes)
-        self.places = axes[0].places * axes[1].places
+        self._measure(whole, axes)
         self.row = self.places * (images if through else 1)  # from channel to channel of the result
         self.image = self.places * (1 if through else whole.rows * whole.shapes.groups)
         self.panels = panels(axes, source, images, heights.vectors * build.lanes, build.lanes, self.image)
@@ -183,6 +194,14 @@ class Job:
         if self.direct:
             self.panels = conv_direct.windows(axes, source, images, heights.vectors, build.lanes, self.image)
         self.target = build.take(whole.rows * whole.shapes.groups * self.row * build.item) if through else 0
+        self.reads = reads(axes, source, whole.channels)
+
+    def _measure(self, whole: Places, axes: Axes) -> None:
+        self.whole, self.axes = whole, axes
+        self.depth = whole.channels * len(axes[0].taps) * len(axes[1].taps)
+        most = DEPTH_BYTES // whole.build.item
+        self.block = rounded(-(-self.depth // -(-self.depth // most)), whole.build.lanes)
+        self.places = axes[0].places * axes[1].places
 
     def buffer(self) -> int:
         """The bytes of B that are packed at a time."""
@@ -237,7 +256,7 @@ class Job:
         return {
             "tall_tile": tall, "low_tile": low, "vectors": vectors, "runs": many, "count": p.total, "each": p.each,
             "pack": code.packing("pack", build.element, many) if many else 0, "ends_words": vectors * segments * 16,
-            "reads": build.hold(reads(self.axes, self.source, self.whole.channels)),
+            "reads": build.hold(self.reads),
             "starts": build.hold(p.starts), "ends": build.hold(p.ends),
         }  # fmt: skip
 
@@ -254,6 +273,21 @@ class Job:
         }  # fmt: skip
 
 
+class BatchJob(Job):
+    """One product whose vectors lie along the images."""
+
+    def __init__(self, whole: Places, axes: Axes, batch: conv_batch.Batch, panels: Panels):
+        self._measure(whole, axes)
+        self.source = Source(0, batch.plane.places * batch.images, 0, 0, 1, (0, 0))
+        self.through = self.direct = True
+        self.row, self.image, self.target = batch.row, 0, batch.target
+        self.panels, self.reads = panels, batch.reads(axes)
+
+    def buffer(self) -> int:
+        """Nothing is packed."""
+        return 0
+
+
 # ---------------------------------------------------------------------------------------------- gradient of the weight
 @_once
 def weight_gradient(call: Call) -> Routine | None:
@@ -265,6 +299,9 @@ def weight_gradient(call: Call) -> Routine | None:
     strides, axes = (_four(x.stride), _four(y.stride)), forward_axes(shapes.window)
     if config.WINOGRAD and wino_weight.pays(shapes, axes, *strides):
         return wino_weight.WinogradWeight(shapes, axes).routine(*strides)
+    batch = conv_batch.BatchWeight(shapes)
+    if batch.pays(*strides):
+        return batch.routine(*strides)
     dots = conv_dots.Dots(shapes, strides[0])
     return (dots if dots.pays(strides[1]) else Turned(shapes)).routine(*strides)
 

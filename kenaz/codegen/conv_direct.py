@@ -73,7 +73,8 @@ def pays(axes: Axes, source: Source, rows: int, packed_runs: int, lanes: int) ->
 
 
 # ---------------------------------------------------------------------------------------------------------------- tiles
-def _type(element: str) -> ir.FunctionType:
+def tile_type(element: str) -> ir.FunctionType:
+    """The signature of a tile over windows."""
     kind = ELEMENTS[element]
     pointer = kind.as_pointer()
     kinds = {"a": pointer, "source": pointer, "c": pointer, "bias": pointer, "floor": kind, "table": _WORD}
@@ -94,7 +95,7 @@ def tile_address(tile: Tile, vector_bytes: int) -> int:
 
 
 def _emit_tile(module: ir.Module, tile: Tile, name: str) -> None:
-    function = ir.Function(module, _type(tile.element), name)
+    function = ir.Function(module, tile_type(tile.element), name)
     function.attributes.add("noinline")
     w = Writer(function, tile.element)
     named = dict(zip(TILE, function.args, strict=True))
@@ -120,7 +121,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
     target = w.at(w.either(n["through"], n["target"], tasks.TARGET), w.mul(group, n["target_group"]))
     packed = w.at(w.scratch(n["packed"]), w.mul(group, n["rows"], packs.rounded(w, n["depth"])))
     bias = w.at(w.input(tasks.BIAS), w.mul(group, n["rows"]))
-    border, kind = w.mul(n["talls"], n["tall"]), _type(element)
+    border, kind = w.mul(n["talls"], n["tall"]), tile_type(element)
     sizes = (("tall_tile", 0, border, n["tall"]), ("low_tile", border, n["rows"], w.sub(n["tall"], 1)))
     with w.loop(0, n["depth"], n["depth_block"]) as pc, w.loop(w.given(tasks.FIRST), w.given(tasks.LAST)) as j:
         depth = w.min(n["depth_block"], w.sub(n["depth"], pc))

@@ -7,13 +7,14 @@ import itertools
 import mmap
 import random
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import kenaz as torch
-from kenaz.codegen import conv, jit, pool
+from kenaz.codegen import conv, conv_batch, jit, pool
 from kenaz.codegen.routine import Routine
 from kenaz.core import config
 from kenaz.core import dtype as dtypes
@@ -149,10 +150,42 @@ def test_narrow_vectors(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         CASES[name].check()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_along_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_images(CASES[name], 9, monkeypatch).check()
+
+
+@pytest.mark.parametrize("images", [16, 33])
+@pytest.mark.parametrize("name", ["lenet 2", "stride 2", "groups", "a signal", "depthwise", "double, stride 2"])
+def test_along_images_with_threads(name: str, images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 2)
+    with_images(CASES[name], images, monkeypatch).check()
+
+
+def test_random_sizes_along_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    for case in itertools.islice(random_cases(), 25):
+        with_images(case, 17, monkeypatch).check()
+
+
+def with_images(case: Case, images: int, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """A case of so many images, and vectors along images said to gain time."""
+    for name in ("TURNED", "TURNED_FAR", "PRODUCT"):
+        monkeypatch.setattr(conv_batch, name, -1.0)
+    conv._made.clear()
+    options = {"groups": case.groups, "dtype": case.dtype, "bias": case.bias is not None}
+    size, _, stride, padding, dilation, _ = case.window
+    return Case((images, case.x.shape[1], *size), case.w.shape, stride, padding, dilation, **options)
+
+
 def test_random_sizes() -> None:
+    for case in itertools.islice(random_cases(), 60):
+        case.check()
+
+
+def random_cases() -> Iterator[Case]:
+    """Cases that compiled code does, without end."""
     draw = random.Random(0)
-    done = 0
-    while done < 60:
+    while True:
         groups, kernel = draw.choice((1, 1, 2, 3)), (draw.randint(1, 5), draw.randint(1, 5))
         x = (draw.randint(1, 6), groups * draw.randint(1, 9), draw.randint(1, 20), draw.randint(1, 40))
         w = (groups * draw.choice((1, 2, 5, 13, 30)), x[1] // groups, *kernel)
@@ -161,8 +194,7 @@ def test_random_sizes() -> None:
             continue
         case = Case(x, w, *window, groups=groups, bias=draw.random() < 0.5, dtype=draw.choice(("float32", "float64")))
         if conv.input_gradient(case.call((case.y, case.w, None), case.x)) is not None:
-            case.check()
-            done += 1
+            yield case
 
 
 @pytest.mark.parametrize("layout", ["turned", "expanded", "every other", "last"])
@@ -214,7 +246,9 @@ def test_nan_stays_where_it_is() -> None:
 def test_nothing_is_read_or_written_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrays and scratch memory, full of NaN at first, end where a page begins that may not be touched."""
     monkeypatch.setattr(Routine, "run", _run_before_a_wall)
-    for case in (CASES["lenet 1"], CASES["pointwise"], CASES["stride 2"], CASES["depthwise"], WINOGRAD["rows of 13"]):
+    named = [CASES[name] for name in ("lenet 1", "pointwise", "stride 2", "depthwise")]
+    along_images = [with_images(CASES[name], 9, monkeypatch) for name in ("lenet 2", "stride 3", "groups")]
+    for case in (*named, WINOGRAD["rows of 13"], *along_images):
         whole = case.x, case.w, case.y
         case.x, case.w, case.y = map(_before_a_wall, whole)
         case.check()
