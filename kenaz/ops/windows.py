@@ -65,7 +65,7 @@ def as_ints(value: Any) -> Ints:
     """
     if type(value) is int:
         return (value,)
-    if type(value) is tuple or type(value) is list:
+    if isinstance(value, (tuple, list)):
         return tuple([v if type(v) is int else operator.index(v) for v in value])
     return as_ints(value.tolist()) if hasattr(value, "tolist") else (operator.index(value),)
 
