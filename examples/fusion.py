@@ -1,7 +1,8 @@
 """Multimodal fusion, six kinds: a sound and a picture, each of them noisy, are understood better together.
 
 Sixteen classes are told by a tone (of four) and a shape (of four): one of the senses alone is right for a quarter at
-most. Early, intermediate, late, hybrid, attention and bilinear fusion: the worst of them is right for at least 80 %.
+most. Concatenation, weighted sum, element by element, tensor, attention and high order: the worst of the six is right
+for at least 95 %.
 """
 
 import math
@@ -36,90 +37,78 @@ def layers(*widths: int) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
-class Senses(nn.Module):
-    """A network for each sense; how the two come together is the kind of fusion."""
+class Fusion(nn.Module):
+    """A network for each sense; `fuse` says how what was heard and seen [N, WIDTH] come together."""
+
+    features = WIDTH
 
     def __init__(self) -> None:
         super().__init__()
         self.ear, self.eye = layers(SOUND, 64, WIDTH), layers(PICTURE, 64, WIDTH)
+        self.scores = layers(self.features, 64, CLASSES)
 
-    def both(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.ear(x[:, :SOUND]).relu(), self.eye(x[:, SOUND:]).relu()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scores(self.fuse(self.ear(x[:, :SOUND]).relu(), self.eye(x[:, SOUND:]).relu()))
 
 
-class Early(nn.Module):
-    """The raw inputs side by side, and one network over them."""
+class Concatenation(Fusion):
+    """Side by side: nothing is lost, and what comes after must find out what belongs together."""
+
+    features = 2 * WIDTH
+
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        return torch.cat([heard, seen], 1)
+
+
+class Weighted(Fusion):
+    """A sum; how much each sense counts is learned, and the same for all samples."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.scores = layers(SOUND + PICTURE, 128, 64, CLASSES)
+        self.weight = nn.Parameter(torch.ones(2))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.scores(x)
-
-
-class Intermediate(Senses):
-    """What each sense has found, side by side."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scores = layers(2 * WIDTH, 64, CLASSES)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.scores(torch.cat(self.both(x), 1))
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        return self.weight[0] * heard + self.weight[1] * seen
 
 
-class Late(Senses):
-    """Each sense decides by itself; the decisions are added."""
+class Elementwise(Fusion):
+    """Feature by feature, here a product: one sense opens or closes what comes through the other."""
+
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        return (1 + heard) * (1 + seen)
+
+
+class Tensor(Fusion):
+    """A bilinear layer: each new feature is a sum over all pairs, with weights of its own."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_ear, self.by_eye = layers(WIDTH, CLASSES), layers(WIDTH, CLASSES)
+        self.pairs = nn.Bilinear(WIDTH, WIDTH, WIDTH)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        heard, seen = self.both(x)
-        return self.by_ear(heard) + self.by_eye(seen)
-
-
-class Hybrid(nn.Module):
-    """An early and a late fusion, and a weight for each that is learned."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.early, self.late = Early(), Late()
-        self.weight = nn.Parameter(torch.zeros(2))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        early, late = self.weight.softmax(0)
-        return early * self.early(x) + late * self.late(x)
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        return self.pairs(heard, seen).relu()
 
 
-class Attention(Senses):
-    """The senses as two words of a sentence: each looks at the other before they decide."""
+class Attention(Fusion):
+    """A sum as well, but for each sample it is decided anew which sense is to be trusted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.look = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
-        self.scores = layers(2 * WIDTH, 64, CLASSES)
+        self.trust = nn.Linear(2 * WIDTH, WIDTH)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        words = torch.stack(self.both(x), 1)
-        looked, _ = self.look(words, words, words, need_weights=False)
-        return self.scores((words + looked).flatten(1))
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        trust = self.trust(torch.cat([heard, seen], 1)).sigmoid()
+        return trust * heard + (1 - trust) * seen
 
 
-class Bilinear(Senses):
-    """Every feature of one sense times every feature of the other one."""
+class HighOrder(Fusion):
+    """Every feature of one sense times every feature of the other one, and a one beside them that keeps each alone."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.few = nn.ModuleList([nn.Linear(WIDTH, 12), nn.Linear(WIDTH, 12)])
-        self.scores = nn.Linear(13 * 13, CLASSES)
+    features = (WIDTH + 1) ** 2
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # a one beside the features keeps each of them by itself among the products
-        heard, seen = (nn.functional.pad(f(t), (0, 1), value=1.0) for f, t in zip(self.few, self.both(x)))
-        return self.scores((heard[:, :, None] * seen[:, None, :]).flatten(1))
+    def fuse(self, heard: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        heard, seen = (nn.functional.pad(found, (0, 1), value=1.0) for found in (heard, seen))
+        return (heard[:, :, None] * seen[:, None, :]).flatten(1)
 
 
 def without(sense: str, x: torch.Tensor) -> torch.Tensor:
@@ -143,8 +132,8 @@ def learned(kind: type[nn.Module], closed: str = "") -> float:
 
 x, y = samples(200 if chosen.quick else 4000)
 test_x, test_y = samples(200 if chosen.quick else 2000)
-found = {"eye only": learned(Early, "ear"), "ear only": learned(Early, "eye")}
-for kind in (Early, Intermediate, Late, Hybrid, Attention, Bilinear):
+found = {"eye only": learned(Concatenation, "ear"), "ear only": learned(Concatenation, "eye")}
+for kind in (Concatenation, Weighted, Elementwise, Tensor, Attention, HighOrder):
     found[kind.__name__.lower()] = learned(kind)
 for name, value in found.items():
     print(f"{name:14} {value:.3f}", flush=True)
@@ -152,4 +141,4 @@ drawn, axis = figure()
 axis.barh(list(found)[::-1], list(found.values())[::-1], color=["tab:blue"] * 6 + ["lightgray"] * 2)
 axis.set(xlabel="test accuracy", xlim=(0, 1))
 save(drawn, chosen)
-report(chosen, "test accuracy of the worst fusion", min(list(found.values())[2:]), at_least=0.8)
+report(chosen, "test accuracy of the worst fusion", min(list(found.values())[2:]), at_least=0.95)

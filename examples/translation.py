@@ -1,6 +1,6 @@
 """The Transformer (2017) translates: numbers in English words become digits, "two hundred and six" becomes 206.
 
-At least 90 % of the numbers that it has not seen come out right in all digits.
+At least 95 % of the numbers that it has not seen come out right in all digits.
 """
 
 import math
@@ -39,11 +39,11 @@ def padded(codes: list[int], length: int) -> list[int]:
 
 
 def pairs(count: int, unseen: bool) -> tuple[list[int], torch.Tensor, torch.Tensor]:
-    """Numbers, the codes of their words [N, SOURCE] and of their digits [N, TARGET]. Unseen ones end in 7."""
+    """Numbers, the codes of their words [N, SOURCE] and of their digits [N, TARGET]. Unseen: every 11th."""
     numbers: list[int] = []
     while len(numbers) < count:
         n = random.randrange(10 ** random.randint(1, 6))
-        if (n % 10 == 7 and n > 100) == unseen:
+        if (n % 11 == 7) == unseen:
             numbers.append(n)
     x = [padded([*map(WORDS.index, spelled(n)), 1], SOURCE) for n in numbers]
     y = [padded([START, *map(DIGITS.index, str(n)), END], TARGET) for n in numbers]
@@ -112,4 +112,4 @@ axis.semilogy(losses)
 axis.set(xlabel="step", ylabel="loss of a digit", title=f"{' '.join(spelled(numbers[0]))} = {answers[0]}")
 axis.title.set_fontsize(8)
 save(drawn, chosen)
-report(chosen, "numbers right", right, at_least=0.9)
+report(chosen, "numbers right", right, at_least=0.95)
