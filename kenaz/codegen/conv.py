@@ -24,7 +24,7 @@ from ..core import config
 from ..core.spec import Spec
 from ..graph.node import Call
 from ..runtime import threads
-from . import conv_batch, conv_direct, conv_dots, jit, wino, wino_weight
+from . import conv_batch, conv_direct, conv_dots, conv_whole, jit, wino, wino_weight
 from . import conv_code as code
 from . import conv_packs as packs
 from . import conv_tasks as tasks
@@ -76,6 +76,8 @@ def forward(call: Call) -> Routine | None:
     shapes = _shapes(call, x, w.size[0], x.size[1], (w, bias))
     if shapes is None:
         return None
+    if conv_whole.fits(shapes, call.specs):
+        return conv_whole.forward(shapes, w.numel // w.size[0], bias)
     stride = _four(w.stride)
     weight = Weight(stride[0], (stride[1], *stride[2:]), w.size[0] // shapes.groups * stride[0])
     axes, operands = forward_axes(shapes.window), (shapes.features, shapes.channels, weight, type(bias) is Spec)
@@ -93,6 +95,8 @@ def input_gradient(call: Call) -> Routine | None:
     shapes = _shapes(call, y, w.size[0], w.size[1] * call.attributes["groups"], (w, bias))
     if shapes is None:
         return None
+    if type(bias) is not Spec and conv_whole.fits(shapes, call.specs):
+        return conv_whole.input_gradient(shapes, w.numel // w.size[0])
     stride, window = _four(w.stride), shapes.window
     weight = Weight(stride[1], (stride[0], *stride[2:]), w.size[0] // shapes.groups * stride[0])
     many = backward_axes(window)
@@ -296,6 +300,8 @@ def weight_gradient(call: Call) -> Routine | None:
     shapes = _shapes(call, x, y.size[1], x.size[1], (y,))
     if shapes is None:
         return None
+    if conv_whole.fits(shapes, call.specs):
+        return conv_whole.weight_gradient(shapes, x.numel // x.size[0])
     strides, axes = (_four(x.stride), _four(y.stride)), forward_axes(shapes.window)
     if config.WINOGRAD and wino_weight.pays(shapes, axes, *strides):
         return wino_weight.WinogradWeight(shapes, axes).routine(*strides)

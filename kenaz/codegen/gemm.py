@@ -46,6 +46,7 @@ LAYOUT = (
 ENTRIES = {
     "multiply": {"a": 0, "b": 1, "c": 2},  # A B
     "affine": {"a": 0, "b": 1, "d": 2, "c": 3},  # A B + D
+    "without": {"a": 0, "b": 1, "c": 3},  # A B, where D could be
     "combine": {"d": 0, "a": 1, "b": 2, "beta": 3, "alpha": 4, "c": 5},  # beta D + alpha A B
 }
 CONSTANTS = ("tasks", "starts", "layout", "kernels", "beta_is_int", "alpha_is_int")
