@@ -177,7 +177,7 @@ def _loop_routine(
         return [made[p] for p in outputs]
 
     means = [p in folds and nodes[p].call.op.name == "mean" for p in outputs]
-    routine = loop_routine(key, build, nest, _weight([nodes[p].call for p, _ in wiring]), means)
+    routine = loop_routine(key, build, nest, sum(nodes[p].call.op.cost for p, _ in wiring), means)
     routine.in_place = _may_overwrite(nest, operands)
     return routine
 
@@ -188,15 +188,6 @@ def _member_key(call: Call, given: list, number: dict[int, int]) -> tuple:
     fold = is_fold(call)
     attributes = () if fold else tuple(str(a) for a in call.attributes.values() if type(a) is not Spec)
     return call.op.name, attributes, compute, call.out.dtype.name, wires
-
-
-_HEAVY = frozenset(
-    ("exp", "log", "tanh", "sigmoid", "erf", "gelu", "silu", "softplus", "pow", "log1p", "expm1", "mish")
-)
-
-
-def _weight(calls: list[Call]) -> int:
-    return sum(8 if c.op.name in _HEAVY else 1 for c in calls)
 
 
 def _may_overwrite(nest: Nest, operands: list[Operand]) -> dict[int, list[int]]:

@@ -29,20 +29,22 @@ class Op:
     native: `native(call)` -> the `codegen.routine.Routine` that computes it in compiled code, or None.
     onto: `onto(total, *inputs, **attributes)` adds to a tensor what the operator gives, where that is less work than to
         make it (None where it cannot): autograd adds up gradients so.
+    cost: about how many simple operations an element takes, where there is a body.
     late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it
     when the line
         is recorded, where the arrays that decide are there already (None for those that are not).
     """
 
     __slots__ = (
-        "backward_classes", "body", "calls", "family", "grad", "grad_name", "kernel", "late_errors", "name", "native",
-        "onto", "overwrites", "rule", "saves",
+        "backward_classes", "body", "calls", "cost", "family", "grad", "grad_name", "kernel", "late_errors", "name",
+        "native", "onto", "overwrites", "rule", "saves",
     )  # fmt: skip
 
     def __init__(self, name: str, family: str, kernel: Callable[[Call], Callable], **extra: Any):
         self.name, self.family, self.kernel = name, family, kernel
         self.rule = extra.pop("rule", None)
         self.body = extra.pop("body", None)  # a pointwise body over xp, for the compiler
+        self.cost = extra.pop("cost", 1)
         self.native = extra.pop("native", None)
         self.onto = extra.pop("onto", None)
         self.grad = extra.pop("grad", None)

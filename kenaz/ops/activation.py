@@ -57,7 +57,7 @@ def _gelu_grad(g: Tensor, x: Tensor, approximate: str) -> Tensor:
     return g * (cdf + x * (x * x * -0.5).exp() * (1 / math.sqrt(2 * math.pi)))
 
 
-@pointwise(FLOATING, **_NN, grad=lambda g, y, x, approximate: _gelu_grad(g, x, approximate))
+@pointwise(FLOATING, **_NN, cost=8, grad=lambda g, y, x, approximate: _gelu_grad(g, x, approximate))
 def gelu(xp: Any, x: Any, approximate: str = "none") -> Any:
     """x Phi(x), with the normal distribution function or its tanh approximation (Hendrycks & Gimpel 2016)."""
     if approximate not in ("none", "tanh"):
@@ -67,7 +67,7 @@ def gelu(xp: Any, x: Any, approximate: str = "none") -> Any:
     return 0.5 * x * (1 + xp.erf(x * math.sqrt(0.5)))
 
 
-@pointwise(FLOATING, **_NN, grad=lambda g, y, x, alpha, scale, input_scale: g * where(
+@pointwise(FLOATING, **_NN, cost=8, grad=lambda g, y, x, alpha, scale, input_scale: g * where(
     x <= 0, (x * input_scale).exp() * (alpha * scale * input_scale), x.new_full((), scale)))  # fmt: skip
 def elu(xp: Any, x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
     """scale x where x > 0, scale alpha (exp(input_scale x) - 1) elsewhere (Clevert et al. 2015)."""
@@ -89,7 +89,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return elu(input, alpha, 1.0, 1.0 / alpha)
 
 
-@pointwise(FLOATING, **_NN, grad=lambda g, y, x: g * (x.sigmoid() * (1 + x * (1 - x.sigmoid()))))
+@pointwise(FLOATING, **_NN, cost=8, grad=lambda g, y, x: g * (x.sigmoid() * (1 + x * (1 - x.sigmoid()))))
 def silu(xp: Any, x: Any) -> Any:
     """x sigmoid(x)."""
     return x * xp.sigmoid(x)
@@ -100,13 +100,13 @@ def _mish_grad(g: Tensor, x: Tensor) -> Tensor:
     return g * (t + x * x.sigmoid() * (1 - t * t))
 
 
-@pointwise(FLOATING, **_NN, grad=lambda g, y, x: _mish_grad(g, x))
+@pointwise(FLOATING, **_NN, cost=16, grad=lambda g, y, x: _mish_grad(g, x))
 def mish(xp: Any, x: Any) -> Any:
     """x tanh(softplus(x)) (Misra 2019)."""
     return x * xp.tanh(xp.logaddexp(x, 0))
 
 
-@pointwise(FLOATING, **_NN, inplace=False, grad=lambda g, y, x, beta, threshold: g * where(
+@pointwise(FLOATING, **_NN, inplace=False, cost=16, grad=lambda g, y, x, beta, threshold: g * where(
     x * beta > threshold, x.new_ones(()), (x * beta).sigmoid()))  # fmt: skip
 def softplus(xp: Any, x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """log(1 + exp(beta x)) / beta, and x itself where beta x exceeds the threshold."""

@@ -158,7 +158,7 @@ for _n in ("div", "divide", "true_divide"):
 _pow = binary(
     "pow", only(SAME, "pow", dtypes.bool_, "wide"), lambda xp, a, b: xp.power_as_c(a, b), torch=False, tensor=False,
     grad=(lambda g, y, a, b: _pow_grad_base(g, a, b), lambda g, y, a, b: _pow_grad_exponent(g, y, a, b)), numbers="either",
-    grad_name=_numbered("Pow"),
+    grad_name=_numbered("Pow"), cost=8,
 )  # fmt: skip
 
 
@@ -350,26 +350,26 @@ def _round(xp: Any, x: Any, decimals: int = 0) -> Any:
 
 # ------------------------------------------------------------------------------------------- elementary functions
 # fmt: off
-exp = unary("exp", FLOATING, lambda xp, x: xp.exp(x), grad=lambda g, y, _x: g * conj(y))
-exp2 = unary("exp2", FLOATING, lambda xp, x: xp.exp2(x), grad=lambda g, y, _x: g * conj(y) * math.log(2))
-expm1 = unary("expm1", FLOATING, lambda xp, x: xp.expm1(x), grad=lambda g, y, _x: g * (conj(y) + 1))
-log = unary("log", FLOATING, lambda xp, x: xp.log(x), grad=lambda g, y, x: g / conj(x))
-log2 = unary("log2", FLOATING, lambda xp, x: xp.log2(x), grad=lambda g, y, x: g / (conj(x) * math.log(2)))
-log10 = unary("log10", FLOATING, lambda xp, x: xp.log10(x), grad=lambda g, y, x: g / (conj(x) * math.log(10)))
-log1p = unary("log1p", FLOATING, lambda xp, x: xp.log1p(x), grad=lambda g, y, x: g / (conj(x) + 1))
+exp = unary("exp", FLOATING, lambda xp, x: xp.exp(x), cost=8, grad=lambda g, y, _x: g * conj(y))
+exp2 = unary("exp2", FLOATING, lambda xp, x: xp.exp2(x), cost=8, grad=lambda g, y, _x: g * conj(y) * math.log(2))
+expm1 = unary("expm1", FLOATING, lambda xp, x: xp.expm1(x), cost=8, grad=lambda g, y, _x: g * (conj(y) + 1))
+log = unary("log", FLOATING, lambda xp, x: xp.log(x), cost=8, grad=lambda g, y, x: g / conj(x))
+log2 = unary("log2", FLOATING, lambda xp, x: xp.log2(x), cost=8, grad=lambda g, y, x: g / (conj(x) * math.log(2)))
+log10 = unary("log10", FLOATING, lambda xp, x: xp.log10(x), cost=8, grad=lambda g, y, x: g / (conj(x) * math.log(10)))
+log1p = unary("log1p", FLOATING, lambda xp, x: xp.log1p(x), cost=8, grad=lambda g, y, x: g / (conj(x) + 1))
 sqrt = unary("sqrt", FLOATING, lambda xp, x: xp.sqrt(x), grad=lambda g, y, _x: g / (conj(y) * 2))
 rsqrt = unary("rsqrt", FLOATING, lambda xp, x: 1 / xp.sqrt(x), grad=lambda g, y, _x: g * conj(y * y * y) * -0.5)
 square = unary("square", lambda d: (dtypes.int64,) * 2 if d is dtypes.bool_ else (d, d), lambda xp, x: xp.square(x) if x.dtype.kind != "b" else x, grad=lambda g, y, x: g * conj(x * 2), grad_name="PowBackward0")
 reciprocal = unary("reciprocal", FLOATING, lambda xp, x: 1 / x, grad=lambda g, y, _x: -g * conj(y * y))
-sin = unary("sin", FLOATING, lambda xp, x: xp.sin(x), grad=lambda g, y, x: g * conj(x.cos()))
-cos = unary("cos", FLOATING, lambda xp, x: xp.cos(x), grad=lambda g, y, x: -g * conj(x.sin()))
-tan = unary("tan", FLOATING, lambda xp, x: xp.tan(x), grad=lambda g, y, _x: g * conj(1 + y * y))
+sin = unary("sin", FLOATING, lambda xp, x: xp.sin(x), cost=8, grad=lambda g, y, x: g * conj(x.cos()))
+cos = unary("cos", FLOATING, lambda xp, x: xp.cos(x), cost=8, grad=lambda g, y, x: -g * conj(x.sin()))
+tan = unary("tan", FLOATING, lambda xp, x: xp.tan(x), cost=8, grad=lambda g, y, _x: g * conj(1 + y * y))
 asin = unary("asin", FLOATING, lambda xp, x: xp.arcsin(x), grad=lambda g, y, x: g * conj((1 - x * x).rsqrt()), aliases=("arcsin",))
 acos = unary("acos", FLOATING, lambda xp, x: xp.arccos(x), grad=lambda g, y, x: -g * conj((1 - x * x).rsqrt()), aliases=("arccos",))
 atan = unary("atan", FLOATING, lambda xp, x: xp.arctan(x), grad=lambda g, y, x: g / conj(x * x + 1), aliases=("arctan",))
-sinh = unary("sinh", FLOATING, lambda xp, x: xp.sinh(x), grad=lambda g, y, x: g * conj(x.cosh()))
-cosh = unary("cosh", FLOATING, lambda xp, x: xp.cosh(x), grad=lambda g, y, x: g * conj(x.sinh()))
-tanh = unary("tanh", FLOATING, lambda xp, x: xp.tanh(x), grad=lambda g, y, _x: g * conj(1 - y * y))
+sinh = unary("sinh", FLOATING, lambda xp, x: xp.sinh(x), cost=8, grad=lambda g, y, x: g * conj(x.cosh()))
+cosh = unary("cosh", FLOATING, lambda xp, x: xp.cosh(x), cost=8, grad=lambda g, y, x: g * conj(x.sinh()))
+tanh = unary("tanh", FLOATING, lambda xp, x: xp.tanh(x), cost=8, grad=lambda g, y, _x: g * conj(1 - y * y))
 asinh = unary("asinh", FLOATING, lambda xp, x: xp.arcsinh(x), grad=lambda g, y, x: g * conj((x * x + 1).rsqrt()), aliases=("arcsinh",))
 def _acosh_slope(x: Tensor) -> Tensor:
     """1 / sqrt(x^2 - 1), which for real numbers is also asked for where acosh is nan."""
@@ -378,13 +378,13 @@ def _acosh_slope(x: Tensor) -> Tensor:
 
 acosh = unary("acosh", FLOATING, lambda xp, x: xp.arccosh(x), grad=lambda g, y, x: g * _acosh_slope(x), aliases=("arccosh",))
 atanh = unary("atanh", FLOATING, lambda xp, x: xp.arctanh(x), grad=lambda g, y, x: g / conj(1 - x * x), aliases=("arctanh",))
-sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), grad=lambda g, y, _x: g * conj(y * (1 - y)), )
+sigmoid = unary("sigmoid", FLOATING, lambda xp, x: xp.sigmoid(x), cost=8, grad=lambda g, y, _x: g * conj(y * (1 - y)), )
 deg2rad = unary("deg2rad", FLOATING, lambda xp, x: x * (math.pi / 180), grad=lambda g, y, _x: g * (math.pi / 180))
 rad2deg = unary("rad2deg", FLOATING, lambda xp, x: x * (180 / math.pi), grad=lambda g, y, _x: g * (180 / math.pi))
 angle = unary("angle", lambda d: FLOATING(d)[:1] + (FLOATING(d)[0].to_real(),), lambda xp, x: xp.where(x < 0, x.dtype.type(math.pi), xp.where(x == x, x.dtype.type(0), x)) if x.dtype.kind == "f" else xp.angle(x),
               grad=lambda g, y, x: _angle_grad(g, x), inplace=False)
-erf = unary("erf", only(FLOATING, "erf_vml_cpu", COMPLEX), lambda xp, x: xp.erf(x), grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
-erfc = unary("erfc", only(FLOATING, "erfc_vml_cpu", COMPLEX), lambda xp, x: xp.erfc(x), grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
+erf = unary("erf", only(FLOATING, "erf_vml_cpu", COMPLEX), lambda xp, x: xp.erf(x), cost=8, grad=lambda g, y, x: g * (2 / math.sqrt(math.pi)) * (-x * x).exp())
+erfc = unary("erfc", only(FLOATING, "erfc_vml_cpu", COMPLEX), lambda xp, x: xp.erfc(x), cost=8, grad=lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * (-x * x).exp())
 erfinv = unary("erfinv", only(FLOATING, "erfinv_vml_cpu", COMPLEX), lambda xp, x: xp.erfinv(x), grad=lambda g, y, _x: g * (math.sqrt(math.pi) / 2) * (y * y).exp())
 lgamma = unary("lgamma", only(FLOATING, "lgamma_vml_cpu", COMPLEX), lambda xp, x: xp.lgamma(x), grad=lambda g, y, x: g * x.digamma())
 digamma = unary("digamma", only(FLOATING, "digamma", COMPLEX), lambda xp, x: xp.digamma(x), grad=lambda g, y, x: g * polygamma(1, x))
@@ -483,7 +483,7 @@ fmin = binary("fmin", only(SAME, "minimum_cpu", COMPLEX, "wide", words="fmin not
 atan2 = binary("atan2", only(FLOATING, "atan2_cpu", COMPLEX), lambda xp, a, b: xp.arctan2(a, b), aliases=("arctan2",), grad=(
     lambda g, y, a, b: g * (b / (a * a + b * b)), lambda g, y, a, b: g * (-a / (a * a + b * b))), numbers="none")  # fmt: skip
 hypot = binary("hypot", only(SAME, "hypot_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.hypot(a, b), grad=(lambda g, y, a, b: g * (a / y), lambda g, y, a, b: g * (b / y)), numbers="none")
-logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b) if a.dtype.kind == "f" else complex_logaddexp(xp, a, b), inplace=False, grad=(
+logaddexp = binary("logaddexp", only(SAME, "logaddexp_cpu", dtypes.bool_, INT), lambda xp, a, b: xp.logaddexp(a, b) if a.dtype.kind == "f" else complex_logaddexp(xp, a, b), inplace=False, cost=16, grad=(
     lambda g, y, a, b: g * conj((a - y).exp()), lambda g, y, a, b: g * conj((b - y).exp())), numbers="none")  # fmt: skip
 logaddexp2 = binary("logaddexp2", only(SAME, "logaddexp2_cpu", dtypes.bool_, INT, COMPLEX), lambda xp, a, b: xp.logaddexp2(a, b), inplace=False, grad=(
     lambda g, y, a, b: g * (a - y).exp2(), lambda g, y, a, b: g * (b - y).exp2()), numbers="none")  # fmt: skip
