@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..core.spec import Spec, fresh
 from ..graph.storage import Storage
 from .arguments import combination
 from .declare import source
+from .literals import array_of, is_sequence, number
 from .record import COPY, apply, layouts, method, public
 from .views import flat, in_format
 
@@ -128,17 +128,6 @@ def from_numpy(array: np.ndarray) -> Tensor:
 public(from_numpy)
 
 
-def infer_dtype(data: Any) -> dtype | None:
-    """The dtype that Python data asks for, or None for an empty list."""
-    if isinstance(data, Tensor):
-        return data.dtype
-    if isinstance(data, (np.ndarray, np.generic)):
-        return dtypes.of_numpy(data.dtype)
-    if type(data) in dtypes.PYTHON_TYPES:
-        return dtypes.of_python(type(data))
-    return None
-
-
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A new tensor with a copy of Python or NumPy data.
 
@@ -162,50 +151,7 @@ def _copied(data: Any, dtype: Any) -> Tensor:
         data = data._array()
     if isinstance(data, np.ndarray):
         return Tensor._from_array(np.array(data, (dtype or dtypes.of_numpy(data.dtype)).np, order="C"))
-    if isinstance(data, (list, tuple)):
-        return Tensor._from_array(_from_sequence(data, dtype))
-    if isinstance(data, str):
-        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    kind = dtype or infer_dtype(data)
-    if kind is None:
-        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-    if type(data) is int and kind.kind <= dtypes.INT and not -(1 << 63) <= data < (1 << 64):
-        raise ValueError("Overflow when unpacking long long")
-    return Tensor._from_array(np.array(data).astype(kind.np))
-
-
-def _from_sequence(data: Sequence, dtype: Any) -> np.ndarray:
-    leaves: set = set()
-    _collect_types(data, leaves)
-    data = _plain(data)
-    array = np.array(data, dtype=None if leaves else np.float32)
-    if array.dtype == object and dtypes.get_default_dtype() not in leaves:  # integers beyond 64 bits
-        raise ValueError("Overflow when unpacking long long")
-    if dtype is not None:
-        return array.astype(dtype.np)
-    if not leaves:
-        return array.astype(dtypes.get_default_dtype().np)
-    kind = None
-    for leaf in leaves:
-        kind = leaf if kind is None else dtypes.promote_types(kind, leaf)
-    return array.astype(kind.np)
-
-
-def _collect_types(data: Any, leaves: set) -> None:
-    for item in data:
-        if isinstance(item, (list, tuple)):
-            _collect_types(item, leaves)
-        else:
-            kind = infer_dtype(item)
-            if isinstance(item, str):
-                raise TypeError("new(): invalid data type 'str'")
-            if kind is None:
-                raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
-            leaves.add(kind)
-
-
-def _plain(data: Any) -> Any:
-    return [_plain(d) if isinstance(d, (list, tuple)) else d._array() if isinstance(d, Tensor) else d for d in data]
+    return Tensor._from_array(array_of(data, dtype) if is_sequence(data) else number(data, dtype))
 
 
 public(tensor)

@@ -10,6 +10,7 @@ from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
 from .creation import empty, from_numpy, tensor
+from .literals import is_sequence
 
 
 def build(kind: dtype, name: str, args: tuple, kwargs: dict) -> Tensor:
@@ -29,7 +30,9 @@ def build(kind: dtype, name: str, args: tuple, kwargs: dict) -> Tensor:
             return empty(first, dtype=kind)
         if isinstance(first, np.ndarray):
             return from_numpy(first) if dtypes.of_numpy(first.dtype) is kind else tensor(first, dtype=kind)
-        if isinstance(first, (list, tuple)):
+        if isinstance(first, str | bytes):
+            raise TypeError(f"new(): invalid data type '{type(first).__name__}'")
+        if is_sequence(first):
             return tensor(first, dtype=kind)
     if all(isinstance(a, (int, np.integer)) for a in args):
         return empty(*map(int, args), dtype=kind)
