@@ -1,5 +1,5 @@
 """`torch.ao`: the parts of quantization that a network may contain without being quantized."""
 
-from . import quantization
+from . import nn, quantization
 
-__all__ = ["quantization"]
+__all__ = ["nn", "quantization"]

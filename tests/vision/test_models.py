@@ -160,3 +160,109 @@ def test_calls_of_old_warn(call: dict, message: str) -> None:
     with pytest.warns(UserWarning) as warned:
         models.resnet18(num_classes=1, **call)
     assert message in str(warned[0].message) and "equivalent to passing `weights=None`." in str(warned[1].message)
+
+
+def test_every_model_of_torchvision() -> None:
+    assert len(models.list_models()) == 121
+    assert models.list_models(models.optical_flow) == ["raft_large", "raft_small"]
+    assert models.list_models(models.video, include="*_18") == ["mc3_18", "r2plus1d_18", "r3d_18"]
+    assert len(models.list_models(models.quantization, include="quantized_*")) == 12
+
+
+def test_videos_are_prepared_as_their_weights_expect() -> None:
+    preset = models.get_weight("R3D_18_Weights.KINETICS400_V1").transforms()
+    video = (torch.arange(2 * 3 * 140 * 180) % 251).to(torch.uint8).view(2, 3, 140, 180)
+    out = preset(video)
+    assert out.shape == (3, 2, 112, 112) and preset(video[None]).shape == (1, 3, 2, 112, 112)
+    assert torch.equal(preset(video[None])[0], out) and out.mean().item() == pytest.approx(0.4, abs=0.1)
+    assert repr(preset).splitlines()[1:3] == ["    crop_size=[112, 112]", "    resize_size=[128, 171]"]
+    assert models.video.MViT_V2_S_Weights.DEFAULT.meta["min_temporal_size"] == 16
+    assert len(models.video.S3D_Weights.DEFAULT.meta["categories"]) == 400
+
+
+def test_pairs_of_images_are_prepared_as_their_weights_expect() -> None:
+    preset = models.optical_flow.Raft_Large_Weights.C_T_V1.transforms()
+    first, second = preset(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.ones(1, 3, 8, 8))
+    assert (first == -1).all() and (second == 1).all()
+    assert models.optical_flow.Raft_Large_Weights.DEFAULT.name == "C_T_SKHT_V2"
+    assert "categories" not in models.optical_flow.Raft_Small_Weights.DEFAULT.meta
+
+
+def test_quantized_weights_know_the_floating_ones() -> None:
+    weights = models.get_model_weights("quantized_resnet50").DEFAULT
+    assert repr(weights) == "ResNet50_QuantizedWeights.IMAGENET1K_FBGEMM_V2"
+    assert weights.meta["unquantized"] is models.ResNet50_Weights.IMAGENET1K_V2
+    assert weights.url.endswith("/models/quantized/resnet50_fbgemm-23753f79.pth")
+
+
+def test_nothing_is_quantized() -> None:
+    with pytest.raises(RuntimeError, match="Quantized backend not supported"):
+        models.quantization.resnet18(weights="DEFAULT", quantize=True)
+    with pytest.raises(RuntimeError, match="Quantized backend not supported"):
+        models.quantization.utils.quantize_model(models.quantization.shufflenet_v2_x0_5(), "fbgemm")
+    with pytest.raises(TypeError, match="expected ResNet18_Weights but received ResNet18_QuantizedWeights"):
+        models.quantization.resnet18(weights=models.quantization.ResNet18_QuantizedWeights.DEFAULT)
+    with pytest.raises(AssertionError, match="Fusion only for eval"):
+        models.quantization.shufflenet_v2_x0_5(num_classes=2).fuse_model(is_qat=False)
+
+
+def test_a_flow_is_upsampled_by_its_mask() -> None:
+    raft = models.optical_flow.raft
+    flow = torch.arange(2 * 3 * 4.0).view(1, 2, 3, 4)
+    mask = torch.full((1, 9, 8, 8, 3, 4), -50.0)
+    mask[:, 4] = 50.0  # each fine pixel takes the flow of the coarse pixel it lies in
+    out = raft.upsample_flow(flow, mask.view(1, 576, 3, 4))
+    assert torch.allclose(out, 8 * flow.repeat_interleave(8, 2).repeat_interleave(8, 3))
+
+
+def test_similarities_are_looked_up_around_a_place() -> None:
+    block = models.optical_flow.raft.CorrBlock(num_levels=1, radius=1)
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 4, 5, 6)
+    block.build_pyramid(first[None], second[None])
+    at = torch.zeros(1, 2, 5, 6)
+    at[:, 0], at[:, 1] = 3, 2  # column, row
+    found = block.index_pyramid(at)[0, :, 1, 4].view(3, 3)  # around (3, 2), columns first
+    expected = torch.einsum("c,chw->hw", first[:, 1, 4], second)[1:4, 2:5].T / 2
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((16, 16), (16, 24)), "input images should have the same shape"),
+        (((20, 16), (20, 16)), r"should be divisible by 8, instead got 20 \(h\) and 16 \(w\)"),
+        (((32, 32), (32, 32)), "H and W of feature maps should be at least 16"),
+    ],
+)
+def test_raft_refuses_images(shapes: tuple, message: str) -> None:
+    model = models.optical_flow.raft_small()
+    with pytest.raises(ValueError, match=message):
+        model(*(torch.zeros(1, 3, *shape) for shape in shapes))
+
+
+def test_flow_learns() -> None:
+    block = models.optical_flow.raft.CorrBlock(num_levels=1, radius=1)
+    model = models.optical_flow.raft_small(corr_block=block)
+    flows = model(model_cases.picture(torch, (16, 24)), torch.rand(1, 3, 16, 24), num_flow_updates=2)
+    assert [flow.shape for flow in flows] == [(1, 2, 16, 24)] * 2
+    sum(flow.abs().mean() for flow in flows).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_windows_must_fit() -> None:
+    with pytest.raises(ValueError, match=r"Input size \(52, 52\) of block 0 is not divisible by partition size 7"):
+        models.maxvit_t(input_size=(208, 208))
+    with pytest.raises(ValueError, match="window_size and shift_size must be of length 3"):
+        models.video.swin_transformer.ShiftedWindowAttention3d(4, [2, 2], [0, 0], 1)
+
+
+def test_an_image_is_a_video_of_one_frame() -> None:
+    config = models.video.mvit.MSBlockConfig(1, 4, 4, [], [], [], [])
+    model = models.video.MViT(
+        (16, 16), 1, [config] * 2, False, False, False, False, patch_embed_stride=(1, 4, 4), num_classes=2
+    ).eval()
+    image = model_cases.picture(torch, 16)
+    assert torch.equal(model(image), model(image.unsqueeze(2)))
+    with pytest.raises(ValueError, match="The configuration parameter can't be empty."):
+        models.video.MViT((16, 16), 1, [], False, False, False, False)

@@ -1,10 +1,13 @@
-"""Networks as published, with torchvision's names and `state_dict` keys: classifiers here, `segmentation`, `detection`.
+"""Networks as published, with torchvision's names and `state_dict` keys.
+
+Classifiers are here; `detection`, `optical_flow`, `segmentation` and `video` have other tasks, `quantization` the
+classifiers in the form in which they could be quantized.
 
 Each module describes one architecture and registers its variants; `_registry.py` makes the functions that build them,
 `_weights.py` knows the files of published weights.
 """
 
-from . import detection, segmentation
+from . import detection, mobilenet, optical_flow, quantization, segmentation, video
 from ._registry import get_model, get_model_builder, get_model_weights, get_weight, list_models
 from ._weights import Weights, WeightsEnum
 from .alexnet import *
@@ -13,6 +16,7 @@ from .densenet import *
 from .efficientnet import *
 from .googlenet import *
 from .inception import *
+from .maxvit import *
 from .mnasnet import *
 from .mobilenetv2 import *
 from .mobilenetv3 import *

@@ -83,3 +83,50 @@ class ObjectDetection(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+class VideoClassification(Preset):
+    """Frames [..., T, C, H, W] resized, their middles cut out, normalised as Kinetics: [..., C, T, H, W].
+
+    >>> preset = VideoClassification(crop_size=(2, 2), resize_size=(3, 4))
+    >>> preset(torch.zeros(5, 3, 6, 9, dtype=torch.uint8)).shape
+    torch.Size([3, 5, 2, 2])
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: tuple[int, int],
+        resize_size: tuple[int, ...],
+        mean: tuple[float, ...] = (0.43216, 0.394666, 0.37645),
+        std: tuple[float, ...] = (0.22803, 0.22145, 0.216989),
+        interpolation: F.InterpolationMode = F.InterpolationMode.BILINEAR,
+    ) -> None:
+        super().__init__(resize_size=None, mean=mean, std=std, interpolation=interpolation, antialias=False)
+        self.crop_size = list(crop_size)
+        self.resize_size = list(resize_size)
+
+    def forward(self, vid: Tensor) -> Tensor:
+        frames = vid.reshape(-1, *vid.shape[-3:])
+        frames = F.center_crop(self.shaped(frames), self.crop_size)
+        frames = F.normalize(F.convert_image_dtype(frames, torch.float), mean=self.mean, std=self.std)
+        return frames.view(*vid.shape[:-2], *frames.shape[-2:]).transpose(-4, -3)
+
+    def shown(self) -> dict[str, Any]:
+        return {"crop_size": self.crop_size, **super().shown()}
+
+
+class OpticalFlow(nn.Module):
+    """Two images, each scaled to [-1, 1].
+
+    >>> [img.min().item() for img in OpticalFlow()(torch.zeros(3, 2, 2), torch.ones(3, 2, 2))]
+    [-1.0, 1.0]
+    """
+
+    def forward(self, img1: Any, img2: Any) -> tuple[Tensor, Tensor]:
+        first, second = (F.convert_image_dtype(as_tensor(img), torch.float) for img in (img1, img2))
+        half = [0.5, 0.5, 0.5]
+        return F.normalize(first, half, half).contiguous(), F.normalize(second, half, half).contiguous()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

@@ -8,10 +8,11 @@ from types import ModuleType
 from typing import Any
 
 from ... import nn
-from ._weights import WeightsEnum, published
+from ._weights import WEIGHTS, WeightsEnum, published
+from ._weights import get_weight as get_weight
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
-WEIGHTS: dict[str, type[WeightsEnum]] = {}  # by the name of the enumeration
+NO_QUANTIZED = "Quantized backend not supported: Kenaz has no quantized tensors, only the floating model"
 
 
 def register(
@@ -19,17 +20,22 @@ def register(
     title: str,
     make: Callable[..., nn.Module],
     legacy: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None,
+    quantizable: bool = False,
 ) -> tuple[Callable, type[WeightsEnum]]:
     """The function that builds a model, and the enumeration of its weights, both known by name from now on.
 
     `make(trained=..., progress=...)` returns the bare model; it may leave out an initialisation that the trained
     weights will overwrite. `legacy(state, model)` gives the published tensors the names that the model has for them.
+    A quantizable model takes the weights of the floating one; its own enumeration names files of quantized weights.
     """
-    enum = published(f"{title}_Weights")
+    enum = published(f"{title}_{'Quantized' if quantizable else ''}Weights")
+    accepted = WEIGHTS[f"{title}_Weights"] if quantizable else enum
 
     def build(*args: Any, weights: Any = None, progress: bool = True, **kwargs: Any) -> nn.Module:
-        chosen = enum.verify(legacy_weights(enum, args, weights, kwargs))
-        if chosen is not None and chosen.meta["categories"]:
+        if quantizable and kwargs.pop("quantize", False):
+            raise RuntimeError(NO_QUANTIZED)
+        chosen = accepted.verify(legacy_weights(accepted, args, weights, kwargs))
+        if chosen is not None and chosen.meta.get("categories"):
             expect(kwargs, "num_classes", len(chosen.meta["categories"]))
         model = make(trained=chosen, progress=progress, **kwargs)
         if chosen is not None:
@@ -39,21 +45,27 @@ def register(
 
     build.__name__ = build.__qualname__ = name
     build.__module__ = make.__module__
-    build.__doc__ = f"{title}, with random weights or with `weights` of {enum.__name__}."
-    BUILDERS[name] = build
+    build.__doc__ = f"{title}, with random weights or with `weights` of {accepted.__name__}."
+    BUILDERS[f"quantized_{name}" if quantizable else name] = build
     WEIGHTS[enum.__name__] = enum
     return build, enum
 
 
-def family(module: dict[str, Any], make: Callable[..., nn.Module], variants: dict[str, tuple[str, Any]]) -> None:
+def family(
+    module: dict[str, Any],
+    make: Callable[..., nn.Module],
+    variants: dict[str, tuple[str, Any]],
+    quantizable: bool = False,
+) -> None:
     """Registers the variants of an architecture and puts them, and their weights, among a module's public names.
 
-    `variants` has for each function's name the title that its weights carry, and the keywords for `make`.
+    `variants` has for each function's name the title that its weights carry, and the keywords for `make`. A quantizable
+    model is known as "quantized_" and that name.
     """
     for name, (title, options) in variants.items():
         build = partial(make, **options)
         build.__module__ = module["__name__"]
-        module[name], enum = register(name, title, build, module.get("legacy"))
+        module[name], enum = register(name, title, build, module.get("legacy"), quantizable)
         module[enum.__name__] = enum
         enum.__module__ = module["__name__"]
         module["__all__"] += [name, enum.__name__]
@@ -136,13 +148,3 @@ def get_model_weights(name: Callable | str) -> type[WeightsEnum]:
         if known is build:
             return enum
     raise ValueError("The WeightsEnum class for the specific method couldn't be retrieved.")
-
-
-def get_weight(name: str) -> WeightsEnum:
-    """Weights by their full name, "ResNet50_Weights.IMAGENET1K_V1"."""
-    enum, dot, member = name.partition(".")
-    if not dot or "." in member:
-        raise ValueError(f"Invalid weight name provided: '{name}'.")
-    if enum not in WEIGHTS:
-        raise ValueError(f"The weight enum '{enum}' for the specific method couldn't be retrieved.")
-    return WEIGHTS[enum][member]

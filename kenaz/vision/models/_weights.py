@@ -17,9 +17,21 @@ from ..transforms import functional as F
 from . import _presets
 
 SERVER = "https://download.pytorch.org/models/"
-PRESETS = {name: getattr(_presets, name) for name in ("ImageClassification", "ObjectDetection", "SemanticSegmentation")}
+PRESETS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        _presets.ImageClassification,
+        _presets.ObjectDetection,
+        _presets.OpticalFlow,
+        _presets.SemanticSegmentation,
+        _presets.VideoClassification,
+    )
+}
 NAMES = ("categories", "keypoint_names")
 PRESET_OPTIONS = ("crop_size", "resize_size", "mean", "std", "interpolation")
+META_OPTIONS = ("license", "keypoint_names", "min_temporal_size", "backend", "unquantized")
+
+WEIGHTS: dict[str, type["WeightsEnum"]] = {}  # by the name of the enumeration, filled where models are registered
 
 
 @cache
@@ -30,13 +42,15 @@ def table(name: str) -> Any:
 
 
 class Meta(Mapping):
-    """What is known about weights, as a read-only mapping; the list of categories is read when it is asked for."""
+    """What is known about weights, as a read-only mapping; lists of categories are read when they are asked for."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
 
     def __getitem__(self, key: str) -> Any:
         value = self.facts[key]
+        if key == "unquantized":
+            return get_weight(value)
         return list(table("categories")[value]) if key in NAMES and value is not None else value
 
     def __iter__(self) -> Iterator[str]:
@@ -104,14 +118,14 @@ def weights(record: dict[str, Any]) -> Weights:
     preset = PRESETS[record.get("preset", "ImageClassification")]
     meta = {
         "min_size": None if record["min_size"] is None else tuple(record["min_size"]),
-        "categories": record.get("categories"),
+        **({"categories": record["categories"]} if "categories" in record else {}),
         "num_params": record["num_params"],
         "recipe": record["recipe"],
         "_metrics": record["metrics"],
         "_ops": record["ops"],
         "_file_size": record["size"],
     }
-    meta |= {name: record[name] for name in ("license", "keypoint_names") if name in record}
+    meta |= {name: record[name] for name in META_OPTIONS if name in record}
     return Weights(f"{SERVER}{record['file']}.pth", partial(preset, **options) if options else preset, Meta(meta))
 
 
@@ -122,3 +136,13 @@ def published(name: str, records: dict[str, Any] | None = None) -> type[WeightsE
     members = {version: weights(line) for version, line in lines.items()}
     members["DEFAULT"] = members[default or next(reversed(lines))]
     return Enum(name, members, type=WeightsEnum, module=__name__)  # type: ignore[return-value]  # a class
+
+
+def get_weight(name: str) -> WeightsEnum:
+    """Weights by their full name, "ResNet50_Weights.IMAGENET1K_V1"."""
+    enum, dot, member = name.partition(".")
+    if not dot or "." in member:
+        raise ValueError(f"Invalid weight name provided: '{name}'.")
+    if enum not in WEIGHTS:
+        raise ValueError(f"The weight enum '{enum}' for the specific method couldn't be retrieved.")
+    return WEIGHTS[enum][member]

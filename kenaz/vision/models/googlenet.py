@@ -4,6 +4,7 @@ The branch that the paper gives 5 x 5 convolutions has 3 x 3 ones here: the publ
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ... import _api as torch
@@ -36,30 +37,35 @@ class BasicConv2d(nn.Module):
 class Inception(nn.Module):
     """Four views of the same features, side by side: 1 x 1, 3 x 3, 5 x 5 (see above), and a maximum."""
 
+    convolution: Any = BasicConv2d
+
     def __init__(self, inputs: int, one: int, three: tuple[int, int], five: tuple[int, int], pool: int) -> None:
         super().__init__()
-        self.branch1 = BasicConv2d(inputs, one, kernel_size=1)
+        conv = self.convolution
+        self.branch1 = conv(inputs, one, kernel_size=1)
         self.branch2, self.branch3 = (
-            nn.Sequential(
-                BasicConv2d(inputs, narrow, kernel_size=1),
-                BasicConv2d(narrow, wide, kernel_size=3, padding=1),
-            )
+            nn.Sequential(conv(inputs, narrow, kernel_size=1), conv(narrow, wide, kernel_size=3, padding=1))
             for narrow, wide in (three, five)
         )
         self.branch4 = nn.Sequential(
-            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True), BasicConv2d(inputs, pool, kernel_size=1)
+            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True), conv(inputs, pool, kernel_size=1)
         )
 
+    def joined(self, branches: list[Tensor]) -> Tensor:
+        return torch.cat(branches, 1)
+
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+        return self.joined([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)])
 
 
 class InceptionAux(nn.Module):
     """A classifier half-way, which brings gradients to the early layers while the network trains."""
 
+    convolution: Any = BasicConv2d
+
     def __init__(self, in_channels: int, num_classes: int, dropout: float = 0.7) -> None:
         super().__init__()
-        self.conv = BasicConv2d(in_channels, 128, kernel_size=1)
+        self.conv = self.convolution(in_channels, 128, kernel_size=1)
         self.fc1 = nn.Linear(2048, 1024)
         self.fc2 = nn.Linear(1024, num_classes)
         self.dropout = nn.Dropout(p=dropout)
@@ -142,16 +148,18 @@ class GoogLeNet(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=0.01, a=-2, b=2)
 
-    def forward(self, x: Tensor) -> Any:
-        if self.transform_input:
-            x = recolored(x)
+    def scores(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The scores, and those of the auxiliary classifiers, the second first."""
         x = self.maxpool2(self.conv3(self.conv2(self.maxpool1(self.conv1(x)))))
         x = self.inception4a(self.maxpool3(self.inception3b(self.inception3a(x))))
         aux1 = self.aux1(x) if self.training and self.aux1 is not None else None
         x = self.inception4d(self.inception4c(self.inception4b(x)))
         aux2 = self.aux2(x) if self.training and self.aux2 is not None else None
         x = self.inception5b(self.inception5a(self.maxpool4(self.inception4e(x))))
-        x = self.fc(self.dropout(torch.flatten(self.avgpool(x), 1)))
+        return self.fc(self.dropout(torch.flatten(self.avgpool(x), 1))), aux2, aux1
+
+    def forward(self, x: Tensor) -> Any:
+        x, aux2, aux1 = self.scores(recolored(x) if self.transform_input else x)
         return GoogLeNetOutputs(x, aux2, aux1) if self.training and self.aux_logits else x
 
 
@@ -161,7 +169,12 @@ def legacy(state: dict[str, Any], model: Any) -> dict[str, Any]:
 
 
 def make(
-    trained: Any, progress: bool, *, model: type = GoogLeNet, aux_logits: bool | None = None, **kwargs: Any
+    trained: Any,
+    progress: bool,
+    *,
+    model: Callable[..., Any] = GoogLeNet,
+    aux_logits: bool | None = None,
+    **kwargs: Any,
 ) -> Any:
     if trained is None:
         return model(aux_logits=True if aux_logits is None else aux_logits, **kwargs)

@@ -1,5 +1,6 @@
 """Inception v3: "Rethinking the Inception architecture for computer vision" (2015); it takes images of 299 x 299."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ... import _api as torch
@@ -25,10 +26,16 @@ class InceptionOutputs(NamedTuple):
 class Parallel(nn.Module):
     """Branches side by side. A row of the table has a path of convolutions, each (name, outputs, options)."""
 
+    convolution: Any = BasicConv2d
+
     def add(self, inputs: int, *path: tuple[str, int, dict[str, Any]]) -> None:
         for name, outputs, options in path:
-            setattr(self, name, BasicConv2d(inputs, outputs, **options))
+            setattr(self, name, self.convolution(inputs, outputs, **options))
             inputs = outputs
+
+    def joined(self, branches: list[Tensor], place: str = "") -> Tensor:
+        """The branches' channels side by side; `place` tells several joints of a module apart."""
+        return torch.cat(branches, 1)
 
     def path(self, x: Tensor, *names: str) -> Tensor:
         for name in names:
@@ -67,7 +74,7 @@ class InceptionA(Parallel):
             self.path(x, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"),
             self.branch_pool(smoothed(x)),
         ]
-        return torch.cat(branches, 1)
+        return self.joined(branches)
 
 
 class InceptionB(Parallel):
@@ -80,7 +87,7 @@ class InceptionB(Parallel):
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.path(x, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3")
-        return torch.cat([self.branch3x3(x), double, F.max_pool2d(x, kernel_size=3, stride=2)], 1)
+        return self.joined([self.branch3x3(x), double, F.max_pool2d(x, kernel_size=3, stride=2)])
 
 
 class InceptionC(Parallel):
@@ -108,7 +115,7 @@ class InceptionC(Parallel):
             self.path(x, *(f"branch7x7dbl_{i}" for i in range(1, 6))),
             self.branch_pool(smoothed(x)),
         ]
-        return torch.cat(branches, 1)
+        return self.joined(branches)
 
 
 class InceptionD(Parallel):
@@ -131,7 +138,7 @@ class InceptionD(Parallel):
             self.path(x, *(f"branch7x7x3_{i}" for i in range(1, 5))),
             F.max_pool2d(x, kernel_size=3, stride=2),
         ]
-        return torch.cat(branches, 1)
+        return self.joined(branches)
 
 
 class InceptionE(Parallel):
@@ -153,22 +160,22 @@ class InceptionE(Parallel):
         double = self.path(x, "branch3x3dbl_1", "branch3x3dbl_2")
         branches = [
             self.branch1x1(x),
-            self.branch3x3_2a(single),
-            self.branch3x3_2b(single),
-            self.branch3x3dbl_3a(double),
-            self.branch3x3dbl_3b(double),
+            self.joined([self.branch3x3_2a(single), self.branch3x3_2b(single)], "1"),
+            self.joined([self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)], "2"),
             self.branch_pool(smoothed(x)),
         ]
-        return torch.cat(branches, 1)
+        return self.joined(branches, "3")
 
 
 class InceptionAux(nn.Module):
     """A classifier half-way, for the time of training."""
 
+    convolution: Any = BasicConv2d
+
     def __init__(self, inputs: int, num_classes: int) -> None:
         super().__init__()
-        self.conv0 = BasicConv2d(inputs, 128, kernel_size=1)
-        self.conv1 = BasicConv2d(128, 768, kernel_size=5)
+        self.conv0 = self.convolution(inputs, 128, kernel_size=1)
+        self.conv1 = self.convolution(128, 768, kernel_size=5)
         self.conv1.stddev = 0.01
         self.fc = nn.Linear(768, num_classes)
         self.fc.stddev = 0.001
@@ -225,24 +232,26 @@ class Inception3(nn.Module):
                     std = float(getattr(module, "stddev", 0.1))
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=std, a=-2, b=2)
 
-    def forward(self, x: Tensor) -> Any:
-        if self.transform_input:
-            x = recolored(x)
+    def scores(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The scores, and those of the auxiliary classifier."""
         x = self.maxpool1(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))))
         x = self.maxpool2(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)))
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         aux = self.AuxLogits(x) if self.training and self.AuxLogits is not None else None
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
-        x = self.fc(torch.flatten(self.dropout(self.avgpool(x)), 1))
+        return self.fc(torch.flatten(self.dropout(self.avgpool(x)), 1)), aux
+
+    def forward(self, x: Tensor) -> Any:
+        x, aux = self.scores(recolored(x) if self.transform_input else x)
         return InceptionOutputs(x, aux) if self.training and self.aux_logits else x
 
 
-def make(trained: Any, progress: bool, **kwargs: Any) -> Inception3:
+def make(trained: Any, progress: bool, *, model: Callable[..., Any] = Inception3, **kwargs: Any) -> Inception3:
     if trained is not None:
         # its auxiliary classifier was trained, unlike GoogLeNet's: it stays unless the user says otherwise
         kwargs.setdefault("aux_logits", True)
-    return make_googlenet(trained, progress, model=Inception3, **kwargs)
+    return make_googlenet(trained, progress, model=model, **kwargs)
 
 
 family(globals(), make, {"inception_v3": ("Inception_V3", {})})

@@ -184,10 +184,11 @@ def make(
     width_mult: float = 1.0,
     reduced_tail: bool = False,
     dilated: bool = False,
+    model: Callable[..., MobileNetV3] = MobileNetV3,
     **kwargs: Any,
 ) -> MobileNetV3:
     last_channel = InvertedResidualConfig.adjust_channels(last // (2 if reduced_tail else 1), width_mult)
-    return MobileNetV3(settings(table, width_mult, reduced_tail, dilated), last_channel, **kwargs)
+    return model(settings(table, width_mult, reduced_tail, dilated), last_channel, **kwargs)
 
 
 family(

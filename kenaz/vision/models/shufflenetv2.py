@@ -59,11 +59,14 @@ class InvertedResidual(nn.Module):
             *pointwise(half, half),
         )
 
+    def joined(self, halves: list[Tensor]) -> Tensor:
+        return torch.cat(halves, dim=1)
+
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == 1:
             kept, used = x.chunk(2, dim=1)
-            return channel_shuffle(torch.cat((kept, self.branch2(used)), dim=1), 2)
-        return channel_shuffle(torch.cat((self.branch1(x), self.branch2(x)), dim=1), 2)
+            return channel_shuffle(self.joined([kept, self.branch2(used)]), 2)
+        return channel_shuffle(self.joined([self.branch1(x), self.branch2(x)]), 2)
 
 
 class ShuffleNetV2(nn.Module):

@@ -3,8 +3,9 @@
 Features are [N, H, W, C] throughout.
 """
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,41 +62,49 @@ def relative_position_index(window: list[int]) -> Tensor:
     >>> relative_position_index([1, 2])
     tensor([1, 0, 2, 1])
     """
-    height, width = window
-    places = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")).flatten(1)
-    apart = places[:, :, None] - places[:, None, :]
-    return ((apart[0] + height - 1) * (2 * width - 1) + apart[1] + width - 1).flatten()
+    places = torch.stack(torch.meshgrid(*(torch.arange(w) for w in window), indexing="ij")).flatten(1)
+    index = torch.zeros_like(places[0][:, None])
+    for length, apart in zip(window, places[:, :, None] - places[:, None, :]):
+        index = index * (2 * length - 1) + apart + length - 1
+    return index.flatten()
 
 
 def in_windows(x: Tensor, window: list[int]) -> Tensor:
-    """[N, H, W, C] as [N * windows, places, C]."""
-    n, height, width, channels = x.shape
-    x = x.view(n, height // window[0], window[0], width // window[1], window[1], channels)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window[0] * window[1], channels)
+    """[N, sizes ..., C] as [N * windows, places, C].
+
+    >>> in_windows(torch.zeros(2, 6, 4, 5), [3, 2]).shape
+    torch.Size([8, 6, 5])
+    """
+    dims = len(window)
+    split = [length for size, w in zip(x.shape[1:-1], window) for length in (size // w, w)]
+    x = x.view(x.shape[0], *split, x.shape[-1])
+    x = x.permute(0, *range(1, 2 * dims, 2), *range(2, 2 * dims + 1, 2), 2 * dims + 1)
+    return x.reshape(-1, math.prod(window), x.shape[-1])
 
 
-def from_windows(x: Tensor, window: list[int], size: tuple[int, int, int]) -> Tensor:
-    """The inverse of `in_windows`; `size` is (N, H, W)."""
-    n, height, width = size
-    x = x.view(n, height // window[0], width // window[1], window[0], window[1], x.shape[-1])
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(n, height, width, x.shape[-1])
+def from_windows(x: Tensor, window: list[int], sizes: Sequence[int]) -> Tensor:
+    """The inverse of `in_windows`: [N, sizes ..., C]."""
+    dims = len(window)
+    x = x.view(-1, *(size // w for size, w in zip(sizes, window)), *window, x.shape[-1])
+    x = x.permute(0, *(d for i in range(1, dims + 1) for d in (i, i + dims)), 2 * dims + 1)
+    return x.reshape(-1, *sizes, x.shape[-1])
 
 
-def shift_mask(height: int, width: int, window: list[int], shift: list[int], like: Tensor) -> Tensor:
+def shift_mask(sizes: Sequence[int], window: list[int], shift: list[int], like: Tensor) -> Tensor:
     """[windows, places, places]: -100 between places that are neighbours only because the image was rolled."""
-    parts = like.new_zeros((height, width))
-    count = 0
-    for rows in (slice(0, -window[0]), slice(-window[0], -shift[0]), slice(-shift[0], None)):
-        for columns in (slice(0, -window[1]), slice(-window[1], -shift[1]), slice(-shift[1], None)):
-            parts[rows, columns] = count
-            count += 1
-    parts = in_windows(parts.view(1, height, width, 1), window).squeeze(-1)
+    parts = like.new_zeros(tuple(sizes))
+    cuts = [(slice(0, -w), slice(-w, -s), slice(-s, None)) for w, s in zip(window, shift)]
+    for count, part in enumerate(itertools.product(*cuts)):
+        parts[part] = count
+    parts = in_windows(parts[None, ..., None], window).squeeze(-1)
     differ = parts.unsqueeze(1) - parts.unsqueeze(2)
     return torch.where(differ != 0, -100.0, 0.0)
 
 
 class ShiftedWindowAttention(nn.Module):
     """Self-attention among the places of each window, with a learned bias for each distance."""
+
+    dims = 2
 
     def __init__(
         self,
@@ -109,8 +118,8 @@ class ShiftedWindowAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(window_size) != 2 or len(shift_size) != 2:
-            raise ValueError("window_size and shift_size must be of length 2")
+        if len(window_size) != self.dims or len(shift_size) != self.dims:
+            raise ValueError(f"window_size and shift_size must be of length {self.dims}")
         self.window_size = window_size
         self.shift_size = shift_size
         self.num_heads = num_heads
@@ -119,16 +128,19 @@ class ShiftedWindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim, bias=proj_bias)
         self.define_relative_position_bias_table()
-        self.register_buffer("relative_position_index", relative_position_index(window_size))
+        self.register_buffer("relative_position_index", self.position_index())
 
     def define_relative_position_bias_table(self) -> None:
-        rows = (2 * self.window_size[0] - 1) * (2 * self.window_size[1] - 1)
+        rows = math.prod(2 * w - 1 for w in self.window_size)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, self.num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
+    def position_index(self) -> Tensor:
+        return relative_position_index(self.window_size)
+
     def bias_of(self, table: Tensor) -> Tensor:
         """[1, heads, places, places] of a table [distances, heads]."""
-        places = self.window_size[0] * self.window_size[1]
+        places = math.prod(self.window_size)
         bias = table[self.relative_position_index].view(places, places, -1)
         return bias.permute(2, 0, 1).contiguous().unsqueeze(0)
 
@@ -141,12 +153,12 @@ class ShiftedWindowAttention(nn.Module):
     def projected(self, x: Tensor) -> Tensor:
         return self.qkv(x)
 
-    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def attend(self, x: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
         """Attention inside windows [windows, places, C]; the mask has a matrix for each window of an image."""
         windows, places, channels = x.shape
         qkv = self.projected(x).reshape(windows, places, 3, self.num_heads, channels // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        scores = self.scores(q, k) + self.get_relative_position_bias()
+        scores = self.scores(q, k) + bias
         if mask is not None:
             scores = scores.view(-1, len(mask), self.num_heads, places, places) + mask[:, None]
             scores = scores.view(-1, self.num_heads, places, places)
@@ -154,21 +166,26 @@ class ShiftedWindowAttention(nn.Module):
         x = self.proj((weights @ v).transpose(1, 2).reshape(windows, places, channels))
         return F.dropout(x, p=self.dropout, training=self.training)
 
+    def windowed(self, sizes: Sequence[int]) -> tuple[list[int], Tensor]:
+        """The window for an image of these sizes, and the bias inside it."""
+        return self.window_size, self.get_relative_position_bias()
+
     def forward(self, x: Tensor) -> Tensor:
-        n, height, width, _ = x.shape
-        down, right = (-length % w for length, w in zip((height, width), self.window_size))
-        x = F.pad(x, (0, 0, 0, right, 0, down))
-        size = (n, height + down, width + right)
+        sizes = x.shape[1:-1]
+        window, bias = self.windowed(sizes)
         # a window that covers the whole image has nothing to shift
-        shift = [0 if w >= length else s for s, w, length in zip(self.shift_size, self.window_size, size[1:])]
-        mask = None
+        shift = [0 if size <= w else s for size, w, s in zip(sizes, window, self.shift_size)]
+        added = [-size % w for size, w in zip(sizes, window)]
+        x = F.pad(x, (0, 0, *(v for more in reversed(added) for v in (0, more))))
+        padded = x.shape[1:-1]
+        dims, mask = tuple(range(1, self.dims + 1)), None
         if sum(shift) > 0:
-            x = torch.roll(x, shifts=(-shift[0], -shift[1]), dims=(1, 2))
-            mask = shift_mask(*size[1:], self.window_size, shift, x)
-        x = from_windows(self.attend(in_windows(x, self.window_size), mask), self.window_size, size)
+            x = torch.roll(x, shifts=tuple(-s for s in shift), dims=dims)
+            mask = shift_mask(padded, window, shift, x)
+        x = from_windows(self.attend(in_windows(x, window), bias, mask), window, padded)
         if sum(shift) > 0:
-            x = torch.roll(x, shifts=(shift[0], shift[1]), dims=(1, 2))
-        return x[:, :height, :width, :].contiguous()
+            x = torch.roll(x, shifts=tuple(shift), dims=dims)
+        return x[(slice(None), *(slice(size) for size in sizes))].contiguous()
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -251,6 +268,39 @@ class SwinTransformerBlockV2(SwinTransformerBlock):
         return x + self.stochastic_depth(self.norm2(self.mlp(x)))
 
 
+def layers_of(
+    block: Layer,
+    downsample: Layer,
+    embed_dim: int,
+    depths: list[int],
+    num_heads: list[int],
+    stochastic_depth_prob: float,
+    **options: Any,
+) -> list[nn.Module]:
+    """The stages, and what halves the size between them; `options` go to each block."""
+    layers: list[nn.Module] = []
+    total, done = sum(depths), 0
+    for stage, (depth, heads) in enumerate(zip(depths, num_heads)):
+        dim = embed_dim * 2**stage
+        blocks = []
+        for i in range(depth):
+            shift = [0 if i % 2 == 0 else w // 2 for w in options["window_size"]]
+            drop = stochastic_depth_prob * float(done) / (total - 1)
+            blocks.append(block(dim, heads, shift_size=shift, stochastic_depth_prob=drop, **options))
+            done += 1
+        layers.append(nn.Sequential(*blocks))
+        if stage < len(depths) - 1:
+            layers.append(downsample(dim, options["norm_layer"]))
+    return layers
+
+
+def small_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class SwinTransformer(nn.Module):
     def __init__(
         self,
@@ -270,44 +320,31 @@ class SwinTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        block = block or SwinTransformerBlock
         norm = norm_layer or partial(nn.LayerNorm, eps=1e-5)
         patches = nn.Conv2d(3, embed_dim, kernel_size=tuple(patch_size), stride=tuple(patch_size))
-        layers: list[nn.Module] = [nn.Sequential(patches, Permute([0, 2, 3, 1]), norm(embed_dim))]
-        total, done = sum(depths), 0
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads)):
-            dim = embed_dim * 2**stage
-            blocks = []
-            for i in range(depth):
-                blocks.append(
-                    block(
-                        dim,
-                        heads,
-                        window_size=window_size,
-                        shift_size=[0 if i % 2 == 0 else w // 2 for w in window_size],
-                        mlp_ratio=mlp_ratio,
-                        dropout=dropout,
-                        attention_dropout=attention_dropout,
-                        stochastic_depth_prob=stochastic_depth_prob * float(done) / (total - 1),
-                        norm_layer=norm,
-                    )
-                )
-                done += 1
-            layers.append(nn.Sequential(*blocks))
-            if stage < len(depths) - 1:
-                layers.append(downsample_layer(dim, norm))
+        stem = nn.Sequential(patches, Permute([0, 2, 3, 1]), norm(embed_dim))
+        layers = layers_of(
+            block or SwinTransformerBlock,
+            downsample_layer,
+            embed_dim,
+            depths,
+            num_heads,
+            stochastic_depth_prob,
+            window_size=window_size,
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            norm_layer=norm,
+        )
         width = embed_dim * 2 ** (len(depths) - 1)
-        self.features = nn.Sequential(*layers)
+        self.features = nn.Sequential(stem, *layers)
         self.norm = norm(width)
         self.permute = Permute([0, 3, 1, 2])
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten(1)
         self.head = nn.Linear(width, num_classes)
         for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+            small_weights(module)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.permute(self.norm(self.features(x)))

@@ -1,0 +1,5 @@
+"""Operators as modules."""
+
+from ...nn.quantized import FloatFunctional
+
+__all__ = ["FloatFunctional"]
