@@ -20,8 +20,9 @@ import numpy as np
 
 from . import interpret
 from .core import config
-from .core.spec import Spec
-from .graph.node import Call, Failure, Node, Unplanned, make_node
+from .core.shape import extent
+from .core.spec import Spec, fresh
+from .graph.node import Call, Failure, Node, Unplanned, held, make_node, results
 from .graph.storage import Storage, any_exposed
 from .runtime import trace
 
@@ -414,11 +415,47 @@ def _write_through(storage: Storage, node: Node) -> None:
 
 
 def watch(node: Node, storages: tuple) -> None:
-    """In slow mode: run a node at once where it reads memory that others can change, and note who asked for it."""
+    """In slow mode: let a node that reads memory which others can change read a copy, or run it at once; and note who
+    asked for it."""
     if trace.state.on and getattr(node, "line", None) is None:
         node.line = users_line()
-    if node.value is None and (mode.eager or any(s.exposed and s.is_exposed() for s in storages)):
+    if node.value is not None:
+        return
+    seen = [s for s in storages if s.exposed and s.is_exposed()]
+    if mode.eager or seen and not _read_copies(node, {s.node for s in seen}):
         run_now(node)
+
+
+LITTLE, MUCH = 1 << 20, 1 << 26  # bytes that are copied at any time; and so that nothing has to run before its time
+
+
+def _read_copies(node: Node, exposed: set[Node]) -> bool:
+    """Let a node read copies of memory that others can change; False where running it at once is less work.
+
+    Were it run, all that it waits for would have to run as well, outside of the graph it belongs to.
+    """
+    waits = any(type(s) is Node and s.value is None for s in node.sources)
+    specs, offsets = node.call.specs, node.offsets or (0,) * len(node.sources)
+    seen = [j for j, s in enumerate(node.sources) if s in exposed]
+    size = sum(specs[j].numel * specs[j].dtype.itemsize for j in seen)
+    made = sum(s.numel * s.dtype.itemsize for s in results(node.call.out))
+    if size > (MUCH if waits else max(LITTLE, 2 * made)):
+        return False
+    copies = {j: copied(node.sources[j], specs[j], offsets[j]) for j in seen}
+    if None in copies.values():
+        return False
+    node.sources = tuple([copies.get(j, s) for j, s in enumerate(node.sources)])
+    node.offsets = node.offsets and tuple([0 if j in copies else offset for j, offset in enumerate(offsets)])
+    return True
+
+
+def copied(source: Node, spec: Spec, offset: int) -> Node | None:
+    """A node with a copy of what a spec sees of another one's memory, from its first element on."""
+    n = extent(spec.size, spec.stride)
+    if type(source.value) is not np.ndarray or source.value.itemsize != spec.dtype.itemsize:
+        return None
+    memory = source.value.reshape(-1)[offset : offset + n].copy()
+    return make_node(held(fresh((n,), spec.dtype, spec.device)), (), None, memory)
 
 
 def _after_fork() -> None:

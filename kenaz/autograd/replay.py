@@ -124,10 +124,15 @@ def survey(root: Edge, grad: Tensor, targets: list[Edge] | None) -> Survey | Non
                 for i, version in zip(derivative.kept, fn.versions):
                     x = inputs[i]
                     storage = x._storage
-                    if storage.version != version or storage.exposed or routed and _is_routed(x):
+                    if storage.version != version or routed and _is_routed(x):
                         return None
-                    sources.append(storage.node)
-                    offsets.append(x._offset)
+                    node, offset = storage.node, x._offset
+                    if storage.exposed:  # others can change it, and the tape does not look
+                        node, offset = _copied(x), 0
+                        if node is None:
+                            return None
+                    sources.append(node)
+                    offsets.append(offset)
             if derivative.y:
                 for storage, _, offset, version in fn.outputs if type(fn.outputs) is list else (fn.outputs,):
                     if storage.version != version or storage.exposed:
@@ -142,6 +147,13 @@ def survey(root: Edge, grad: Tensor, targets: list[Edge] | None) -> Survey | Non
     found.key, found.nodes, found.sources, found.offsets, found.grad = tuple(key), nodes, sources, offsets, grad
     found.targets = leaves if targets is None else targets
     return found
+
+
+def _copied(x: Tensor) -> Any:
+    """A node with a copy of what a tensor sees; None where that is too much."""
+    spec = x._spec
+    little = spec.numel * spec.dtype.itemsize <= execute.MUCH
+    return execute.copied(x._storage.node, spec, x._offset) if little else None
 
 
 def _is_routed(x: Tensor) -> bool:

@@ -213,3 +213,33 @@ def test_write_to_part_of_a_permuted_result() -> None:
     expected = -np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1)
     expected[1, 0] = 5
     assert x.tolist() == (expected + 1).tolist()
+
+
+def test_graphs_over_memory_that_numpy_sees() -> None:
+    """A graph that reads NumPy's memory waits like any other, and still sees what the memory was at its line."""
+    data = np.arange(12, dtype=np.float32).reshape(3, 4)
+    x, w = torch.from_numpy(data), torch.ones(4, 2, requires_grad=True)
+    found = []
+    for _ in range(5):
+        y = torch.tanh(x[1:] @ (w * 0.01)).sum()
+        data += 1
+        z = (x * 2).sum()
+        data -= 1
+        (g,) = torch.autograd.grad(y, w)
+        assert y._storage.node.value is None and g._storage.node.value is None
+        found.append((y.item(), z.item(), g.tolist()))
+    assert found[0][1] == 156 and all(f[:2] == found[0][:2] for f in found)
+    np.testing.assert_allclose([f[2] for f in found], [found[0][2]] * 5, rtol=1e-6)
+
+
+def test_gradients_see_what_numpy_wrote_before_them() -> None:
+    """Saved tensors are read when the backward pass runs, first and later ones alike."""
+    data = np.ones(3, np.float32)
+    x, w = torch.from_numpy(data), torch.zeros(3, requires_grad=True)
+    for number in range(5):
+        data[:] = 1
+        y = (x * w).sum()
+        data[:] = number
+        y.backward()
+        assert w.grad.tolist() == [number] * 3
+        w.grad = None
