@@ -45,6 +45,9 @@ mode.eager = mode.slow = config.EAGER
 observers: list[Callable[[Call], None]] = []  # told of every call that is recorded; `update_mode` after a change
 
 
+watchers: list[Callable[[list[Node]], None]] = []  # told of every batch of nodes before it runs
+
+
 def update_mode() -> None:
     mode.slow = mode.eager or any_exposed() or trace.state.on or bool(observers)
 
@@ -110,6 +113,8 @@ def flush() -> None:
         batch = [node for node in batch if node.value is None]
         if not batch:
             return
+        for watcher in watchers:
+            watcher(batch)
         structure, seen = _structure(batch)
         plan = _plan_for(structure, batch, seen)
         nodes = _alive(batch, seen) if plan is None else [batch[i] for i in plan.alive]
@@ -120,6 +125,28 @@ def flush() -> None:
             _run(nodes)
         else:
             _run_plan(plan, nodes)
+
+
+def planned(nodes: list[Node], seen: list[bool]) -> Any:
+    """The plan of nodes that are known to come back in this order; None where they are better interpreted."""
+    if config.HOT == "never" or len(nodes) < 2:
+        return None
+    if len(nodes) < FEW and not any(node.call.is_loop for node in nodes):
+        return None
+    return _compiled(nodes, seen) or None
+
+
+def run_planned(plan: Any, nodes: list[Node]) -> None:
+    """Run nodes that never waited, as a plan for just such nodes says."""
+    with _lock:
+        if config.DEBUG:
+            _tell_run(plan, nodes)
+        _run_plan(plan, [nodes[i] for i in plan.alive])
+
+
+def look_for_errors(node: Node) -> None:
+    """Raise what can be found wrong in the values that a node reads, and note the user's line for later."""
+    _look_for_errors(node)
 
 
 def drop_unseen() -> None:

@@ -1,8 +1,17 @@
-"""The names of PyTorch's tracer that libraries ask for: nothing is traced here (see compiler.py)."""
+"""The names of PyTorch's tracer that libraries ask for; how Kenaz captures functions is in `compiling/`."""
 
 from typing import Any
 
-from ..compiler import allow_in_graph, assume_constant_result, disable, is_compiling, list_backends, reset
+from ..compiler import (
+    allow_in_graph,
+    assume_constant_result,
+    break_graph,
+    compile,
+    disable,
+    is_compiling,
+    list_backends,
+    reset,
+)
 from . import config, eval_frame, utils
 from .eval_frame import OptimizedModule
 
@@ -25,9 +34,10 @@ maybe_mark_dynamic = mark_static = mark_unbacked = mark_dynamic
 
 
 def graph_break(msg: str = "") -> None:
-    """Where a traced graph would end."""
+    """Keep the function that is running from being captured, as where a graph of PyTorch's would end."""
+    break_graph(msg or "it asks for a graph break")
 
 
-def optimize(*args: Any, **kwargs: Any) -> Any:
-    """A decorator that gives back what it gets."""
-    return lambda fn: fn
+def optimize(backend: Any = "inductor", *, nopython: bool = False, disable: bool = False, **_: Any) -> Any:
+    """The older form of `torch.compile`, as a decorator."""
+    return compile(backend=backend, fullgraph=nopython, disable=disable)

@@ -1,4 +1,4 @@
-"""The switches of PyTorch's tracer, with its defaults. They can be set; nothing asks for them."""
+"""The switches of PyTorch's tracer, with its defaults. They can be set; `recompile_limit` is asked for."""
 
 accumulated_cache_size_limit = accumulated_recompile_limit = 256
 allow_rnn = False

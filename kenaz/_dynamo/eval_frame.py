@@ -1,9 +1,5 @@
-"""The class of compiled modules."""
+"""The class of compiled modules, under PyTorch's name."""
 
-from ..nn.module import Module
+from ..compiling.module import OptimizedModule
 
 __all__ = ["OptimizedModule"]
-
-
-class OptimizedModule(Module):
-    """For `isinstance`: `torch.compile` gives modules back as they are."""

@@ -259,7 +259,7 @@ class Called:
             )
         except KeyError as missing:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute {missing}") from None
-        run = self._call_impl if hooked else self.forward
+        run = self._compiled_call_impl or (self._call_impl if hooked else self.forward)
         if _inside:
             try:
                 return run(*args, **kwargs)
@@ -382,7 +382,7 @@ class Called:
             self._maybe_warn_non_full_backward_hook(args, result, grad_fn)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Accept what torch.compile accepts; Kenaz compiles what runs often by itself."""
+        """Compile what a call of this module does, in place; options as `torch.compile` takes them."""
         from ..compiler import compile
 
         self._compiled_call_impl = compile(self._call_impl, *args, **kwargs)
