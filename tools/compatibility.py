@@ -51,7 +51,8 @@ REASONS = {
 
 # names that exist and leave something out
 PARTIAL = {
-    "torch.compile": "calls that come back are captured and replayed, where that can be proved to be the same; a backend that is given is not called",
+    "torch.compile": "calls that come back are captured and replayed, where that can be proved to be the same; a "
+    "backend that is given is not called",
     "torch.device": "`cpu` and `meta` compute; others can be named",
     "torch.layout": "`strided`, `sparse_coo`, and matrices in `sparse_csr` and `sparse_csc`",
     "torch.float8_e4m3fn": "kept, converted and printed, not computed with, as on PyTorch's CPU",
