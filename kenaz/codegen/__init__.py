@@ -2,6 +2,7 @@
 
 In: the nodes of a flush, in order, and which of them somebody outside can still see. Out: a plan.
 
+    halves     float16 and bfloat16 where code is for float32: nodes -> nodes
     regions    which nodes become one unit: nodes -> units
     steps      a unit becomes a routine (`routine`) with its inputs and outputs: units -> steps
     layout     which value lives where (`memory`), and which words of the steps' blocks say so: steps -> a plan
