@@ -264,12 +264,12 @@ def _conv_transposed(xp: Any, y: Any, w: Any, bias: Any, window: Window, groups:
 
 
 def _native(name: str) -> Callable:
-    """The function of codegen/conv.py that makes a call's routine; LLVM loads with the first one."""
+    """The function that makes a call's routine, for planes or for volumes; LLVM loads with the first one."""
 
     def routine(call: Any) -> Any:
-        from ..codegen import conv
+        from ..codegen import conv, volumes
 
-        return getattr(conv, name)(call)
+        return getattr(volumes if len(call.attributes["window"].size) == 3 else conv, name)(call)
 
     return routine
 

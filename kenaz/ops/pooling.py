@@ -356,30 +356,42 @@ def _max_grad(g: Any, y: Any, _x: Spec, window: Window) -> Any:
 
 
 # compiled code for planes: imported when it is wanted, because LLVM is slow to load
-def _native_max(call: Any) -> Any:
+def _native_max(call: Any, window: Window | None = None) -> Any:
+    from ..codegen import parts as uneven
     from ..codegen import pools
 
-    return pools.max_pool(call, call.attributes["window"])
+    window = window or call.attributes["window"]
+    return pools.max_pool(call, window) or uneven.maxima(call, uneven.window_axes(window))
 
 
 def _native_average(call: Any, back: bool = False) -> Any:
+    return _averaged(call, back=back, **call.attributes)
+
+
+def _averaged(call: Any, window: Window, count_pad: bool, divisor: int | None, back: bool) -> Any:
+    from ..codegen import parts as uneven
     from ..codegen import pools
 
-    return pools.avg_pool(call, **call.attributes, back=back)
+    found = pools.avg_pool(call, window, count_pad, divisor, back)
+    return found or uneven.means(call, uneven.window_axes(window, count_pad, divisor), back)
 
 
-def _native_even_max(call: Any) -> Any:
-    from ..codegen import pools
+def _native_adaptive_max(call: Any) -> Any:
+    from ..codegen import parts as uneven
 
-    window = _even_window(call.attributes["size"], call.attributes["out"])
-    return pools.max_pool(call, window) if window else None
+    size, out = call.attributes["size"], call.attributes["out"]
+    window = _even_window(size, out)
+    return _native_max(call, window) if window else uneven.maxima(call, uneven.part_axes(size, list(map(parts, size, out))))
 
 
-def _native_even_average(call: Any, back: bool = False) -> Any:
-    from ..codegen import pools
+def _native_adaptive_average(call: Any, back: bool = False) -> Any:
+    from ..codegen import parts as uneven
 
-    window = _even_window(call.attributes["size"], call.attributes["out"])
-    return pools.avg_pool(call, window, True, None, back) if window else None
+    size, out = call.attributes["size"], call.attributes["out"]
+    window = _even_window(size, out)
+    if window:
+        return _averaged(call, window, True, None, back)
+    return uneven.means(call, uneven.part_axes(size, list(map(parts, size, out))), back)
 
 
 def _native_scatter(call: Any) -> Any:
@@ -435,21 +447,21 @@ def _adaptive_operators(axes: int) -> tuple:
         lambda g, y, _x, **of: back(g, **of),
         name=f"adaptive_avg_pool{axes}d",
         grad_name=f"AdaptiveAvgPool{axes}DBackward0",
-        native=_native_even_average,
+        native=_native_adaptive_average,
     )(adaptive_average)
     back = opaque(
         lambda g, size, out: _resized(g, axes, size),
         lambda g, y, _x, **of: average_op(g, **of),
         name=f"adaptive_avg_pool{axes}d_backward",
         grad_name=f"AdaptiveAvgPool{axes}DBackwardBackward0",
-        native=functools.partial(_native_even_average, back=True),
+        native=functools.partial(_native_adaptive_average, back=True),
     )(adaptive_average_back)
     largest = opaque(
         lambda x, size, out: [_resized(x, axes, out), (_resized(x, axes, out)[0], int64)],
         lambda g, y, _x, size, out: _scatter(g[0], y[1], size=size),
         name=f"adaptive_max_pool{axes}d",
         grad_name=f"AdaptiveMaxPool{axes}DBackward0",
-        native=_native_even_max,
+        native=_native_adaptive_max,
     )(adaptive_max)
     return average_op, largest
 
