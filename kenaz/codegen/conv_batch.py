@@ -63,8 +63,9 @@ def copying(shapes: Shapes, channels: int, padding: Padding | None) -> float:
     """Nanoseconds to copy a source with its padding."""
     if padding is None:
         return 0
-    rows = shapes.images * channels * padding.rows * padding.phases
-    return rows * (COPIED_ROW + padding.columns * COPIED)
+    rows = shapes.images * channels * padding.rows
+    passes = 1 if padding.phases == 2 else padding.phases
+    return rows * (passes * COPIED_ROW + padding.phases * padding.columns * COPIED)
 
 
 def packing(axes: Axes, source: Source, is_copy: bool, rows: int, lanes: int) -> float:
@@ -157,13 +158,13 @@ class Batch:
         blocks = np.arange(0, self.images, lanes)
         rows, columns = (np.arange(a.places) * s + f for a, s, f in zip(axes, across, phase, strict=True))
         to = rows[:, None] * self.into[1] + columns
-        starts, ends = ((at.ravel()[:, None] * self.images + blocks).ravel() for at in (self.plane.starts(axes), to))
-        count = -(-len(starts) // vectors)
-        left = count * vectors - len(starts)
-        table = np.stack([ends, np.full(len(ends), (1 << lanes) - 1)], axis=1)
-        starts = np.pad(starts, (0, left)).reshape(count, vectors)
-        table = np.pad(table, ((0, left), (0, 0))).reshape(count, vectors, 1, 2)
-        return Panels(count, 1, count, *(np.concatenate([t, t[-1:]]) for t in (starts, table)))
+        start, end = ((at.ravel()[:, None] * self.images + blocks).ravel() for at in (self.plane.starts(axes), to))
+        count = -(-len(start) // vectors)
+        left = count * vectors - len(start)
+        table = np.stack([end, np.full(len(end), (1 << lanes) - 1)], axis=1)
+        starts = np.pad(start, (0, left)).reshape(count, vectors)
+        ends = np.pad(table, ((0, left), (0, 0))).reshape(count, vectors, 1, 2)
+        return Panels(count, 1, count, np.concatenate([starts, starts[-1:]]), np.concatenate([ends, ends[-1:]]))
 
     def reads(self, axes: Axes) -> np.ndarray:
         """For each k = (channel, tap) the offset of what it reads."""

@@ -274,8 +274,9 @@ def _emit_add_up(module: ir.Module, element: str) -> None:
 
 # -------------------------------------------------------------------------------------------------------------- modules
 PHASES = 3
+PADS = (0, 1, 2, conv_packs.BOTH)
 _FUNCTIONS = {
-    "common": (*(f"phase{i}_{n}" for i in range(PHASES) for n in (2, 3)), "clear", *(f"pad{i}" for i in (0, 1, 2))),
+    "common": (*(f"phase{i}_{n}" for i in range(PHASES) for n in (2, 3)), "clear", *(f"pad{i}" for i in PADS)),
     "places": ("pack_weights0", "pack_weights1", "multiply", "spread0", "spread1"),
     "weight": ("multiply_turned", "add_up"),
 }
@@ -312,7 +313,7 @@ def _emit_common(module: ir.Module, element: str) -> None:
         emit_phase(module, i, 2)
         emit_phase(module, i, 3)
     emit_clear(module)
-    for step in (0, 1, 2):
+    for step in PADS:
         conv_packs.emit_pad(module, element, step)
 
 

@@ -26,16 +26,17 @@ PACK = (
     "groups_table",
 )  # fmt: skip
 RUNS = (1, 2, 3, 4, 0)  # variants of packing: how many runs a vector has, or 0 for any number
+BOTH = 3  # a variant of `pad`
 
 
 # ------------------------------------------------------------------------------------------------------------- padding
 def emit_pad(module: ir.Module, element: str, step: int) -> None:
-    """Copy planes FIRST to LAST of the source; `step` 1 or 2 columns apart, or 0 for any strides."""
+    """Copy planes FIRST to LAST of the source; `step` 1 or 2 columns apart, 0 for any strides, `BOTH` for two phases at
+    once."""
     w = Code(module, f"pad{step}", element, PAD)
     n = {name: w[name] for name in PAD}
     plane = w.mul(n["phases"], n["rows"], n["columns"])
     source, target = w.elements(w.word(w.add(w.block, w.mul(n["input"], 8)), 0)), w.scratch(n["into"])
-    copy = {0: _copy_any, 1: _copy_near, 2: _copy_pairs}[step]
     with w.loop(w.given(FIRST), w.given(LAST)) as p:
         image, channel = w.div(p, n["channels"]), w.rem(p, n["channels"])
         x = w.at(source, w.mul(image, n["image"]), w.mul(channel, n["channel"]))
@@ -45,9 +46,12 @@ def emit_pad(module: ir.Module, element: str, step: int) -> None:
             inside = w.b.and_(w.test(y, ">=", 0), w.test(y, "<", n["height"]))
             width = w.b.select(inside, n["width"], constant(0))
             row = w.at(x, w.mul(w.b.select(inside, y, constant(0)), n["row"]))
-            with w.loop(0, n["phases"]) as f:
-                to = w.at(into, w.mul(w.add(w.mul(f, n["rows"]), i), n["columns"]))
-                copy(w, n, row, to, w.add(f, n["first_column"]), width)
+            if step == BOTH:
+                _copy_both(w, n, row, w.at(into, w.mul(i, n["columns"])), n["first_column"], width)
+            else:
+                with w.loop(0, n["phases"]) as f:
+                    to = w.at(into, w.mul(w.add(w.mul(f, n["rows"]), i), n["columns"]))
+                    _COPIES[step](w, n, row, to, w.add(f, n["first_column"]), width)
     w.b.ret_void()
 
 
@@ -65,6 +69,20 @@ def _copy_pairs(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> 
         halves = [_load_inside(w, row, w.add(start, half * w.lanes), width, is_inside) for half in range(2)]
         x = w.b.shuffle_vector(*halves, w.ordered(range(0, 2 * w.lanes, 2)))
         w.store(x, w.at(to, j), None if is_inside else w.first_lanes(w.sub(n["columns"], j)))
+
+    _in_three(w, n, 2, first, width, move)
+
+
+def _copy_both(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> None:
+    """Neighbouring columns go to two phases, that are loaded once."""
+
+    def move(j: Any, is_inside: bool) -> None:
+        start = w.add(w.mul(j, 2), first)
+        halves = [_load_inside(w, row, w.add(start, half * w.lanes), width, is_inside) for half in range(2)]
+        mask = None if is_inside else w.first_lanes(w.sub(n["columns"], j))
+        for f in range(2):
+            x = w.b.shuffle_vector(*halves, w.ordered(range(f, 2 * w.lanes, 2)))
+            w.store(x, w.at(to, w.mul(n["rows"], n["columns"], f), j), mask)
 
     _in_three(w, n, 2, first, width, move)
 
@@ -97,6 +115,9 @@ def _copy_any(w: Code, n: dict, row: Any, to: Any, first: Any, width: Any) -> No
                 w.b.store(w.b.load(w.at(row, w.mul(x, n["column"]))), w.at(to, j))
             with otherwise:
                 w.b.store(ir.Constant(w.element, 0.0), w.at(to, j))
+
+
+_COPIES = {0: _copy_any, 1: _copy_near, 2: _copy_pairs}
 
 
 # ------------------------------------------------------------------------------------------------------------- packing

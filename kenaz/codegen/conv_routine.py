@@ -93,6 +93,7 @@ class Builder:
         words |= {"column_step": padding.column_step, "first_column": padding.column}
         at = self.words(packs.PAD, words)
         step = padding.column_step if stride[3] == 1 and padding.column_step in (1, 2) else 0
+        step = packs.BOTH if step == padding.phases == 2 else step
         function = code.functions("common", self.element)[f"pad{step}"]
         several = chunks_for(images * source.image, images * channels)
         self.prepare += [task(function, at, *part) for part in parts(images * channels, several)]

@@ -25,7 +25,7 @@ from .tiles import Tile
 BYTES_OF_DEPTH = 384 * 4  # of a row of A, or of a column of B, in one block
 COLUMNS = 512  # of B in one block, half of that for 8-byte elements
 ROWS = 80 * 14  # of A in one block
-LEAST_TIME = 25  # microseconds of work from which a second thread pays
+LEAST_TIME = 15  # microseconds of work from which a second thread pays
 GIGAFLOPS, GIGABYTES = 100, 30  # a second, of one thread: only to guess the time
 FEW = 8  # rows or columns
 TURNED = 96  # rows of A
@@ -117,8 +117,10 @@ def _shaped(p: Product) -> tuple[Product, Shape]:
 
 
 def _is_better_turned(p: Product) -> bool:
-    """Whether B, columns of adjacent elements, is better read where it is, for a few rows of A. Columns at a multiple
-    of 4096 bytes would push one another out of the cache."""
+    """Whether B, columns of adjacent elements, is better read where it is, for a few rows of A (columns at a multiple
+    of 4096 bytes would push one another out of the cache); or A is such a B for columns that fill no vector."""
+    if p.a_row == 1 < p.a_step and 4 * p.n <= 3 * tiles.lanes(p.element) <= p.m:
+        return True
     apart = p.b_along * np.dtype(p.element).itemsize % 4096
     return p.b_step == 1 < p.b_along and p.m <= TURNED and 2 * p.m <= p.n and p.k >= 64 and apart != 0
 
@@ -159,8 +161,10 @@ def _even_part(size: int, most: int, unit: int) -> int:
 
 
 def _packs_a(p: Product) -> bool:
-    """Whether A is copied: where enough columns read it again."""
-    return p.n >= 128
+    """Whether A is copied: where enough columns read it again, and it costs more to read it where it is. Adjacent
+    elements are in the cache for the steps to come, unless rows at a multiple of 4096 bytes push one another out."""
+    apart = p.a_row * np.dtype(p.element).itemsize % 4096
+    return p.n >= 128 and not (p.a_step == 1 and apart and p.n <= COLUMNS)
 
 
 def _packs_b(p: Product) -> bool:

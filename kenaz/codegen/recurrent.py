@@ -29,7 +29,7 @@ from .share import part
 from .tiles import Tile
 from .vectors import I64, Writer, module_text, new_function
 
-LEAST = 1 << 21  # operations of a step for which a second thread is worth waking
+LEAST = 1 << 20  # multiplications of a step for which a second thread is worth waking
 
 
 class Cell(NamedTuple):
