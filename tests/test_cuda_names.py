@@ -36,3 +36,14 @@ def test_questions_that_need_a_device(name: str) -> None:
 def test_submodules_have_the_same_functions(name: str) -> None:
     module = importlib.import_module(f"kenaz.cuda.{name}")
     assert all(getattr(module, public) is getattr(torch.cuda, public) for public in module.__all__)
+
+
+def test_tensor_types() -> None:
+    kind = torch.cuda.FloatTensor
+    assert not isinstance(torch.ones(1), kind) and kind.dtype is torch.float32
+    assert kind.is_cuda and not torch.FloatTensor.is_cuda
+    with pytest.raises(TypeError, match="^type torch.cuda.FloatTensor not available. Torch not compiled with CUDA enabled.$"):
+        kind([1.0])
+    for name in (kind, "torch.cuda.FloatTensor"):
+        with pytest.raises(RuntimeError, match="Cannot initialize CUDA"):
+            torch.ones(1).type(name)

@@ -187,6 +187,8 @@ def _named_dtype(kind: Any) -> dtype:
         return dtypes.get_default_dtype()
     if not isinstance(kind, str | type):
         raise TypeError("dtype must be a type, str, or dtype object")
+    if getattr(kind, "is_cuda", False) or str(kind).startswith("torch.cuda."):
+        raise RuntimeError("Cannot initialize CUDA without ATen_cuda library.")
     if own := getattr(kind, "_dtype", None):
         return own
     full = kind if isinstance(kind, str) else _type_name(kind)

@@ -54,6 +54,8 @@ class _TypeMeta(type):
     """`isinstance(x, torch.FloatTensor)` asks for the dtype."""
 
     _dtype: dtype
+    is_cuda = False
+    is_sparse = False
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype is cls._dtype

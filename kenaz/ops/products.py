@@ -121,7 +121,11 @@ def _matmul(xp: Any, a: Any, b: Any) -> Any:
     return xp.matmul(a, b)
 
 
-def _named(name: str, grad_name: str) -> Any:
+def _wide_name(a: Tensor, b: Tensor) -> str:
+    return "SqueezeBackward4" if (a.ndim, b.ndim) == (1, 2) else "UnsafeViewBackward0"
+
+
+def _named(name: str, grad_name: Any) -> Any:
     """The same operator under another backward name, as PyTorch prints it."""
     return opaque(
         _matmul_rule, name=name, grad_name=grad_name, native=_compiled("matmul"),
@@ -129,7 +133,7 @@ def _named(name: str, grad_name: str) -> Any:
     )(lambda xp, a, b: xp.matmul(a, b))  # fmt: skip
 
 
-_mv, _dot, _bmm, _wide = _named("mv", "MvBackward0"), _named("dot", "DotBackward0"), _named("bmm", "BmmBackward0"), _named("matmul_nd", "UnsafeViewBackward0")
+_mv, _dot, _bmm, _wide = _named("mv", "MvBackward0"), _named("dot", "DotBackward0"), _named("bmm", "BmmBackward0"), _named("matmul_nd", _wide_name)
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -205,7 +209,9 @@ def _linear_rule(x: Spec, w: Spec, b: Any) -> tuple:
             else f"size mismatch, got input ({rows}), mat ({rows}x{x.size[-1]}), vec ({w.size[0]})"
         )
     size = (*x.size[:-1], *w.size[:-1])
-    if type(b) is Spec and b.ndim and b.size[-1] not in (1, size[-1]):
+    if type(b) is Spec and x.ndim == 2 > w.ndim:
+        raise RuntimeError("mat2 must be a matrix, got 1-D tensor")
+    if type(b) is Spec and b.ndim and size and b.size[-1] not in (1, size[-1]):
         raise RuntimeError(
             f"The expanded size of the tensor ({size[-1]}) must match the existing size ({b.size[-1]}) at non-singleton "
             f"dimension {len(size) - 1}.  Target sizes: {list(size)}.  Tensor sizes: {list(b.size)}"
@@ -227,8 +233,15 @@ def _bias_grad(g: Tensor) -> Tensor:
     return g if g.ndim < 2 else _flat_rows(g).sum(0)
 
 
+def _linear_name(x: Tensor, w: Tensor, b: Tensor) -> str:
+    """What PyTorch makes of the call: addmm, a view of one for rows that lie together, or a product and a sum."""
+    if x.ndim == 2 == w.ndim:
+        return "AddmmBackward0"
+    return "ViewBackward0" if w.ndim == 2 and x.is_contiguous() else "AddBackward0"
+
+
 @opaque(
-    _linear_rule, name="linear", grad_name="AddmmBackward0", native=_compiled("linear"),
+    _linear_rule, name="linear", grad_name=_linear_name, native=_compiled("linear"),
     grad=(
         lambda g, y, _x, w, _b: _matmul(g, conj(w)) if w.ndim == 2 else g.unsqueeze(-1) * conj(w),
         lambda g, y, x, _w, _b: _weight_grad(g, x, _w),

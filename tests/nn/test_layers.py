@@ -235,3 +235,13 @@ def test_recurrent_layers_have_second_derivatives(layer):
         behind[index] -= step
         difference = slope(ahead.requires_grad_()).sum() - slope(behind.requires_grad_()).sum()
         assert curve[index].item() == pytest.approx(difference.item() / (2 * step), abs=1e-6)
+
+
+def test_names_of_linear_layers() -> None:
+    layer, x = nn.Linear(3, 4), torch.randn(2, 5, 3)
+    names = [layer(x[0]), layer(x), layer(x[0, 0]), layer(x.transpose(0, 1)), nn.Linear(3, 4, bias=False)(x[0, 0])]
+    assert [y.grad_fn.name() for y in names] == [
+        "AddmmBackward0", "ViewBackward0", "ViewBackward0", "AddBackward0", "SqueezeBackward4",
+    ]  # fmt: skip
+    with pytest.raises(RuntimeError, match="mat2 must be a matrix, got 1-D tensor"):
+        nn.functional.linear(x[0], torch.ones(3), torch.ones(1))
