@@ -12,6 +12,7 @@ Each declaration returns the public function and attaches the method, the in-pla
 from __future__ import annotations
 
 import functools
+import importlib
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -783,6 +784,16 @@ def _opaque_kernel(kernel: Callable, halves: bool, call: Call) -> Callable:
         return kernel(xp, *[a.astype(np.float32) if w else a for a, w in zip(arrays, widen, strict=True)], **attributes)
 
     return run
+
+
+def compiled(module: str, name: str, **given: Any) -> Callable:
+    """The field `native` of an operator: a function of a module in `codegen`, which is loaded with the first graph that
+    is compiled."""
+
+    def offer(call: Call) -> Any:
+        return getattr(importlib.import_module(f"...codegen.{module}", __name__), name)(call, **given)
+
+    return offer
 
 
 def source(rule: Callable, **extra: Any) -> Callable:

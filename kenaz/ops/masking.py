@@ -14,7 +14,7 @@ from ..core.dtype import scalar_name
 from ..core.spec import Spec, fresh
 from ..graph.node import Call, Op
 from ..runtime import xp
-from .declare import _converter, _promoted, opaque, same_size
+from .declare import _converter, _promoted, compiled, opaque, same_size
 from .record import NUMBERS, apply, assign, composite, method, number, public, register, write_out
 
 
@@ -320,7 +320,10 @@ def _triangle(name: str) -> Any:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return x.like(x.dtype)
 
-    @opaque(rule, lambda g, y, _x, diagonal: function(g, diagonal), name=name, halves=True)
+    @opaque(
+        rule, lambda g, y, _x, diagonal: function(g, diagonal), name=name, halves=True,
+        native=compiled("lines", "triangle", upper=name == "triu"),
+    )  # fmt: skip
     def raw(xp: Any, x: Any, diagonal: int) -> Any:
         return getattr(xp, name)(x, diagonal)
 

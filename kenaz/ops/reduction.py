@@ -6,6 +6,7 @@ import builtins
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.modes import state as modes
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.dtype import COMPLEX, FLOAT, dtype, scalar_name
@@ -15,6 +16,7 @@ from .declare import (
     SAME,
     TO_BOOL,
     WIDEN_INTS,
+    compiled,
     numpy_names,
     only,
     opaque,
@@ -503,7 +505,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 
 # ----------------------------------------------------------------------------------------------------------------- scans
 def _scan(name: str, body: Any, grad: Any) -> Any:
-    @opaque(lambda x, dim, dtype: (x.size, dtype), name=name, grad=grad)
+    @opaque(lambda x, dim, dtype: (x.size, dtype), name=name, grad=grad, native=compiled("lines", "scan", what=name[3:]))
     def kernel(xp: Any, x: Any, dim: int, dtype: dtype) -> Any:
         return body(xp, x.astype(dtype.np) if dtype not in dtypes.HALF else x, dim) if x.ndim else x
 
@@ -532,13 +534,27 @@ cumsum = _scan("cumsum", lambda xp, x, dim: xp.cumsum(x, dim, dtype=x.dtype), la
 cumprod = _scan("cumprod", lambda xp, x, dim: xp.cumprod(x, dim, dtype=x.dtype), lambda g, y, x, dim, dtype: _cumprod_grad(g, y, x, dim))
 
 
+@opaque(lambda g, x, dim: (x.size, x.dtype), name="cumprod_backward", native=compiled("lines", "cumprod_back"))
+def _cumprod_back(xp: Any, g: Any, x: Any, dim: int) -> Any:
+    """What comes before i times s_i = g_i + x_(i+1) s_(i+1)."""
+    g, x = xp.moveaxis(g, dim, 0), xp.moveaxis(x, dim, 0)
+    rest, before = xp.array(g), xp.ones_like(x)
+    for i in range(len(x) - 1):
+        rest[-2 - i] += x[-1 - i] * rest[-1 - i]
+        before[i + 1] = before[i] * x[i]
+    return xp.moveaxis(rest * before, 0, dim)
+
+
 def _cumprod_grad(g: Tensor, y: Tensor, x: Tensor, dim: int) -> Tensor:
     """sum over k >= i of g_k (product of all x_j, j <= k, j != i), without dividing by x."""
     from .joining import stack
+    from .views import contiguous
 
     n = x.shape[dim] if x.ndim else 1
     if not x.ndim:
         return g
+    if not modes.enabled and x.dtype is g.dtype and not x.dtype.is_complex:
+        return _cumprod_back(contiguous(g), x, dim=dim)
     parts = []
     for i in range(n):
         before = y.select(dim, i - 1) if i else ones_like(x.select(dim, 0))

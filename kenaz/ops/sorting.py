@@ -11,13 +11,21 @@ from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core import shape as shapes
 from ..core.spec import Spec
-from .declare import numpy_names, opaque, rename_node, unsupported
+from .declare import compiled, numpy_names, opaque, rename_node, unsupported
 from .record import NUMBERS, composite, method, public, write_out
 from .reduction import _squeezed, return_type
+from .views import contiguous
 
 
-@opaque(lambda x, dim, descending: (x.size, dtypes.int64), name="argsort_along")
+@opaque(
+    lambda x, dim, descending: (x.size, dtypes.int64), name="argsort_along", native=compiled("lines", "order"),
+)  # fmt: skip
 def _order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+    return _in_order(xp, x, dim, descending)
+
+
+def _in_order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+    """The indices of the elements along an axis, in order."""
     if not x.ndim:
         return xp.zeros((), "int64")
     if not descending:
@@ -25,6 +33,15 @@ def _order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     # from the back, so that equal elements keep their order and nan comes first
     flipped = xp.flip(x, dim)
     return xp.flip(x.shape[dim] - 1 - xp.argsort(flipped, dim, kind="stable"), dim)
+
+
+@opaque(
+    lambda x, dim, k, largest: ((*x.size[:dim], k, *x.size[dim + 1 :]), dtypes.int64), name="topk_index",
+    native=compiled("lines", "first"),
+)  # fmt: skip
+def _best(xp: Any, x: Any, dim: int, k: int, largest: bool) -> Any:
+    """The indices of the first k elements in the order of an axis."""
+    return xp.take(_in_order(xp, x, dim, largest), xp.arange(k), dim)
 
 
 @composite()
@@ -65,8 +82,10 @@ def topk(input: Tensor, k: Any, dim: int = -1, largest: bool = True, sorted: boo
     n = input.shape[d] if input.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError("selected index k out of range")
-    index = _order(input, dim=d, descending=bool(largest))
-    index = index.narrow(d, 0, k).contiguous() if input.ndim else index
+    if input.ndim:
+        index = _best(contiguous(input), dim=d, k=k, largest=bool(largest))
+    else:
+        index = _order(input, dim=d, descending=bool(largest))
     values = rename_node(input.gather(d, index), "TopkBackward0")
     result = return_type("topk", ("values", "indices"), (values, index))
     return result if out is None else write_out(result, out, "topk")
