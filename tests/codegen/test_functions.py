@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,29 @@ def test_functions_of_one_number(name: str, hot: None) -> None:
     found = compiled(getattr(torch, name), torch.tensor(x))
     normal = np.abs(exact) > 1.2e-38 if name in ("exp", "exp2", "sigmoid") else True  # the smallest become zero
     assert np.max(units(found, np.asarray(exact, np.float64)) * normal) <= UNITS[name]
+
+
+UNITS_DOUBLE = {"exp": 2, "log": 2, "tanh": 3, "log1p": 2, "expm1": 3, "exp2": 2, "log2": 2, "log10": 2, "sinh": 4, "cosh": 3,
+                "sin": 2, "cos": 2, "erf": 3, "sqrt": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNITS_DOUBLE)
+def test_functions_of_one_number_in_double_precision(name: str, hot: None) -> None:
+    x = np.concatenate([WIDE, 2.0 ** np.arange(-1022, 1023, 7), [709.7, -708, -745, 1e-310, 5e-324, 1000, 1e15, 2.9e7]])
+    with np.errstate(all="ignore"):
+        erf = np.array([math.erf(v) for v in x])
+        exact = erf if name == "erf" else getattr(np, name)(x)
+        found = compiled(getattr(torch, name), torch.tensor(x))
+        least = 1.0 if name in ("sin", "cos") else 2.3e-308  # of half turns only the difference from zero is known
+        apart = np.abs(found - exact) / np.spacing(np.maximum(np.abs(exact), least))
+    wrong = ~((found == exact) | (np.isnan(found) & np.isnan(exact)) | (apart <= UNITS_DOUBLE[name] + 1))  # NumPy's own
+    assert not wrong.any(), (x[wrong], found[wrong], exact[wrong])
+
+
+def test_logarithms_of_powers_are_exact(hot: None) -> None:
+    n = np.arange(-300, 301)
+    np.testing.assert_array_equal(compiled(torch.log2, torch.tensor(2.0**n)), n)
+    np.testing.assert_array_equal(compiled(torch.log10, torch.tensor([10.0**k for k in range(23)] * 3)), [*range(23)] * 3)
 
 
 def test_powers(hot: None) -> None:
