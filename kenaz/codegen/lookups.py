@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -175,9 +175,9 @@ def _add(w: Lookup, x: Any, y: Any, left: Any, right: Any) -> None:
     w.each_vector(left, right, visit)
 
 
-def _put_rows(w: Lookup, *indices: int, add: bool, each: bool, number: str = "") -> None:
+def _put_rows(w: Lookup, *indices: int, add: bool, each: bool, number: str = "", values: int = 1) -> None:
     """Words: x, value, index (or two), out, scratch, sizes; steps of the value from plane to plane and from row to row.
-    The value is a `number`, one element, or (`each`) rows."""
+    The value is a `number`, one element, or (`each`) rows; it may come behind the index."""
     n, b, number_at = w.n, w.b, w.numbers(*indices)
     x, out = w.array(0), w.array(2 + len(indices))
     by_plane, by_row = w.words(w.block, w.cells + 1, 2)
@@ -189,7 +189,7 @@ def _put_rows(w: Lookup, *indices: int, add: bool, each: bool, number: str = "")
             place = number_at(i)
             with b.if_then(w.is_inside(place)):
                 row = w.at(out, w.mul(w.add(w.mul(o, n["length"]), place), n["inner"]))
-                given = w.at(w.array(1), w.mul(o, by_plane), w.mul(i, by_row)) if each else None
+                given = w.at(w.array(values), w.mul(o, by_plane), w.mul(i, by_row)) if each else None
 
                 def visit(k: Any, mask: Any, row: Any = row, given: Any = given) -> None:
                     new = w.load(w.at(given, k), mask) if each else value
@@ -212,20 +212,47 @@ def _take_places(w: Lookup) -> None:
     w.b.ret_void()
 
 
-def _put_places(w: Lookup, based: bool, add: bool = True) -> None:
-    """Words: g, index, out, scratch, sizes; or with a base: base, index, g, out, scratch, sizes."""
+def _better(sign: str) -> Callable[[Lookup, Any, Any], Any]:
+    """The larger or smaller of two; a nan wins."""
+
+    def combine(w: Lookup, x: Any, y: Any) -> Any:
+        return w.b.select(w.b.or_(w.b.fcmp_ordered(sign, y, x), w.b.fcmp_unordered("uno", y, y)), y, x)
+
+    return combine
+
+
+# how a value becomes one with what is in its place, and what a place holds that counts for nothing
+_FOLDS: dict[str, tuple[Callable[[Lookup, Any, Any], Any], float]] = {
+    "put": (lambda w, x, y: y, 0.0),
+    "sum": (lambda w, x, y: w.b.fadd(x, y), 0.0),
+    "prod": (lambda w, x, y: w.b.fmul(x, y), 1.0),
+    "amax": (_better(">"), -math.inf),
+    "amin": (_better("<"), math.inf),
+}
+
+
+def _put_places(w: Lookup, based: bool, fold: str = "sum", number: str = "", alone: bool = False) -> None:
+    """Words: g, index, out, scratch, sizes; or with a base: base, index, g (or a number), out, scratch, sizes. Where
+    values are `alone`, what was in their places does not count."""
     n, number_at = w.n, w.numbers(1)
-    g, out = (w.array(2), w.array(3)) if based else (w.array(0), w.array(2))
+    out, g = w.array(3 if based else 2), None if number else w.array(2 if based else 0)
+    given = given_number(w, 2, number, w.element) if number else None
+    combine, nothing = _FOLDS[fold]
     first, last = part(w, n["outer"], w.chunk, n["chunks"])
     with w.loop(first, last) as o:
         plane = w.mul(o, n["length"], n["inner"])
         w.bring(w.array(0) if based else None, out, plane, 0, w.mul(n["length"], n["inner"]))
-        with w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
-            at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
-            number, value = number_at(at), w.b.load(w.at(g, at))
-            with w.b.if_then(w.is_inside(number)):
-                cell = w.at(out, plane, w.mul(number, n["inner"]), k)
-                w.b.store(w.b.fadd(w.b.load(cell), value) if add else value, cell)
+        for clears in (True, False) if alone else (False,):
+            with w.loop(0, n["count"]) as i, w.loop(0, n["inner"]) as k:
+                at = w.add(w.mul(w.add(w.mul(o, n["count"]), i), n["inner"]), k)
+                place = number_at(at)
+                with w.b.if_then(w.is_inside(place)):
+                    cell = w.at(out, plane, w.mul(place, n["inner"]), k)
+                    if clears:
+                        w.b.store(ir.Constant(w.element, nothing), cell)
+                    else:
+                        value = given if g is None else w.b.load(w.at(g, at))
+                        w.b.store(combine(w, w.b.load(cell), value), cell)
     w.b.ret_void()
 
 
@@ -242,7 +269,16 @@ _PROGRAMS: dict[str, tuple[Callable[[Lookup], None], int]] = {  # and how many t
     "take places": (_take_places, 3),
     "add places": (functools.partial(_put_places, based=False), 3),
     "add places to": (functools.partial(_put_places, based=True), 4),
-    "put places in": (functools.partial(_put_places, based=True, add=False), 4),
+    "put places in": (functools.partial(_put_places, based=True, fold="put"), 4),
+    "copy rows": (lambda w: _put_rows(w, 1, add=False, each=True, values=2), 4),
+    **{
+        f"number {kind} places in": (functools.partial(_put_places, based=True, fold="put", number=kind), 4)
+        for kind in ("int", "float")
+    },
+    **{
+        f"fold {fold}{how} places in": (functools.partial(_put_places, based=True, fold=fold, alone=how != ""), 4)
+        for fold in ("sum", "prod", "amax", "amin") for how in ("", " alone")
+    },
     **{
         f"{what} {width} {how}": (functools.partial(_put_indexed, width=width, add=what == "sum", how=how), 3 + width)
         for what in ("put", "sum") for width in (1, 2) for how in ("one", "each", "int", "float")
@@ -267,17 +303,17 @@ def _routine(
     watch: str = "",
 ) -> Routine | None:  # fmt: skip
     """A program over tensors that are dense, the first of which has `count` places along the axis, not `length`."""
-    like, adds = dense[0], program.startswith("add")
-    element = like.dtype.name if adds else _KINDS.get(like.dtype.itemsize)
+    like, way = dense[0], program.split()[0]
+    taken: Sequence[str] = {"add": _FLOATS, "fold": _FLOATS, "number": _PUT}.get(way, ())
+    element = like.dtype.name.replace("bool", "uint8") if taken else _KINDS.get(like.dtype.itemsize)
     if index.dtype.name not in ("int64", "int32") or not all(s.contiguous and s.dtype is like.dtype for s in dense):
         return None
-    if not index.contiguous or element not in (("float32", "float64") if adds else _KINDS.values()):
+    if not index.contiguous or element not in (taken or _KINDS.values()):
         return None
     outer, inner = math.prod(like.size[:dim]), math.prod(like.size[dim + 1 :])
     count = like.size[dim]
     ways = {"take": outer * count, "add": outer if outer > 1 else -(-inner // COLUMNS)}
-    way, what = program.split()[:2]
-    chunks = chunks_for(sum(s.numel for s in dense), outer if what == "places" else ways[way])
+    chunks = chunks_for(sum(s.numel for s in dense), outer if "places" in program else ways[way])
     function = _compiled(program, str(element), index.dtype.name, watch, jit.vector_bytes())
     constants = [outer, count, length, inner, skipped, second, chunks, cells]
     return Routine([(function, chunks)], constants, in_place={0: [0]} if program.endswith((" to", " in")) else {})
@@ -378,6 +414,26 @@ def scatter(call: Call, program: str) -> Routine | None:
     return _places(program, call, (source, x, call.out), x, _watch(call, UNSIGNED))
 
 
+def scatter_value(call: Call) -> Routine | None:
+    """A number put in the place of elements of a tensor."""
+    x, index, number = call.specs
+    kind, name = _NUMBERS.get(number, ("", 0, 0))[0], x.dtype.name.replace("bool", "uint8")
+    if not kind or name not in _PUT or kind == "float" and not name.startswith("float"):
+        return None
+    of = fresh(index.size, x.dtype)
+    return _places(f"number {kind} places in", call, (of, x, call.out), x, _watch(call, UNSIGNED))
+
+
+def scatter_reduce(call: Call) -> Routine | None:
+    """Elements folded into those of a tensor."""
+    x, index, source = call.specs
+    reduce, alone = call.attributes["reduce"], not call.attributes["include_self"]
+    if reduce == "mean" or source.size != index.size:
+        return None
+    program = f"fold {reduce}{' alone' * alone} places in"
+    return _places(program, call, (source, x, call.out), x, _watch(call, UNSIGNED))
+
+
 def index(call: Call) -> Routine | None:
     """x[..., i] and x[..., i, j]: the rows that an index names along an axis, or the pairs of two of one size."""
     x, *indices = call.specs
@@ -396,7 +452,7 @@ def index_put(call: Call) -> Routine | None:
     x, value, *indices = call.specs
     at, width = _indexed(call, indices)
     add = call.attributes["accumulate"]
-    name = "uint8" if x.dtype.name == "bool" else x.dtype.name
+    name = x.dtype.name.replace("bool", "uint8")
     index, count = indices[0], indices[0].numel
     if not width or name not in _PUT or add and not name.startswith("float"):
         return None
@@ -415,7 +471,24 @@ def index_put(call: Call) -> Routine | None:
     return Routine([(function, chunks)], [*sizes, cells, by_plane * count, by_row], in_place={0: [0]})
 
 
-_PUT = ("float32", "float64", "int32", "int64", "uint8")  # dtypes of elements that are put, by the name in vectors
+def index_copy(call: Call) -> Routine | None:
+    """x with slices along an axis put where an index says."""
+    x, index, source = call.specs
+    dim = call.attributes["dim"]
+    name = x.dtype.name.replace("bool", "uint8")
+    if not x.ndim or source.ndim != x.ndim or name not in _PUT or index.dtype.name not in ("int64", "int32"):
+        return None
+    if not all(s.contiguous for s in (x, index, source, call.out)):
+        return None
+    outer, count, inner = math.prod(x.size[:dim]), source.size[dim], math.prod(x.size[dim + 1 :])
+    chunks = chunks_for(x.numel + source.numel, outer if outer > 1 else -(-inner // COLUMNS))
+    function = _compiled("copy rows", name, index.dtype.name, UNSIGNED, jit.vector_bytes())
+    sizes = [outer, count, x.size[dim], inner, -1, 1, chunks]
+    return Routine([(function, chunks)], [*sizes, cells, count * inner, inner], in_place={0: [0]})
+
+
+_FLOATS = ("float32", "float64")
+_PUT = (*_FLOATS, "int32", "int64", "uint8")  # dtypes of elements that are put, by the name in vectors
 
 
 _NUMBERS = {int: ("int", 0, 0), bool: ("int", 0, 0), float: ("float", 0, 0)}

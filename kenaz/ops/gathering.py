@@ -403,6 +403,7 @@ def index_add(
 
 @opaque(
     lambda x, index, source, dim: (x.size, x.dtype), name="index_copy", halves=True, late_errors=True,
+    native=native("index_copy"),
     grad=(
         lambda g, y, _x, index, _source, dim: g.index_fill(dim, index, 0),
         None,

@@ -32,7 +32,7 @@ from .lookups import native, with_twin
 from .masking import checked_number, where
 from .record import composite, number, write_out
 from .views import _as_strided as as_strided_view
-from .views import as_strided, diagonal, select, slice_
+from .views import as_strided, contiguous, diagonal, select, slice_
 
 
 # -------------------------------------------------------------------------------------------------- folding into places
@@ -168,6 +168,7 @@ SCATTER_VALUE = opaque(
     grad_name="ScatterBackward1",
     halves=True,
     late_errors=True,
+    native=native("scatter_value"),
 )(_write_places)
 
 
@@ -199,7 +200,7 @@ def _scatter_reduce_grad(
     return gx, None, _beside(gs, source._spec, index)
 
 
-@opaque(_scatter_rule, _scatter_reduce_grad, name="scatter_reduce", late_errors=True)
+@opaque(_scatter_rule, _scatter_reduce_grad, name="scatter_reduce", late_errors=True, native=native("scatter_reduce"))
 def _scatter_reduce(xp: Any, x: Any, index: Any, source: Any, dim: int, reduce: str, include_self: bool) -> Any:
     out, flat, key, source = _scatter_parts(xp, x, index, source, dim)
     if key is not None:
@@ -245,7 +246,7 @@ def scatter(
     else:
         src = checked_number(src, input._spec.dtype)
         if reduce is None:
-            result = SCATTER_VALUE(input, index, src, dim=d)
+            result = SCATTER_VALUE(input, contiguous(index), src, dim=d)
         else:
             filled = input.new_full(index.shape, src)
             result = _scatter_reduce(input, index, filled, dim=d, reduce=_REDUCE[reduce], include_self=True)
@@ -271,7 +272,7 @@ def scatter_reduce(
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     d = _scatter_arguments("scatter_reduce", input, dim, index, src)
-    result = _scatter_reduce(input, index, src, dim=d, reduce=reduce, include_self=bool(include_self))
+    result = _scatter_reduce(input, contiguous(index), src, dim=d, reduce=reduce, include_self=bool(include_self))
     return result if out is None else write_out(result, out, "scatter_reduce")
 
 

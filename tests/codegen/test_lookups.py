@@ -251,3 +251,29 @@ def test_rows_added_to_a_gradient(padding: int | None) -> None:
         np.testing.assert_allclose(found[0], found[-1], rtol=1e-12)
     if padding is None:
         assert torch.autograd.gradcheck(f, (table,)) and torch.autograd.gradgradcheck(f, (table,))
+
+
+@pytest.mark.parametrize("size, dim", [((40, 17), 0), ((5, 9, 3), 1), ((7,), 0), ((3, 60), 1)])
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.usefixtures("number_of_threads")
+def test_places_folded_into(size: tuple, dim: int, index: torch.dtype) -> None:
+    """Elements, or a number, put in or folded into places; and rows put."""
+    count = (*size[:dim], 11, *size[dim + 1 :])
+    at = numbers(count, size[dim], index)
+    for kind in KINDS:
+        x, source = values(size, kind), values(count, kind, 1)
+        source.flat[3] = np.nan
+        for reduce in ("sum", "prod", "amax", "amin"):
+            for alone in (True, False):
+                of = {"dim": dim, "reduce": reduce, "include_self": not alone}
+                call = call_of("scatter_reduce", tuple(map(spec_of, (x, at, source), (kind, index, kind))), of)
+                with np.errstate(invalid="ignore"):
+                    expected = call.run(x, at, source)
+                np.testing.assert_allclose(run(call, x, at, source), expected, rtol=1e-5, atol=1e-6)
+        line = numbers((11,), size[dim], torch.int64)
+        call = call_of("index_copy", tuple(map(spec_of, (x, line, source), (kind, torch.int64, kind))), {"dim": dim})
+        np.testing.assert_array_equal(run(call, x, line, source), call.run(x, line, source))
+    for name, value in (("float32", 0.5), ("float64", 2), ("int64", 3), ("bool", True), ("int32", 7)):
+        x, kind = values(size, torch.float64).astype(name), getattr(torch, name)
+        call = call_of("scatter_value", (spec_of(x, kind), spec_of(at, index), type(value)), {"dim": dim})
+        np.testing.assert_array_equal(run(call, x, at, value), call.run(x, at, value))
