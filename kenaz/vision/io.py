@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from .. import _api as torch
 from .transforms.functional import pil_to_tensor, to_pil_image
@@ -60,6 +60,42 @@ def decode_image(input: Any, mode: Any = ImageReadMode.UNCHANGED, apply_exif_ori
     elif image.mode == "P":  # the colors, not their numbers in the palette
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     return pil_to_tensor(image).contiguous()
+
+
+def decode_png(input: Tensor, mode: Any = ImageReadMode.UNCHANGED, apply_exif_orientation: bool = False) -> Tensor:
+    """The image in the bytes of a PNG file."""
+    return decode_image(input, mode, apply_exif_orientation)
+
+
+def decode_jpeg(
+    input: Any, mode: Any = ImageReadMode.UNCHANGED, device: Any = "cpu", apply_exif_orientation: bool = False
+) -> Any:
+    """The image in the bytes of a JPEG file, or a list of those in a list of such files."""
+    if isinstance(input, list):
+        return [decode_jpeg(data, mode, device, apply_exif_orientation) for data in input]
+    return decode_image(input, mode, apply_exif_orientation).to(device)
+
+
+def decode_webp(input: Tensor, mode: Any = ImageReadMode.UNCHANGED) -> Tensor:
+    """The image in the bytes of a WebP file."""
+    return decode_image(input, mode)
+
+
+def decode_avif(input: Tensor, mode: Any = ImageReadMode.UNCHANGED) -> Tensor:
+    """The image in the bytes of an AVIF file, where this Pillow reads such files."""
+    return decode_image(input, mode)
+
+
+def decode_heic(input: Tensor, mode: Any = ImageReadMode.UNCHANGED) -> Tensor:
+    """The image in the bytes of a HEIC file, where a plug-in of Pillow reads such files."""
+    return decode_image(input, mode)
+
+
+def decode_gif(input: Tensor) -> Tensor:
+    """The images [N, 3, H, W] in the bytes of a GIF file; [3, H, W] where it is one."""
+    with Image.open(io.BytesIO(input.numpy().tobytes())) as file:
+        frames = [pil_to_tensor(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+    return torch.stack(frames) if len(frames) > 1 else frames[0]
 
 
 def read_image(path: Any, mode: Any = ImageReadMode.UNCHANGED, apply_exif_orientation: bool = False) -> Tensor:

@@ -1,5 +1,6 @@
 """Image files to tensors and back."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,18 @@ def test_jpeg_is_close() -> None:
         io.encode_jpeg(image, quality=0)
     with pytest.raises(RuntimeError, match="Input tensor dtype should be uint8"):
         io.encode_jpeg(image.float())
+
+
+def test_decoders_by_name() -> None:
+    image = (torch.arange(3 * 8 * 8) % 256).to(torch.uint8).view(3, 8, 8)
+    assert torch.equal(io.decode_png(io.encode_png(image)), image)
+    data = io.encode_jpeg(image, 90)
+    assert all(torch.equal(out, io.decode_jpeg(data)) for out in io.decode_jpeg([data, data]))
+
+
+def test_gif_is_several_images() -> None:
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "blue")]
+    buffer = BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    out = io.decode_gif(torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8))
+    assert out.shape == (2, 3, 3, 4) and out[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]

@@ -44,3 +44,53 @@ def test_as_torchvision(case: str) -> None:
             assert got[name][0][0] == "error", name
         else:
             assert is_close(got[name], value), (name, got[name], value)
+
+
+def picture() -> torch.Tensor:
+    y, x = torch.meshgrid(torch.arange(24), torch.arange(32), indexing="ij")
+    return torch.stack([y * 9, x * 7, (x + y) * 4]).to(torch.uint8)
+
+
+def test_jpeg_loses_a_little() -> None:
+    image = picture()
+    good, bad = v2.functional.jpeg(image, 95), v2.JPEG((5, 6))(image)
+    assert 0 < (good.int() - image.int()).abs().float().mean() < (bad.int() - image.int()).abs().float().mean()
+    pillow = v2.functional.to_pil_image(image)
+    assert np.array_equal(np.asarray(v2.JPEG(95)(pillow)), good.permute(1, 2, 0).numpy())
+    assert v2.JPEG(50)(tv_tensors.Mask(image[0])).equal(tv_tensors.Mask(image[0]))
+    assert v2.functional.jpeg(image.expand(2, 2, 3, 24, 32), 50).shape == (2, 2, 3, 24, 32)
+    assert repr(v2.JPEG(50)) == "JPEG(quality=[50, 50])"
+
+
+def test_sanitizing_tells_what_stays() -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1.5, 9], [2, 2, 30, 9]])
+    kept, valid = v2.functional.sanitize_bounding_boxes(boxes, format="XYXY", canvas_size=(10, 10))
+    assert valid.tolist() == [True, False, False] and kept.tolist() == [[0, 0, 4, 4]]
+    with pytest.raises(ValueError, match="format and canvas_size cannot be None if bounding_boxes is a pure tensor"):
+        v2.functional.sanitize_bounding_boxes(boxes)
+
+
+def test_what_is_in_a_sample() -> None:
+    sample = [picture(), tv_tensors.BoundingBoxes([[1, 2, 3, 4]], format="XYXY", canvas_size=(24, 32)), 3]
+    assert v2.has_any(sample, str, tv_tensors.BoundingBoxes) and not v2.has_any(sample, tv_tensors.Mask)
+    assert v2.has_all(sample, int, torch.Tensor) and not v2.has_all(sample, int, tv_tensors.Image)
+    assert v2.check_type(3, (str, lambda value: value == 3))
+    assert v2.get_bounding_boxes(sample) is sample[1]
+    assert v2.query_chw(sample) == (3, 24, 32) and v2.query_size(sample) == [24, 32]
+    with pytest.raises(ValueError, match="Found multiple CxHxW dimensions"):
+        v2.query_chw([picture(), tv_tensors.Image(picture()[:1])])
+
+
+def test_a_video_is_thinned_out() -> None:
+    video = tv_tensors.Video(torch.arange(7 * 3).view(7, 3, 1, 1))
+    out = v2.UniformTemporalSubsample(4)(video)
+    assert type(out) is tv_tensors.Video and out[:, 0, 0, 0].tolist() == [0, 6, 12, 18]
+    assert v2.functional.get_num_frames(out) == 4 and v2.functional.get_num_channels(out) == 3
+
+
+def test_names_of_old_warn() -> None:
+    with pytest.warns(UserWarning, match=r"The transform `ToTensor\(\)` is deprecated"):
+        transform = v2.ToTensor()
+    assert transform(picture().permute(1, 2, 0).numpy()).dtype == torch.float32
+    with pytest.warns(UserWarning, match=r"The function `to_tensor\(...\)` is deprecated"):
+        v2.functional.to_tensor(picture().permute(1, 2, 0).numpy())

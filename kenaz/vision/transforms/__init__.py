@@ -6,6 +6,7 @@
 from . import functional
 from .autoaugment import *
 from .color import *
+from .elastic import *
 from .functional import InterpolationMode
 from .geometry import *
 from .transforms import *

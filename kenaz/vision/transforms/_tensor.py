@@ -210,6 +210,20 @@ def perspective(img: Tensor, coefficients: list[float], interpolation: Any, fill
     return sample_grid(img, grid.view(1, height, width, 2), interpolation, fill)
 
 
+def identity_grid(height: int, width: int, dtype: Any, device: Any) -> Tensor:
+    """[1, H, W, 2]: x and y of the middle of each pixel, from -1 to 1 over the image."""
+    y, x = (torch.linspace((1 - n) / n, (n - 1) / n, n, dtype=dtype, device=device) for n in (height, width))
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([columns, rows], -1).unsqueeze(0)
+
+
+def elastic(img: Tensor, displacement: Tensor, interpolation: Any, fill: Any) -> Tensor:
+    dtype = float_dtype(img)
+    height, width = img.shape[-2:]
+    grid = identity_grid(height, width, dtype, img.device) + displacement.to(device=img.device, dtype=dtype)
+    return sample_grid(img, grid, interpolation, fill)
+
+
 def blend(img: Tensor, other: Tensor, ratio: float) -> Tensor:
     mixed = ratio * img + (1.0 - ratio) * other
     return mixed.clamp(0, max_value(img.dtype)).to(img.dtype)

@@ -448,6 +448,25 @@ def perspective(
     return backend(img).perspective(img, perspective_coefficients(startpoints, endpoints), mode, fill)
 
 
+def elastic_transform(
+    img: Any, displacement: Tensor, interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None
+) -> Any:
+    """The image with each pixel from `displacement` [1, H, W, 2] farther on, (x, y) in halves of the image.
+
+    >>> elastic_transform(torch.arange(4.0).view(1, 2, 2), torch.tensor([1.0, 0.0]).expand(1, 2, 2, 2))
+    tensor([[[1., 0.],
+             [3., 0.]]])
+    """
+    if not isinstance(displacement, Tensor):
+        raise TypeError("Argument displacement should be a Tensor")
+    image = img if isinstance(img, Tensor) else pil_to_tensor(img)
+    expected = (1, *image.shape[-2:], 2)
+    if expected != tuple(displacement.shape):
+        raise ValueError(f"Argument displacement shape should be {expected}, but given {displacement.shape}")
+    out = _tensor.elastic(image, displacement, interpolation_mode(interpolation), fill)
+    return out if isinstance(img, Tensor) else to_pil_image(out, mode=img.mode)
+
+
 def erase(img: Any, i: int, j: int, h: int, w: int, v: Tensor, inplace: bool = False) -> Tensor:
     """The image with v in place of the window of h rows and w columns at (i, j)."""
     if not isinstance(img, Tensor):

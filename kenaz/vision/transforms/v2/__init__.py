@@ -6,9 +6,10 @@ Random numbers are torchvision's v2. Start with `_base.py` (how a sample is take
 
 from ..functional import InterpolationMode
 from . import functional
-from ._auto import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
-from ._base import Transform
+from ._auto import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
+from ._base import Transform, check_type, get_bounding_boxes, has_all, has_any, query_chw, query_size
 from ._color import (
+    JPEG,
     ColorJitter,
     GaussianBlur,
     GaussianNoise,
@@ -30,6 +31,7 @@ from ._containers import (
     ConvertImageDtype,
     Identity,
     Lambda,
+    LinearTransformation,
     Normalize,
     PILToTensor,
     RandomApply,
@@ -39,9 +41,12 @@ from ._containers import (
     ToImage,
     ToPILImage,
     ToPureTensor,
+    ToTensor,
+    UniformTemporalSubsample,
 )
 from ._detection import (
     RGB,
+    RandomIoUCrop,
     RandomPhotometricDistort,
     RandomResize,
     RandomShortestSize,
@@ -51,6 +56,7 @@ from ._detection import (
 )
 from ._geometry import (
     CenterCrop,
+    ElasticTransform,
     FiveCrop,
     Pad,
     RandomAffine,

@@ -7,7 +7,6 @@ from .... import _api as torch
 from ... import tv_tensors
 from .. import autoaugment as one
 from ..autoaugment import AutoAugmentPolicy
-from ..functional import InterpolationMode
 from . import functional as F
 from ._base import Transform, flatten, is_image, unflatten
 
@@ -38,7 +37,7 @@ def as_shown(img: Any, name: str, strength: float) -> float:
 class Policy(Transform):
     """A transform of the one image of a sample."""
 
-    def __init__(self, interpolation: Any = InterpolationMode.NEAREST, fill: Any = None) -> None:
+    def __init__(self, interpolation: Any = "nearest", fill: Any = None) -> None:
         super().__init__()
         self.interpolation = interpolation
         self.fill = fill
@@ -49,7 +48,7 @@ class Policy(Transform):
     def altered(self, img: Any, name: str, strength: float) -> Any:
         if name in OF_FLOATS:
             return OF_FLOATS[name](img, strength)
-        return one.change(img, name, as_shown(img, name, strength), self.interpolation, self.fill)
+        return one.change(img, name, as_shown(img, name, strength), F.sampling(img, self.interpolation), self.fill)
 
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
@@ -79,7 +78,7 @@ class RandAugment(Policy):
         num_ops: int = 2,
         magnitude: int = 9,
         num_magnitude_bins: int = 31,
-        interpolation: Any = InterpolationMode.NEAREST,
+        interpolation: Any = "nearest",
         fill: Any = None,
     ) -> None:
         super().__init__(interpolation, fill)
@@ -101,7 +100,7 @@ class TrivialAugmentWide(Policy):
     """One change of a random strength."""
 
     def __init__(
-        self, num_magnitude_bins: int = 31, interpolation: Any = InterpolationMode.NEAREST, fill: Any = None
+        self, num_magnitude_bins: int = 31, interpolation: Any = "nearest", fill: Any = None
     ) -> None:
         super().__init__(interpolation, fill)
         self.num_magnitude_bins = num_magnitude_bins
@@ -121,7 +120,7 @@ class AutoAugment(Policy):
     def __init__(
         self,
         policy: AutoAugmentPolicy = AutoAugmentPolicy.IMAGENET,
-        interpolation: Any = InterpolationMode.NEAREST,
+        interpolation: Any = "nearest",
         fill: Any = None,
     ) -> None:
         super().__init__(interpolation, fill)
@@ -140,3 +139,52 @@ class AutoAugment(Policy):
                 strength = signed_strength(float(values[level]), signed)
             img = self.altered(img, name, strength)
         return img
+
+
+class AugMix(Policy):
+    """The image mixed with the results of several chains of changes ("AugMix", 2019)."""
+
+    def __init__(
+        self,
+        severity: int = 3,
+        mixture_width: int = 3,
+        chain_depth: int = -1,
+        alpha: float = 1.0,
+        all_ops: bool = True,
+        interpolation: Any = "bilinear",
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        if not 1 <= severity <= 10:
+            raise ValueError(f"The severity must be between [1, 10]. Got {severity} instead.")
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+
+    def _sample_dirichlet(self, params: Any) -> Any:
+        return torch._sample_dirichlet(params)
+
+    def chain(self, img: Any, depth: int) -> Any:
+        for _ in range(depth):
+            name, strengths, signed = pick(one.MIX_ALL if self.all_ops else one.MIX)
+            values = strengths(10, one.size_of(img))
+            strength = 0.0
+            if values is not None:
+                strength = signed_strength(float(values[int(torch.randint(self.severity, ()))]), signed)
+            img = self.altered(img, name, strength)
+        return img
+
+    def changed(self, img: Any) -> Any:
+        pixels = F.pil_to_tensor(img) if F.F.is_pil(img) else img
+        batch = pixels.reshape([1] * max(4 - pixels.ndim, 0) + list(pixels.shape))
+        count, ones = len(batch), [1] * (batch.ndim - 1)
+        m = self._sample_dirichlet(torch.tensor([self.alpha, self.alpha]).expand(count, -1))
+        shares = self._sample_dirichlet(torch.tensor([self.alpha] * self.mixture_width).expand(count, -1)) * m[:, 1:]
+        mixed = m[:, 0].reshape(count, *ones) * batch
+        for i in range(self.mixture_width):
+            depth = self.chain_depth if self.chain_depth > 0 else int(torch.randint(low=1, high=4, size=(1,)))
+            mixed = mixed + shares[:, i].reshape(count, *ones) * self.chain(batch, depth)
+        out = mixed.reshape(pixels.shape).to(pixels.dtype)
+        return F.to_pil_image(out) if F.F.is_pil(img) else out

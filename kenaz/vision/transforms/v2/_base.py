@@ -63,6 +63,39 @@ def query_channels(leaves: list[Any]) -> int:
     raise TypeError("No image or video was found in the sample")
 
 
+def check_type(obj: Any, types_or_checks: tuple[Any, ...]) -> bool:
+    """Whether something is of one of the types, or passes one of the checks."""
+    return any(isinstance(obj, kind) if isinstance(kind, type) else kind(obj) for kind in types_or_checks)
+
+
+def has_any(flat_inputs: list[Any], *types_or_checks: Any) -> bool:
+    """Whether one of the leaves is of one of the types."""
+    return any(check_type(leaf, types_or_checks) for leaf in flat_inputs)
+
+
+def has_all(flat_inputs: list[Any], *types_or_checks: Any) -> bool:
+    """Whether each of the types has a leaf."""
+    return all(has_any(flat_inputs, kind) for kind in types_or_checks)
+
+
+def get_bounding_boxes(flat_inputs: list[Any]) -> tv_tensors.BoundingBoxes:
+    """The boxes of a sample."""
+    for leaf in flat_inputs:
+        if isinstance(leaf, tv_tensors.BoundingBoxes):
+            return leaf
+    raise ValueError("No bounding boxes were found in the sample")
+
+
+def query_chw(flat_inputs: list[Any]) -> tuple[int, int, int]:
+    """(channels, height, width) of the images of a sample."""
+    sizes = {tuple(F.get_dimensions(leaf)) for leaf in flat_inputs if is_image(leaf) or F.is_pure_tensor(leaf)}
+    if not sizes:
+        raise TypeError("No image or video was found in the sample")
+    if len(sizes) > 1:
+        raise ValueError(f"Found multiple CxHxW dimensions in the sample: {sizes}")
+    return sizes.pop()  # type: ignore[return-value]  # three numbers
+
+
 class Transform(Module):
     """A transform of samples. A class of its own defines `transform(inpt, params)`, and `make_params` if it draws.
 
@@ -94,8 +127,6 @@ class Transform(Module):
         for name, value in vars(self).items():
             if name.startswith("_") or name == "training":
                 continue
-            if isinstance(value, F.InterpolationMode):
-                shown.append(f"{name}={value.value}")
-            elif isinstance(value, bool | int | float | str | tuple | list | enum.Enum):
+            if isinstance(value, bool | int | float | str | tuple | list | enum.Enum):
                 shown.append(f"{name}={value}")
         return ", ".join(shown)

@@ -8,7 +8,7 @@ import numpy as np
 from .... import _api as torch
 from .. import color as one
 from .. import geometry
-from .._parameters import uniform
+from .._parameters import check_sequence, uniform
 from . import functional as F
 from ._base import Transform, query_channels, query_size
 from ._geometry import Maybe
@@ -179,3 +179,23 @@ class RandomErasing(Maybe):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         return inpt if params["window"] is None else F.erase(inpt, *params["window"], self.inplace)
+
+
+class JPEG(Transform):
+    """The image as it comes back from a JPEG file of random quality, from 1 to 100: `quality`, or between two."""
+
+    def __init__(self, quality: int | Sequence[int]) -> None:
+        super().__init__()
+        if isinstance(quality, int):
+            quality = [quality, quality]
+        else:
+            check_sequence(quality, "quality", (2,))
+        if not (all(isinstance(q, int) for q in quality) and 1 <= quality[0] <= quality[1] <= 100):
+            raise ValueError(f"quality must be an integer from 1 to 100, got {quality =}")
+        self.quality = quality
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        return {"quality": int(torch.randint(self.quality[0], self.quality[1] + 1, ()))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return F.jpeg(inpt, params["quality"])

@@ -1,13 +1,21 @@
 """Transforms made of transforms, and what is neither geometry nor color."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .... import _api as torch
 from ....nn import Module, ModuleList
 from ... import tv_tensors
+from .. import transforms as one
 from . import functional as F
-from ._base import Transform
+from ._base import Transform, affected, flatten, unflatten
+
+
+def is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray)
 
 
 class Compose(Transform):
@@ -111,8 +119,6 @@ class Lambda(Transform):
         self.types = types or (object,)
 
     def forward(self, *inputs: Any) -> Any:
-        from ._base import flatten, unflatten
-
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = [self.lambd(leaf) if isinstance(leaf, self.types) else leaf for leaf in flatten(sample)]
         return unflatten(sample, iter(leaves))
@@ -130,18 +136,66 @@ class ToImage(Module):
     """
 
     def forward(self, *inputs: Any) -> Any:
-        import numpy as np
-
-        from ._base import affected, flatten, unflatten
-
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = flatten(sample)
         is_other = (tv_tensors.Mask, tv_tensors.BoundingBoxes, tv_tensors.Video)
         chosen = [
-            (take and not isinstance(leaf, is_other)) or isinstance(leaf, np.ndarray)
+            (take and not isinstance(leaf, is_other)) or is_array(leaf)
             for leaf, take in zip(leaves, affected(leaves))
         ]
         return unflatten(sample, iter([F.to_image(leaf) if c else leaf for leaf, c in zip(leaves, chosen)]))
+
+
+class ToTensor(Transform):
+    """Deprecated: a tensor of a Pillow image or of an array, bytes scaled to [0, 1]."""
+
+    def __init__(self) -> None:
+        warnings.warn(
+            "The transform `ToTensor()` is deprecated and will be removed in a future release. "
+            "Instead, please use `v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])`."
+            "Output is equivalent up to float precision."
+        )
+        super().__init__()
+
+    def forward(self, *inputs: Any) -> Any:
+        sample = inputs if len(inputs) > 1 else inputs[0]
+        leaves = [
+            F.F.to_tensor(leaf) if F.F.is_pil(leaf) or is_array(leaf) else leaf for leaf in flatten(sample)
+        ]
+        return unflatten(sample, iter(leaves))
+
+
+class LinearTransformation(Transform):
+    """(x - mean_vector) @ transformation_matrix, each image taken as one vector: whitening, for one."""
+
+    def __init__(self, transformation_matrix: Any, mean_vector: Any) -> None:
+        super().__init__()
+        one.LinearTransformation(transformation_matrix, mean_vector)  # its checks
+        self.transformation_matrix = transformation_matrix
+        self.mean_vector = mean_vector
+
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        if any(F.F.is_pil(leaf) for leaf in flat_inputs):
+            raise TypeError(f"{type(self).__name__}() does not support PIL images.")
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if isinstance(inpt, tv_tensors.Mask | tv_tensors.BoundingBoxes):
+            return inpt
+        change = one.LinearTransformation(self.transformation_matrix, self.mean_vector)
+        return tv_tensors.wrap(change(F.plain(inpt)), like=inpt)
+
+
+class UniformTemporalSubsample(Transform):
+    """`num_samples` images of a video, the same time apart."""
+
+    def __init__(self, num_samples: int) -> None:
+        super().__init__()
+        self.num_samples = num_samples
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if F.is_pure_tensor(inpt) or isinstance(inpt, tv_tensors.Video):
+            return F.uniform_temporal_subsample(inpt, self.num_samples)
+        return inpt
 
 
 class ToPureTensor(Transform):

@@ -5,9 +5,9 @@ from typing import Any
 
 from .... import _api as torch
 from ... import tv_tensors
-from ..functional import InterpolationMode
+from ...ops.boxes import box_iou
 from . import functional as F
-from ._base import Transform, flatten, query_channels, query_size, unflatten
+from ._base import Transform, flatten, get_bounding_boxes, has_any, is_image, query_channels, query_size, unflatten
 from ._geometry import Maybe
 from ._mixing import default_labels
 
@@ -32,7 +32,7 @@ class RandomShortestSize(Resizing):
         self,
         min_size: list[int] | tuple[int, ...] | int,
         max_size: int | None = None,
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class RandomResize(Resizing):
         self,
         min_size: int,
         max_size: int,
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class ScaleJitter(Resizing):
         self,
         target_size: tuple[int, int],
         scale_range: tuple[float, float] = (0.1, 2.0),
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
@@ -112,6 +112,74 @@ class RandomZoomOut(Maybe):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         return F.pad(inpt, params["padding"], self.fill)
+
+
+class RandomIoUCrop(Transform):
+    """A random window that overlaps a box enough; what "enough" is, is drawn too (SSD, 2015).
+
+    Boxes whose middle is not in the window become empty: `SanitizeBoundingBoxes` takes them away.
+    """
+
+    def __init__(
+        self,
+        min_scale: float = 0.3,
+        max_scale: float = 1.0,
+        min_aspect_ratio: float = 0.5,
+        max_aspect_ratio: float = 2.0,
+        sampler_options: list[float] | None = None,
+        trials: int = 40,
+    ) -> None:
+        super().__init__()
+        self.min_scale = min_scale
+        self.max_scale = max_scale
+        self.min_aspect_ratio = min_aspect_ratio
+        self.max_aspect_ratio = max_aspect_ratio
+        self.options = [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0] if sampler_options is None else sampler_options
+        self.trials = trials
+
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        with_image = any(is_image(leaf) or F.is_pure_tensor(leaf) for leaf in flat_inputs)
+        if not (with_image and has_any(flat_inputs, tv_tensors.BoundingBoxes)):
+            raise TypeError(
+                f"{type(self).__name__}() requires input sample to contain tensor or PIL images "
+                "and bounding boxes. Sample can also contain masks."
+            )
+
+    def window(self, height: int, width: int) -> tuple[int, int, int, int] | None:
+        """(top, left, height, width), or None where that is too narrow or too wide."""
+        share = self.min_scale + (self.max_scale - self.min_scale) * torch.rand(2)
+        w, h = int(width * share[0]), int(height * share[1])
+        if not self.min_aspect_ratio <= w / h <= self.max_aspect_ratio:
+            return None
+        place = torch.rand(2)
+        left, top = int((width - w) * place[0]), int((height - h) * place[1])
+        return None if w == 0 else (top, left, h, w)
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = query_size(flat_inputs)
+        corners = F.corners_of(get_bounding_boxes(flat_inputs))
+        x, y = 0.5 * (corners[..., 0] + corners[..., 2]), 0.5 * (corners[..., 1] + corners[..., 3])
+        while True:
+            least = self.options[int(torch.randint(low=0, high=len(self.options), size=(1,)))]
+            if least >= 1.0:
+                return {}
+            for _ in range(self.trials):
+                window = self.window(height, width)
+                if window is None:
+                    continue
+                top, left, h, w = window
+                inside = (left < x) & (x < left + w) & (top < y) & (y < top + h)
+                around = torch.tensor([[left, top, left + w, top + h]], dtype=corners.dtype)
+                if inside.any() and box_iou(corners[inside], around).max() >= least:
+                    return {"window": window, "inside": inside}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if not params:
+            return inpt
+        out = F.crop(inpt, *params["window"])
+        if isinstance(out, tv_tensors.BoundingBoxes):
+            out[~params["inside"]] = 0
+        return out
 
 
 class RandomPhotometricDistort(Transform):
@@ -170,25 +238,14 @@ class SanitizeBoundingBoxes(Transform):
         self.min_area = min_area
         self.labels_getter = labels_getter
 
-    def valid(self, boxes: tv_tensors.BoundingBoxes) -> Tensor:
-        """[N], true for a box that stays."""
-        corners = F.corners_of(boxes)
-        width, height = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
-        large = (width >= self.min_size) & (height >= self.min_size) & (width * height >= self.min_area)
-        canvas_height, canvas_width = boxes.canvas_size
-        inside = (corners >= 0).all(1) & (corners[:, 2] <= canvas_width) & (corners[:, 3] <= canvas_height)
-        return large & inside
-
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = flatten(sample)
-        boxes = next((leaf for leaf in leaves if isinstance(leaf, tv_tensors.BoundingBoxes)), None)
-        if boxes is None:
-            raise ValueError("No bounding boxes were found in the sample")
+        boxes = get_bounding_boxes(leaves)
         getter = default_labels if self.labels_getter == "default" else self.labels_getter
         labels = None if getter is None else getter(sample)
         belonging = labels if isinstance(labels, tuple | list) else [labels]
-        keep = self.valid(boxes)
+        _, keep = F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)
         changed = [
             tv_tensors.wrap(F.plain(leaf)[keep], like=leaf)
             if isinstance(leaf, tv_tensors.BoundingBoxes)

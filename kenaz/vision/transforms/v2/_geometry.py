@@ -5,8 +5,8 @@ from typing import Any
 
 from .... import _api as torch
 from .. import geometry as one
-from .._parameters import angle_range, check_fill, check_sequence, mode_of, uniform
-from ..functional import InterpolationMode
+from .._parameters import angle_range, check_fill, check_sequence, uniform
+from ..elastic import displacement
 from . import functional as F
 from ._base import Transform, query_size
 
@@ -69,7 +69,7 @@ class Resize(Fixed):
     def __init__(
         self,
         size: Any,
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         max_size: int | None = None,
         antialias: bool | None = True,
     ) -> None:
@@ -79,7 +79,7 @@ class Resize(Fixed):
                 f"size can be an integer, a sequence of one or two integers, or None, but got {size} instead."
             )
         self.size = [size] if isinstance(size, int) else list(size)
-        self.interpolation = mode_of(interpolation)
+        self.interpolation = interpolation
         self.max_size = max_size
         self.antialias = antialias
 
@@ -191,7 +191,7 @@ class RandomResizedCrop(Transform):
         size: Any,
         scale: tuple[float, float] = (0.08, 1.0),
         ratio: tuple[float, float] = (3.0 / 4.0, 4.0 / 3.0),
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class RandomResizedCrop(Transform):
         self.size = F.F.pair(size)
         self.scale = scale
         self.ratio = ratio
-        self.interpolation = mode_of(interpolation)
+        self.interpolation = interpolation
         self.antialias = antialias
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
@@ -217,14 +217,14 @@ class RandomRotation(Transform):
     def __init__(
         self,
         degrees: Any,
-        interpolation: Any = InterpolationMode.NEAREST,
+        interpolation: Any = "nearest",
         expand: bool = False,
         center: list[float] | None = None,
         fill: Any = 0,
     ) -> None:
         super().__init__()
         self.degrees = angle_range(degrees, "degrees")
-        self.interpolation = mode_of(interpolation)
+        self.interpolation = interpolation
         self.expand = expand
         self.fill = check_fill(fill)
         if center is not None:
@@ -247,14 +247,17 @@ class RandomAffine(Transform):
         translate: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
         shear: Any = None,
-        interpolation: Any = InterpolationMode.NEAREST,
+        interpolation: Any = "nearest",
         fill: Any = 0,
         center: list[float] | None = None,
     ) -> None:
         super().__init__()
-        checked = one.RandomAffine(degrees, translate, scale, shear, interpolation, fill, center)
-        for name in ("degrees", "translate", "scale", "shear", "interpolation", "fill", "center"):
+        checked = one.RandomAffine(degrees, translate, scale, shear, fill=fill, center=center)
+        for name in ("degrees", "translate", "scale", "shear"):
             setattr(self, name, getattr(checked, name))
+        self.interpolation = interpolation
+        self.fill = checked.fill
+        self.center = checked.center
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         height, width = query_size(flat_inputs)
@@ -272,14 +275,14 @@ class RandomPerspective(Maybe):
         self,
         distortion_scale: float = 0.5,
         p: float = 0.5,
-        interpolation: Any = InterpolationMode.BILINEAR,
+        interpolation: Any = "bilinear",
         fill: Any = 0,
     ) -> None:
         super().__init__(p)
         if not 0 <= distortion_scale <= 1:
             raise ValueError("Argument distortion_scale value should be between 0 and 1")
         self.distortion_scale = distortion_scale
-        self.interpolation = mode_of(interpolation)
+        self.interpolation = interpolation
         self.fill = check_fill(fill)
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
@@ -288,3 +291,39 @@ class RandomPerspective(Maybe):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         return F.perspective(inpt, params["start"], params["end"], self.interpolation, self.fill)
+
+
+def pair_of_numbers(value: Any, name: str) -> list[float]:
+    """[value, value] of a number, or of a sequence of one; a sequence of two in floats."""
+    if not isinstance(value, int | float | Sequence):
+        raise TypeError(f"{name} should be a number or a sequence of numbers. Got {type(value)}")
+    values = [value] if isinstance(value, int | float) else value
+    if len(values) not in (1, 2):
+        raise ValueError(f"If {name} is a sequence its length should be 1 or 2. Got {len(values)}")
+    for element in values:
+        if not isinstance(element, int | float):
+            raise ValueError(f"{name} should be a sequence of numbers. Got {type(element)}")
+    return [float(values[0]), float(values[-1])]
+
+
+class ElasticTransform(Transform):
+    """Every pixel moved by a random amount that changes slowly over the image."""
+
+    def __init__(
+        self,
+        alpha: Any = 50.0,
+        sigma: Any = 5.0,
+        interpolation: Any = "bilinear",
+        fill: Any = 0,
+    ) -> None:
+        super().__init__()
+        self.alpha = pair_of_numbers(alpha, "alpha")
+        self.sigma = pair_of_numbers(sigma, "sigma")
+        self.interpolation = interpolation
+        self.fill = check_fill(fill)
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        return {"displacement": displacement(self.alpha, self.sigma, query_size(flat_inputs))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return F.elastic(inpt, params["displacement"], self.interpolation, self.fill)

@@ -4,6 +4,7 @@ An image is a Pillow image, an `Image` or a plain tensor; a mask is sampled with
 they are around. What is about color leaves masks and boxes alone.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,19 @@ def get_size(inpt: Any) -> list[int]:
 def get_dimensions(inpt: Any) -> list[int]:
     """[channels, height, width]"""
     return F.get_dimensions(plain(inpt))
+
+
+def get_num_channels(inpt: Any) -> int:
+    """The number of channels."""
+    return get_dimensions(inpt)[0]
+
+
+get_image_num_channels = get_num_channels
+
+
+def get_num_frames(inpt: Any) -> int:
+    """The number of images of a video [..., T, C, H, W]."""
+    return inpt.shape[-4]
 
 
 def color(function: Callable) -> Callable:
@@ -152,10 +166,8 @@ def resize(
         height, width = F.resized_size(old_height, old_width, wanted, max_size)
         scale = torch.tensor([width / old_width, height / old_height] * 2)
         return with_corners(corners_of(inpt) * scale, inpt, (height, width), clamp=False)
-    if isinstance(inpt, Mask):
-        out = F.resize(plain(inpt), size, InterpolationMode.NEAREST, max_size)
-        return tv_tensors.wrap(out, like=inpt)
-    return tv_tensors.wrap(F.resize(plain(inpt), size, interpolation, max_size, antialias), like=inpt)
+    mode = sampling(inpt, interpolation)
+    return tv_tensors.wrap(F.resize(plain(inpt), size, mode, max_size, antialias), like=inpt)
 
 
 def crop(inpt: Any, top: int, left: int, height: int, width: int) -> Any:
@@ -212,7 +224,10 @@ def resized_crop(
 
 
 def sampling(inpt: Any, interpolation: Any) -> Any:
-    return InterpolationMode.NEAREST if isinstance(inpt, Mask) else interpolation
+    """The mode that a user names, also as a string; masks are never interpolated."""
+    if isinstance(inpt, Mask):
+        return InterpolationMode.NEAREST
+    return InterpolationMode(interpolation.lower()) if isinstance(interpolation, str) else interpolation
 
 
 def fills(inpt: Any, fill: Any) -> Any:
@@ -295,6 +310,34 @@ def perspective(
     return on_corners(move, inpt, inpt.canvas_size)
 
 
+def elastic(
+    inpt: Any, displacement: Tensor, interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None
+) -> Any:
+    """With each pixel from `displacement` [1, H, W, 2] farther on, (x, y) in halves of the image."""
+    if not isinstance(displacement, Tensor):
+        raise TypeError("Argument displacement should be a Tensor")
+    if not isinstance(inpt, Boxes):
+        mode, value = sampling(inpt, interpolation), fills(inpt, fill)
+        return tv_tensors.wrap(F.elastic_transform(plain(inpt), displacement, mode, value), like=inpt)
+    height, width = inpt.canvas_size
+    expected = (1, height, width, 2)
+    if expected != tuple(displacement.shape):
+        raise ValueError(f"Argument displacement shape should be {expected}, but given {displacement.shape}")
+    # where a pixel goes to is about the opposite of where its neighbours come from
+    back = F._tensor.identity_grid(height, width, torch.float32, None) - displacement
+    scale = 0.5 * torch.tensor([width, height])
+
+    def move(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        column, row = (v.ceil().to(torch.int64).clamp(0, n - 1) for v, n in ((x, width), (y, height)))
+        moved = (back[0, row, column] + 1) * scale - 0.5
+        return moved[..., 0], moved[..., 1]
+
+    return on_corners(move, inpt, inpt.canvas_size)
+
+
+elastic_transform = elastic
+
+
 def five_crop(inpt: Any, size: Any) -> tuple[Any, ...]:
     """The four corners and the middle."""
     return tuple(tv_tensors.wrap(part, like=inpt) for part in F.five_crop(plain(inpt), size))
@@ -361,6 +404,78 @@ def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool 
         raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
     out = img + mean + torch.randn_like(img) * sigma
     return tv_tensors.wrap(out.clamp(0, 1) if clip else out, like=inpt)
+
+
+def sanitize_bounding_boxes(
+    bounding_boxes: Any, format: Any = None, canvas_size: Any = None, min_size: float = 1.0, min_area: float = 1.0
+) -> tuple[Any, Tensor]:
+    """The boxes that are large enough and on the image, and a mask [N] that tells which those are."""
+    boxes = bounding_boxes
+    if is_pure_tensor(boxes):
+        if format is None or canvas_size is None:
+            raise ValueError(
+                "format and canvas_size cannot be None if bounding_boxes is a pure tensor. "
+                f"Got format={format} and canvas_size={canvas_size}."
+                "Set those to appropriate values or pass bounding_boxes as a tv_tensors.BoundingBoxes object."
+            )
+        boxes = Boxes(boxes, format=format, canvas_size=canvas_size)
+    corners = corners_of(boxes)
+    width, height = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
+    large = (width >= min_size) & (height >= min_size) & (width * height >= min_area)
+    canvas_height, canvas_width = boxes.canvas_size
+    inside = (corners >= 0).all(1) & (corners[:, 2] <= canvas_width) & (corners[:, 3] <= canvas_height)
+    valid = large & inside
+    return tv_tensors.wrap(plain(bounding_boxes)[valid], like=bounding_boxes), valid
+
+
+def uniform_temporal_subsample(inpt: Any, num_samples: int) -> Any:
+    """`num_samples` images of a video [..., T, C, H, W], the same time apart.
+
+    >>> uniform_temporal_subsample(torch.arange(5).view(5, 1, 1, 1), 3).flatten()
+    tensor([0, 2, 4])
+    """
+    chosen = torch.linspace(0, inpt.shape[-4] - 1, num_samples).long()
+    return tv_tensors.wrap(torch.index_select(plain(inpt), -4, chosen), like=inpt)
+
+
+def _grayscale_to_rgb(image: Any) -> Any:
+    """Gray images in three equal channels."""
+    return F.rgb_to_grayscale(image, 3) if F.get_dimensions(image)[0] < 3 else image
+
+
+def _jpeg(image: Any, quality: int) -> Any:
+    """The image as it comes back from a JPEG file of that quality, from 1 to 100."""
+    from ...io import decode_jpeg, encode_jpeg
+
+    pixels = pil_to_tensor(image) if F.is_pil(image) else image
+    rows = pixels.reshape(-1, *pixels.shape[-3:])
+    if rows.shape[0] == 0:
+        return image.clone()
+    out = torch.stack([decode_jpeg(encode_jpeg(row, quality)) for row in rows]).view(pixels.shape)
+    return to_pil_image(out, mode=image.mode) if F.is_pil(image) else out
+
+
+grayscale_to_rgb = color(_grayscale_to_rgb)
+jpeg = color(_jpeg)
+
+
+def to_tensor(inpt: Any) -> Tensor:
+    """Deprecated: a Pillow image or an array as a tensor, bytes scaled to [0, 1]."""
+    warnings.warn(
+        "The function `to_tensor(...)` is deprecated and will be removed in a future release. "
+        "Instead, please use `to_image(...)` followed by `to_dtype(..., dtype=torch.float32, scale=True)`."
+    )
+    return F.to_tensor(inpt)
+
+
+def to_grayscale(inpt: Any, num_output_channels: int = 1) -> Any:
+    """A Pillow image in gray; `rgb_to_grayscale` takes tensors, too."""
+    return F.to_grayscale(inpt, num_output_channels)
+
+
+def get_image_size(inpt: Any) -> list[int]:
+    """[width, height]"""
+    return get_size(inpt)[::-1]
 
 
 def permute_channels(inpt: Any, permutation: list[int]) -> Any:
