@@ -4,7 +4,7 @@ Start with `engine.py`."""
 from typing import Any
 
 from .. import _tensor
-from . import anomaly_mode, function, functional, graph, profiler
+from . import anomaly_mode, function, functional, graph, profiler, variable
 from . import modes as grad_mode
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
@@ -12,8 +12,7 @@ from .engine import is_checkpoint_valid as _is_checkpoint_valid
 from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
-
-Variable = _tensor.Tensor
+from .variable import Variable
 
 
 def __getattr__(name: str) -> Any:
@@ -53,5 +52,5 @@ __all__ = [
     "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_tensor_like", "no_grad", "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
-    "set_multithreading_enabled",
+    "set_multithreading_enabled", "variable",
 ]  # fmt: skip

@@ -9,13 +9,15 @@ import numpy as np
 from .._tensor import Tensor
 from ..core import dtype as dtypes
 from ..core.dtype import dtype
+from .arguments import combination
 from .creation import empty, from_numpy, tensor
 from .literals import is_sequence
 
 
 def build(kind: dtype, name: str, args: tuple, kwargs: dict) -> Tensor:
     """Sizes give cleared memory, data gives a tensor of the type, a tensor of the type is shared."""
-    kwargs.pop("device", None)
+    if kwargs.keys() - {"device"}:
+        raise TypeError(_no_such_form(args, kwargs))
     if not args:
         return empty(0, dtype=kind)
     first = args[0]
@@ -39,10 +41,26 @@ def build(kind: dtype, name: str, args: tuple, kwargs: dict) -> Tensor:
     raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
 
 
+_FORMS = (
+    "*, torch.device device = None", "torch.Storage storage", "Tensor other", "tuple of ints size, *, torch.device device = None",
+    "object data, *, torch.device device = None",
+)  # fmt: skip
+
+
+def _no_such_form(args: tuple, kwargs: dict) -> str:
+    wrong = [k for k in kwargs if k != "device"]
+    lines = combination("new", args, kwargs, _FORMS).split("\n")
+    lines.insert(2, f"      didn't match because some of the keywords were incorrect: {', '.join(wrong)}")
+    return "\n".join(lines)
+
+
 def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
     if cls is not Tensor and not args and not kwargs:
         return object.__new__(cls)
-    made = build(dtypes.get_default_dtype(), "torch.FloatTensor", args, kwargs)
+    if len(args) == 1 and isinstance(args[0], Tensor) and not kwargs:
+        made = args[0].detach()
+    else:
+        made = build(dtypes.get_default_dtype(), "torch.FloatTensor", args, kwargs)
     return made if cls is Tensor else Tensor._make_subclass(cls, made)
 
 
