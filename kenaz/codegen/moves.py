@@ -435,6 +435,33 @@ def repeat(call: Call) -> Routine | None:
     return routine(2, x.dtype.itemsize, [Box(0, 0, 1, 0, tuple(dims))])
 
 
+def shuffle_pixels(call: Call, back: bool = False) -> Routine | None:
+    """Channels made into pixels; or pixels into channels, which is the way back."""
+    x, out, r = call.specs[0], call.out, call.attributes["factor"]
+    if not (x.contiguous and out.contiguous) or x.ndim < 3:
+        return None
+    high, wide = (x if not back else out).size[-2:]  # of the smaller images
+    planes, area = x.numel // (r * r * high * wide), high * wide
+    dims = (
+        (planes, r * r * area, r * r * area), (r, r * area, r * wide), (r, area, 1), (high, wide, r * r * wide),
+        (wide, 1, r),
+    )  # fmt: skip
+    if back:
+        dims = tuple((n, q, p) for n, p, q in dims)  # type: ignore[assignment]
+    return routine(2, x.dtype.itemsize, [Box(0, 0, 1, 0, dims)])
+
+
+def deal_channels(call: Call) -> Routine | None:
+    """Channels with those of the groups in turns."""
+    x, out, groups = call.specs[0], call.out, call.attributes["groups"]
+    if not (x.contiguous and out.contiguous):
+        return None
+    each, rest = x.size[1] // groups, math.prod(x.size[2:])
+    whole = x.size[1] * rest
+    dims = ((x.size[0], whole, whole), (groups, each * rest, rest), (each, rest, groups * rest), (rest, 1, 1))
+    return routine(2, x.dtype.itemsize, [Box(0, 0, 1, 0, dims)])
+
+
 def pad(call: Call) -> Routine | None:
     """A tensor with borders of one value. (Where the padding is negative, without its own.)"""
     x, out, amounts = call.specs[0], call.out, call.attributes["pad"]

@@ -6,6 +6,7 @@ lies far apart in memory, so that there is nothing for vectors to do; one pass o
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -94,3 +95,52 @@ def _wide(w: Writer, x: Any) -> Any:
 
 def _narrow(w: Writer, x: Any) -> Any:
     return x if w.name == "float64" else w.b.fptrunc(x, w.element)
+
+
+# ------------------------------------------------------------------------------------------------------- the derivative
+def nll_back(call: Call) -> Routine | None:
+    """Zeros, but for the places that targets name: from (gradient, target, weight, total weight)."""
+    g, target, weight, total = call.specs
+    size, out = call.attributes["size"], call.out
+    kinds = g.dtype.name, target.dtype.name
+    if kinds[0] not in ("float32", "float64") or kinds[1] not in ("int32", "int64") or not out.contiguous:
+        return None
+    weighted, reduction = type(weight) is Spec, call.attributes["reduction"]
+    given = [target, total] + [weight] * weighted + [g] * (reduction == "none")
+    if not all(s.contiguous for s in given) or weighted and weight.dtype is not g.dtype:
+        return None
+    batch, classes = (1, size[0]) if len(size) == 1 else size[:2]
+    constants = [batch, classes, math.prod(size[2:]), call.attributes["ignore_index"]]
+    return Routine([(_compiled_back(*kinds, reduction, weighted), 1)], constants)
+
+
+@functools.cache
+def _compiled_back(kind: str, index: str, reduction: str, weighted: bool) -> int:
+    def build() -> str:
+        module = ir.Module("picks back")
+        _emit_back(Writer(new_function(module, "nll"), kind), index, reduction, weighted)
+        return module_text(module)
+
+    return jit.load(("picks back", kind, index, reduction, weighted), ["nll"], build)["nll"]
+
+
+def _emit_back(w: Writer, index: str, reduction: str, weighted: bool) -> None:
+    """Words of the block: g, target, weight or none, total, result, scratch; images, classes, places in each; the
+    target to ignore."""
+    b, block = w.b, w.function.args[0]
+    g, weights, total, out = (w.word(block, i, w.element) for i in (0, 2, 3, 4))
+    targets = w.word(block, 1, ELEMENTS[index])
+    batch, classes, inner, ignored = w.words(block, 6, 4)
+    size = w.mul(batch, classes, inner)
+    with w.loop(0, size, w.lanes) as i:
+        w.store(w.zero, w.at(out, i), w.first_lanes(w.sub(size, i)))
+    with w.loop(0, w.mul(batch, inner)) as i:
+        target = b.load(w.at(targets, i))
+        target = target if index == "int64" else b.sext(target, I64)
+        with b.if_then(b.and_(w.test(target, "!=", ignored), b.icmp_unsigned("<", target, classes))):
+            slope = b.load(w.at(g, i if reduction == "none" else 0))
+            slope = b.fdiv(slope, b.load(total)) if reduction == "mean" else slope
+            slope = b.fmul(slope, b.load(w.at(weights, target))) if weighted else slope
+            place = w.add(w.mul(w.add(w.mul(w.div(i, inner), classes), target), inner), w.rem(i, inner))
+            b.store(b.fneg(slope), w.at(out, place))
+    b.ret_void()

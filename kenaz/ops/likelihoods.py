@@ -12,9 +12,10 @@ from ..core.shape import axis
 from ..core.spec import Spec
 from ..graph.storage import make_storage
 from ..runtime.blocks import by_rows
-from .declare import opaque
+from .declare import compiled, opaque
 from .record import method, public, write_out
 from .rowwise import rowwise
+from .views import contiguous
 
 
 def _soft_rule(x: Spec, dim: int) -> tuple:
@@ -213,16 +214,12 @@ def _picked(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> tup
     return chosen, xp.where(ignored, xp.zeros((), x.dtype), w), t
 
 
-def _native_nll(call: Any) -> Any:
-    from ..codegen.picks import nll_routine
-
-    return nll_routine(call)
-
-
 @opaque(
-    _nll_rule, name="nll_loss", late_errors=_check_targets, native=_native_nll,
+    _nll_rule, name="nll_loss", late_errors=_check_targets, native=compiled("picks", "nll_routine"),
     grad=lambda g, y, _x, target, weight, reduction, ignore_index: (
-        _nll_backward(g[0], target, weight, y[1], size=_x.size, reduction=reduction, ignore_index=ignore_index), None, None
+        _nll_backward(
+            contiguous(g[0]), target, weight, y[1], size=_x.size, reduction=reduction, ignore_index=ignore_index
+        ), None, None
     ),
 )  # fmt: skip
 def _nll(xp: Any, x: Any, target: Any, weight: Any, reduction: str, ignore_index: int) -> tuple:
@@ -241,7 +238,7 @@ def _nll_backward_rule(
 
 
 @opaque(
-    _nll_backward_rule, name="nll_loss_backward",
+    _nll_backward_rule, name="nll_loss_backward", native=compiled("picks", "nll_back"),
     grad=(
         lambda g, y, _g, target, weight, total, size, reduction, ignore_index: _nll(
             g, target, weight, reduction=reduction, ignore_index=ignore_index)[0],

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dtype import FLOAT, dtype, scalar_name, uint8
-from .declare import Spec, Tensor, opaque
+from .declare import Spec, Tensor, compiled, opaque
 from .record import public
 from .views import contiguous
 from .windows import Ints, as_ints
@@ -357,16 +357,19 @@ def _unshuffled(x: Spec, factor: int) -> tuple:
 
 
 _pixel_shuffle: Any = opaque(
-    _shuffled, lambda g, y, _x, factor: _pixel_unshuffle(g, factor=factor), name="pixel_shuffle", halves=True
-)(channels_to_pixels)
+    _shuffled, lambda g, y, _x, factor: _pixel_unshuffle(contiguous(g), factor=factor), name="pixel_shuffle", halves=True,
+    native=compiled("moves", "shuffle_pixels"),
+)(channels_to_pixels)  # fmt: skip
 _pixel_unshuffle: Any = opaque(
-    _unshuffled, lambda g, y, _x, factor: _pixel_shuffle(g, factor=factor), name="pixel_unshuffle", halves=True
-)(pixels_to_channels)
+    _unshuffled, lambda g, y, _x, factor: _pixel_shuffle(contiguous(g), factor=factor), name="pixel_unshuffle", halves=True,
+    native=compiled("moves", "shuffle_pixels", back=True),
+)(pixels_to_channels)  # fmt: skip
 _channel_shuffle: Any = opaque(
     lambda x, groups: (x.size, x.dtype),
-    lambda g, y, _x, groups: _channel_shuffle(g, groups=_x.size[1] // groups),
+    lambda g, y, _x, groups: _channel_shuffle(contiguous(g), groups=_x.size[1] // groups),
     name="channel_shuffle",
     halves=True,
+    native=compiled("moves", "deal_channels"),
 )(deal_channels)
 
 

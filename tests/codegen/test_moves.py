@@ -221,3 +221,15 @@ def test_gradients_of_views(view: tuple, kind: torch.dtype) -> None:
     call = call_of("embed_onto", (total, g, int), of)
     check(call, moves.embed_onto(call), [b, a, offset], b + expected)
     assert REGISTRY["embed_onto"].kernel(call)(b.copy(), a, offset).tolist() == (b + expected).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name, size, of", [
+    ("pixel_shuffle", (2, 18, 5, 40), {"factor": 3}), ("pixel_shuffle", (4, 3, 3), {"factor": 2}),
+    ("pixel_unshuffle", (2, 3, 20, 36), {"factor": 2}), ("pixel_unshuffle", (1, 6, 9), {"factor": 3}),
+    ("channel_shuffle", (2, 12, 7, 9), {"groups": 3}), ("channel_shuffle", (3, 8, 1), {"groups": 4}),
+])  # fmt: skip
+def test_shuffles(name: str, size: tuple, of: dict, kind: torch.dtype) -> None:
+    call = call_of(name, (fresh(size, kind),), of)
+    x = memory_of(call.specs[0], 1)
+    check(call, call.op.native(call), [x], call.run(x))
