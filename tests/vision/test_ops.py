@@ -31,6 +31,35 @@ def test_roi_pool_takes_the_largest_of_each_bin() -> None:
     ]
 
 
+def test_position_sensitive_align_picks_channels_of_align() -> None:
+    x = torch.rand(2, 2 * 6, 7, 8)
+    rois = torch.tensor([[0, 0.3, 0.2, 4.1, 5.0], [1, -1, 2, 9, 7], [0, 3, 3, 3, 3]])
+    whole = ops.roi_align(x, rois, (2, 3), 0.8, 2, aligned=True).view(3, 2, 2, 3, 2, 3)
+    out = ops.PSRoIAlign((2, 3), 0.8, 2)(x, rois)
+    assert out.shape == (3, 2, 2, 3)
+    for i in range(2):
+        for j in range(3):
+            assert torch.allclose(out[:, :, i, j], whole[:, :, i, j, i, j], atol=1e-6)
+
+
+def test_position_sensitive_pooling_takes_means_of_bins() -> None:
+    x = torch.arange(8 * 36.0).view(1, 8, 6, 6)
+    out = ops.PSRoIPool(2, 0.5)(x, torch.tensor([[0.0, 2, 0, 10, 8]]))  # columns 1 to 4, rows 0 to 3
+    windows = [(slice(2 * i, 2 * i + 2), slice(1 + 2 * j, 3 + 2 * j)) for i in range(2) for j in range(2)]
+    assert out.flatten().tolist() == [x[0, c][windows[c % 4]].mean().item() for c in range(8)]
+    # the last row and column do not count, and outside of them there is nothing
+    edge = ops.ps_roi_pool(x, [torch.tensor([[4.0, 4, 8, 8], [7, 7, 9, 9]])], (1, 1))
+    assert edge[0].flatten().tolist() == x[0, :, 4, 4].tolist() and edge[1].abs().sum() == 0
+    assert repr(ops.PSRoIPool(2, 0.5)) == "PSRoIPool(output_size=2, spatial_scale=0.5)"
+
+
+def test_position_sensitive_gradients() -> None:
+    x = torch.rand(1, 8, 5, 6, dtype=torch.float64, requires_grad=True)
+    rois = [torch.tensor([[0.3, 0.2, 4.1, 4.0], [-1, 1, 3, 4]], dtype=torch.float64)]
+    assert torch.autograd.gradcheck(lambda x: ops.ps_roi_align(x, rois, 2, 1.0, 2), (x,), nondet_tol=1e-9)
+    assert torch.autograd.gradcheck(lambda x: ops.ps_roi_pool(x, rois, 2), (x,), nondet_tol=1e-9)
+
+
 def test_gradients_reach_regions() -> None:
     x = torch.rand(1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
     rois = [torch.tensor([[0.3, 0.2, 4.1, 5.0], [-1, 2, 3, 7]], dtype=torch.float64)]
@@ -73,6 +102,7 @@ def test_no_boxes() -> None:
     none, image = torch.zeros(0, 4), torch.zeros(1, 3, 8, 8)
     assert ops.nms(none, torch.zeros(0), 0.5).shape == (0,)
     assert ops.batched_nms(none, torch.zeros(0), torch.zeros(0), 0.5).shape == (0,)
+    assert ops.ps_roi_align(image, [none], (1, 3)).shape == ops.ps_roi_pool(image, [none], (1, 3)).shape == (0, 1, 1, 3)
     assert ops.roi_align(image, [none], 2).shape == ops.roi_pool(image, [none], 2).shape == (0, 3, 2, 2)
 
 
@@ -86,6 +116,7 @@ def test_no_boxes() -> None:
         (lambda: ops.stochastic_depth(torch.zeros(1), 2.0, "row"), ValueError, "drop probability has to be between"),
         (lambda: ops.stochastic_depth(torch.zeros(1), 0.5, "a"), ValueError, "mode has to be either"),
         (lambda: ops.roi_align(torch.zeros(1, 1, 2, 2), torch.zeros(1, 4), 1), AssertionError, "boxes tensor shape"),
+        (lambda: ops.ps_roi_pool(torch.zeros(1, 3, 2, 2), torch.zeros(1, 5), 2), RuntimeError, "must be a multiple of"),
         (lambda: ops.DeformConv2d(3, 4, 1, groups=2), ValueError, "in_channels must be divisible by groups"),
     ],
 )

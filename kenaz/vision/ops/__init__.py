@@ -17,7 +17,17 @@ from .deform_conv import DeformConv2d, deform_conv2d
 from .feature_pyramid_network import FeaturePyramidNetwork
 from .losses import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss, sigmoid_focal_loss
 from .misc import MLP, Conv2dNormActivation, Conv3dNormActivation, FrozenBatchNorm2d, Permute, SqueezeExcitation
-from .pooling import MultiScaleRoIAlign, RoIAlign, RoIPool, roi_align, roi_pool
+from .pooling import (
+    MultiScaleRoIAlign,
+    PSRoIAlign,
+    PSRoIPool,
+    RoIAlign,
+    RoIPool,
+    ps_roi_align,
+    ps_roi_pool,
+    roi_align,
+    roi_pool,
+)
 from .stochastic_depth import (
     DropBlock2d,
     DropBlock3d,

@@ -1,4 +1,7 @@
-"""Regions of feature maps as pictures of a fixed size: by interpolation (`roi_align`) or by maxima (`roi_pool`)."""
+"""Regions of feature maps as pictures of a fixed size: by interpolation (`roi_align`) or by maxima (`roi_pool`).
+
+Position-sensitive ones (`ps_`) read other channels in each bin.
+"""
 
 import math
 from collections.abc import Sequence
@@ -71,26 +74,107 @@ def roi_align(
     """
     rois = as_rois(boxes)
     height, width = pair(output_size)
-    offset = 0.5 if aligned else 0.0
-    corners = rois[:, 1:] * spatial_scale - offset
+    if len(rois) == 0:
+        return input.new_zeros((0, input.shape[1], height, width)) + 0 * input.sum()
+    rows, columns = region_weights(input, rois, (height, width), spatial_scale, sampling_ratio, aligned)
+    return rows.unsqueeze(1) @ image_of(input, rois) @ columns.transpose(1, 2).unsqueeze(1)
+
+
+def image_of(input: Tensor, rois: Tensor) -> Tensor:
+    """The maps that each region is on, [K, C, H, W]."""
+    return input[rois[:, 0].to(torch.int64)]
+
+
+def region_weights(
+    input: Tensor, rois: Tensor, bins: tuple[int, int], scale: float, sampling_ratio: int, aligned: bool
+) -> tuple[Tensor, Tensor]:
+    """How much rows and columns count: [K, height, H] and [K, width, W]."""
+    corners = rois[:, 1:] * scale - (0.5 if aligned else 0.0)
     size = corners[:, 2:] - corners[:, :2]
     if not aligned:
         size = size.clamp(min=1.0)
     weights = []
-    for axis, bins in ((1, height), (0, width)):
-        step = size[:, axis] / bins
+    for axis, count in ((1, bins[0]), (0, bins[1])):
+        step = size[:, axis] / count
         samples = torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.detach().ceil()
-        most = int(samples.max().item()) if len(rois) else 0
+        most = int(samples.max().item())
         # a region without area has no points, and no mean
         samples = samples.clamp(min=1) if sampling_ratio <= 0 else samples
         weights.append(
-            axis_weights(corners[:, axis], step, bins, samples, max(most, 1), input.shape[-2 if axis else -1])
+            axis_weights(corners[:, axis], step, count, samples, max(most, 1), input.shape[-2 if axis else -1])
         )
-    rows, columns = (w.to(input.dtype) for w in weights)
+    return weights[0].to(input.dtype), weights[1].to(input.dtype)
+
+
+def channels_of_bins(input: Tensor, height: int, width: int) -> int:
+    """The number of channels of the result where each bin has channels of its own."""
+    if input.shape[1] % (height * width):
+        raise RuntimeError("input channels must be a multiple of pooling height * pooling width")
+    return input.shape[1] // (height * width)
+
+
+def ps_roi_align(
+    input: Tensor,
+    boxes: Any,
+    output_size: int | Sequence[int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = -1,
+) -> Tensor:
+    """`roi_align` where each bin reads channels of its own: [K, C / (height * width), height, width].
+
+    From "Light-head R-CNN" (2017).
+
+    >>> ps_roi_align(torch.arange(4.).view(1, 4, 1, 1).expand(1, 4, 5, 5), [torch.tensor([[1., 1, 3, 3]])], 2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    rois = as_rois(boxes)
+    height, width = pair(output_size)
+    channels = channels_of_bins(input, height, width)
     if len(rois) == 0:
-        return input.new_zeros((0, input.shape[1], height, width)) + 0 * input.sum()
-    maps = input[rois[:, 0].to(torch.int64)]
-    return rows.unsqueeze(1) @ maps @ columns.transpose(1, 2).unsqueeze(1)
+        return input.new_zeros((0, channels, height, width)) + 0 * input.sum()
+    rows, columns = region_weights(input, rois, (height, width), spatial_scale, sampling_ratio, aligned=True)
+    maps = image_of(input, rois).view(len(rois), channels, height, width, *input.shape[2:])
+    return (rows[:, None, :, None, None] @ maps @ columns[:, None, None, :, :, None]).flatten(4).squeeze(-1)
+
+
+def ps_roi_pool(input: Tensor, boxes: Any, output_size: int | Sequence[int], spatial_scale: float = 1.0) -> Tensor:
+    """Means of the bins of regions, each bin of channels of its own: [K, C / (height * width), height, width].
+
+    From "R-FCN" (2016). As in torchvision, the last row and column of a map do not count.
+
+    >>> ps_roi_pool(torch.arange(4.).view(1, 4, 1, 1).expand(1, 4, 5, 5), [torch.tensor([[1., 1, 3, 3]])], 2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    rois = as_rois(boxes)
+    height, width = pair(output_size)
+    channels = channels_of_bins(input, height, width)
+    if len(rois) == 0:
+        return input.new_zeros((0, channels, height, width)) + 0 * input.sum()
+    maps = image_of(input, rois).view(len(rois), channels, height, width, *input.shape[2:])
+    regions = []
+    for features, row in zip(maps, rois.detach().tolist()):
+        x1, y1, x2, y2 = (rounded(v * spatial_scale) for v in row[1:])
+        rows = bin_edges(y1, max(y2 - y1, 1), height, input.shape[2] - 1)
+        columns = bin_edges(x1, max(x2 - x1, 1), width, input.shape[3] - 1)
+        bins = [
+            mean_of(features[:, i, j, top:bottom, left:right])
+            for i, (top, bottom) in enumerate(rows)
+            for j, (left, right) in enumerate(columns)
+        ]
+        regions.append(torch.stack(bins, 1).view(channels, height, width))
+    return torch.stack(regions)
+
+
+def mean_of(window: Tensor) -> Tensor:
+    """[C] of [C, h, w]; zero where there is nothing."""
+    return window.mean((1, 2)) if window.shape[1] and window.shape[2] else window.sum((1, 2))
+
+
+def rounded(v: float) -> int:
+    """Halves go away from zero, as C's round has it."""
+    return math.floor(abs(v) + 0.5) * (1 if v >= 0 else -1)
 
 
 def bin_edges(start: int, length: int, bins: int, limit: int) -> list[tuple[int, int]]:
@@ -117,8 +201,7 @@ def roi_pool(input: Tensor, boxes: Any, output_size: int | Sequence[int], spatia
     regions = []
     for row in rois.detach().tolist():
         features = input[int(row[0])]
-        # halves go away from zero, as C's round has it
-        x1, y1, x2, y2 = (math.floor(abs(v * spatial_scale) + 0.5) * (1 if v >= 0 else -1) for v in row[1:])
+        x1, y1, x2, y2 = (rounded(v * spatial_scale) for v in row[1:])
         rows = bin_edges(y1, max(y2 - y1 + 1, 1), height, features.shape[1])
         columns = bin_edges(x1, max(x2 - x1 + 1, 1), width, features.shape[2])
         values = [
@@ -163,6 +246,32 @@ class RoIPool(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(output_size={self.output_size}, spatial_scale={self.spatial_scale})"
+
+
+class PSRoIAlign(nn.Module):
+    """`ps_roi_align` as a layer."""
+
+    def __init__(self, output_size: Any, spatial_scale: float, sampling_ratio: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+
+    def forward(self, input: Tensor, rois: Any) -> Tensor:
+        return ps_roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
+            f"sampling_ratio={self.sampling_ratio})"
+        )
+
+
+class PSRoIPool(RoIPool):
+    """`ps_roi_pool` as a layer."""
+
+    def forward(self, input: Tensor, rois: Any) -> Tensor:
+        return ps_roi_pool(input, rois, self.output_size, self.spatial_scale)
 
 
 class MultiScaleRoIAlign(nn.Module):
