@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _api as torch
+from . import execute
 from ._tensor import Tensor, wrap
 from .core.shape import dense_order
 from .core.spec import Spec
@@ -61,6 +62,7 @@ class Recording:
         if result.requires_grad:
             raise CannotBatch("its history is that of one example")
         node = result._storage.node
+        execute.open_blocks()
         for n in _from(node, self.memory):
             self._record_again(n)
         if node not in self.memory:

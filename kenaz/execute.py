@@ -22,6 +22,7 @@ from . import interpret
 from .core import config
 from .core.shape import extent
 from .core.spec import Spec, fresh
+from .graph.block import Origin, has_blocks, opened
 from .graph.node import Call, Failure, Node, Unplanned, held, make_node, results
 from .graph.storage import Storage, any_exposed
 from .runtime import trace
@@ -113,18 +114,47 @@ def flush() -> None:
         batch = [node for node in batch if node.value is None]
         if not batch:
             return
+        if watchers:
+            batch = opened(batch)[0]
         for watcher in watchers:
             watcher(batch)
         structure, seen = _structure(batch)
-        plan = _plan_for(structure, batch, seen)
-        nodes = _alive(batch, seen) if plan is None else [batch[i] for i in plan.alive]
+        plan = _plans.get(structure)
+        form = plan and not (config.CHECK or trace.state.on) and plan.form
+        if not form:
+            plan, nodes = _opened(structure, batch, seen)
+        else:
+            nodes = [batch[i] for i in form.alive]
         batch.clear()  # what nobody can ask for is freed before anything runs
         if config.DEBUG:
             _tell_run(plan, nodes)
         if plan is None:
             _run(nodes)
         else:
-            _run_plan(plan, nodes)
+            _run_plan(plan, nodes, form)
+
+
+def _opened(structure: tuple, batch: list[Node], seen: tuple[bool, ...]) -> tuple[Any, list[Node]]:
+    """The plan of a graph, or None, and its living nodes, with blocks opened."""
+    nodes, origins = batch, None
+    if has_blocks(batch):
+        nodes, origins = opened(batch)
+        seen = tuple([seen[o.at] if o.step < 0 else o.out >= 0 and seen[o.out] for o in origins])
+    plan = _plan_for(structure, nodes, seen)
+    if plan is None:
+        return None, _alive(nodes, seen)
+    if plan.form is None:
+        plan.form = _form(plan, batch, nodes, origins)
+    return plan, [nodes[i] for i in plan.alive]
+
+
+def _form(plan: Any, batch: list[Node], nodes: list[Node], origins: list[Origin] | None) -> Any:
+    """How a plan runs on a graph as it was recorded, or False where blocks have to be opened each time."""
+    from .codegen.closed import Form, closed
+
+    if origins is None:
+        return Form(plan.alive, plan.sequence, range(len(nodes)))
+    return closed(plan, batch, [nodes[i] for i in plan.alive], [origins[i] for i in plan.alive]) or False
 
 
 def planned(nodes: list[Node], seen: list[bool]) -> Any:
@@ -264,16 +294,16 @@ def _tell_plan(plan: Any, nodes: list[Node]) -> None:
             report.tell(line)
 
 
-def _run_plan(plan: Any, nodes: list[Node]) -> None:
+def _run_plan(plan: Any, nodes: list[Node], form: Any = None) -> None:
     """Run a plan; after an error what has not run stays pending."""
     try:
         with np.errstate(all="ignore"):
             if config.CHECK:
                 _run_checked(plan, nodes)
             else:
-                plan.run(nodes, _compute)
+                plan.run(nodes, _compute, form)
     except Unplanned:
-        _run([node for node in nodes if node.value is None])
+        _run(opened([node for node in nodes if node.value is None])[0])
     except BaseException:
         pending[:0] = [node for node in nodes if node.value is None]
         raise
@@ -356,7 +386,15 @@ def run_now(node: Node) -> None:
     """Run one node and what it needs; everything else stays pending."""
     with _lock:
         if node.value is None:
+            open_blocks()
             _run(_ancestors(node))
+
+
+def open_blocks() -> None:
+    """Let pending nodes be what they stand for, where somebody looks at them one by one."""
+    if has_blocks(pending):
+        with _lock:
+            pending[:] = opened(pending)[0]
 
 
 def _ancestors(node: Node) -> list[Node]:
@@ -429,6 +467,7 @@ def _write_through(storage: Storage, node: Node) -> None:
     """Bring the new value of an exposed storage into the memory that others see."""
     if node.value is None and node.call.op.overwrites and node.sources[0] is storage.node:
         with _lock:
+            open_blocks()
             _run([n for n in _ancestors(node) if n is not node])
             with np.errstate(all="ignore"):
                 interpret.compute(node, in_place=True)

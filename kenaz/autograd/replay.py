@@ -12,7 +12,7 @@ a `Tape`. From then on the tape is played: one node after another, over what the
 
 from __future__ import annotations
 
-import operator
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +22,10 @@ from ..core.dtype import get_default_dtype
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode, pending
+from ..graph.block import Recipe, block_of, steps_of
 from ..graph.node import Node, held, make_node
 from ..graph.storage import make_storage
+from ..runtime.trace import state as trace_state
 from .modes import state
 from .nodes import AccumulateGrad, BackwardNode, OpBackward
 
@@ -163,13 +165,12 @@ def _is_routed(x: Tensor) -> bool:
 
 # --------------------------------------------------------------------------------------------------------------- trace
 class Tape:
-    """What a pass records. Places count the survey's sources, then the constants, then the nodes of the steps."""
+    """What a pass records, as the recipe of a block over the survey's sources."""
 
-    __slots__ = ("constants", "released", "results", "steps")
-    constants: list  # Python numbers
+    __slots__ = ("recipe", "released", "results")
+    recipe: Recipe
     released: list[int]  # the backward nodes that let go of something, by their places in the survey
-    steps: list[tuple]  # (call, how to get the sources out of the places, (place or None, distance) per source or None)
-    results: list[tuple | None]  # for each target: (place, spec, (place or None, distance))
+    results: list[tuple | None]  # for each target: (place in sources and the recipe's results, spec, shift)
 
 
 class Untraceable(Exception):
@@ -243,24 +244,24 @@ def _independent(recorded: list[Node], places: dict[Node, int]) -> list[Node]:
 
 def _tape(grads: list, recorded: list[Node], places: dict[Node, int]) -> Tape:
     """The tape that ends with these gradients."""
-    steps = _needed(grads, recorded, places)
-    numbers: list = []
-    first = len(places) + sum(type(s) is not Node for node in steps for s in node.sources)
-    where = places | {node: first + i for i, node in enumerate(steps)}
-    tape = Tape()
-    tape.steps, tape.constants = [], numbers
-    for node in steps:
-        at: list[int] = []
-        for source in node.sources:
-            at.append(where[source] if type(source) is Node else len(places) + len(numbers))
-            if type(source) is not Node:
-                numbers.append(source)
+    nodes = _needed(grads, recorded, places)
+    width, numbers = len(places), [s for node in nodes for s in node.sources if type(s) is not Node]
+    where = places | {node: width + len(numbers) + i for i, node in enumerate(nodes)}
+    number = itertools.count(width)
+    steps = []
+    for node in nodes:
+        at = [where[s] if type(s) is Node else next(number) for s in node.sources]
         shifts = None
         if node.offsets:
             shifts = tuple([_shift(s, offset, places) for s, offset in zip(node.sources, node.offsets, strict=True)])
-        tape.steps.append((node.call, _getter(at), shifts))
+        steps.append((node.call, at, shifts))
+    made = {g._storage.node for g in grads if g is not None} - places.keys()
+    outs = sorted([where[node] for node in made])
+    place_of = places | {node: width + outs.index(where[node]) for node in made}
+    tape = Tape()
+    tape.recipe = Recipe(width, numbers, steps, outs)
     tape.results = [
-        None if g is None else (where[g._storage.node], g._spec, _shift(g._storage.node, g._offset, places))
+        None if g is None else (place_of[g._storage.node], g._spec, _shift(g._storage.node, g._offset, places))
         for g in grads
     ]
     return tape
@@ -282,44 +283,39 @@ def _needed(grads: list, recorded: list[Node], places: dict[Node, int]) -> list[
     return steps
 
 
-def _shift(source: Any, offset: int, places: dict[Node, int]) -> tuple[int | None, int]:
+def _shift(source: Any, offset: int, places: dict[Node, int]) -> tuple[int, int]:
     """An offset as a distance from where a saved tensor begins, or from the beginning of what the pass made."""
     if source not in places:
-        return None, offset
+        return len(places), offset  # the last offset of a block, which is 0
     distance = offset - FAR if source.call.out.numel > FAR else offset
     if not -FAR < 2 * distance < FAR:
         raise Untraceable
     return places[source], distance
 
 
-def _getter(at: list[int]) -> Callable[[list], tuple]:
-    """A function that takes the sources out of the places."""
-    if len(at) > 1:
-        return operator.itemgetter(*at)
-    return lambda values: tuple([values[i] for i in at])
-
-
 # ---------------------------------------------------------------------------------------------------------------- play
 def play(tape: Tape, found: Survey) -> list[tuple]:
     """Record what is on the tape; returns the targets with their gradients."""
-    values, offsets = found.sources, found.offsets
-    values += tape.constants
-    for call, sources_of, shifts in tape.steps:
-        where = None if shifts is None else tuple([d if at is None else offsets[at] + d for at, d in shifts])
-        if call.plain:
-            node = Node()
-            node.call, node.sources, node.offsets, node.value = call, sources_of(values), where, None
-            pending.append(node)
-        else:
-            node = execute.record(call, sources_of(values), where)
-        values.append(node)
+    values, offsets = found.sources, (*found.offsets, 0)
+    values += _recorded(tape.recipe, values, offsets)
     if len(pending) > execute.config.PENDING:
         execute.flush()
     return [(fn, _result(result, values, offsets)) for (fn, _), result in zip(found.targets, tape.results, strict=True)]
 
 
-def _result(result: tuple | None, values: list, offsets: list[int]) -> Tensor | None:
+def _recorded(recipe: Recipe, sources: list[Node], offsets: tuple[int, ...]) -> list[Node]:
+    """The nodes of the results that leave the recipe: of a block, or of its steps where they are few."""
+    block, *results = block_of(recipe, sources, offsets)
+    if recipe.is_worth_it and not trace_state.on:
+        pending.extend([block, *results])  # at once: another thread may run what is pending
+        return results
+    steps = steps_of(block, {})
+    pending.extend(steps)
+    return [steps[place - len(block.sources)] for place in recipe.outs]
+
+
+def _result(result: tuple | None, values: list, offsets: tuple[int, ...]) -> Tensor | None:
     if result is None:
         return None
     place, spec, (at, distance) = result
-    return make_tensor(make_storage(values[place]), spec, distance if at is None else offsets[at] + distance)
+    return make_tensor(make_storage(values[place]), spec, offsets[at] + distance)

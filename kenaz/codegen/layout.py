@@ -240,7 +240,7 @@ class Builder:
             base = batch.entries[value.place, value.k] if value.takers else None
         if shifted:
             home = value.home if value is not None and base is None else 0
-            shift = (base, home, *self.graph.at(p, j), spec.dtype.itemsize)
+            shift = (base, home, *self.graph.at(p, j), 0, spec.dtype.itemsize)
             self._write_entry(batch, batch.entry("shift", ("shift", p, j), shift))
         elif base is None:
             assert value is not None

@@ -9,13 +9,14 @@ assignment: the addresses of memory from outside and of new memory for values th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.spec import Spec
-from ..graph.node import Node, Unplanned
+from ..graph.block import BLOCK
+from ..graph.node import Node, Unplanned, make_node
 from ..runtime import trace
 from . import alarms, pool
 from .halves import Graph
@@ -38,6 +39,12 @@ class Value:
         self.takers: list[int] = []  # places of nodes that get it as an array: it lives in memory of its own
         self.home = -1  # its place in the arena, where nobody outside sees it
 
+    def copy(self) -> Value:
+        found = Value.__new__(Value)
+        for name in self.__slots__:
+            setattr(found, name, getattr(self, name))
+        return found
+
 
 class Batch:
     """Native steps that run without a pause, and the words that have to be written before.
@@ -45,7 +52,8 @@ class Batch:
     The addresses are found in this order:
         outside: (p, j)                    the memory of source j of node p
         new: (value, donor)                fresh memory, or that of the donor (p, j, expected references) taken over
-        shifts: (entry or None, home, p, j, itemsize)   offset j of node p added to an address above, or to a home
+        shifts: (entry or None, home, p, j, distance, itemsize)
+            offset j of node p and a distance added to an address above, or to a home
     Word `positions[i]` gets address `order[i]`. Cells get Python numbers: (cell, p, j).
     """
 
@@ -55,10 +63,19 @@ class Batch:
         self.first, self.count = first, 0
         self.outside: list[tuple[int, int]] = []
         self.new: list[tuple[Value, Any]] = []
-        self.shifts: list[tuple[int | None, int, int, int, int]] = []
+        self.shifts: list[tuple[int | None, int, int, int, int, int]] = []
         self.floats: list[tuple[int, int, int]] = []
         self.ints: list[tuple[int, int, int]] = []
         self.positions = self.order = np.zeros(0, np.intp)
+
+
+class Form(NamedTuple):
+    """Which of the nodes that were recorded a plan runs on, and what it runs: batches, and places of nodes. `places`
+    says where the nodes of the open graph are, or the blocks that stand for them."""
+
+    alive: list[int]
+    sequence: list[Any]
+    places: Sequence[int]
 
 
 class Plan:
@@ -70,8 +87,10 @@ class Plan:
         self.real = graph.real
         self.steps = [u for u in units if type(u) is Step]
         self.native = len(self.steps)
+        self.form = None
 
     alive: list[int]  # the places of these nodes among all that were recorded
+    form: Form | bool | None  # how it runs on what was recorded; False: only with blocks opened; None: not known yet
     words: np.ndarray
     jobs: np.ndarray
     jobs_at: int
@@ -83,28 +102,31 @@ class Plan:
     homes: np.ndarray  # positions of words that are addresses in the arena
     sequence: list[Any]  # batches and places of interpreted nodes, in order
 
-    def run(self, nodes: list[Node], interpret: Callable[[Node], None]) -> None:
+    def run(self, nodes: list[Node], interpret: Callable[[Node], None], form: Any = None) -> None:
         """Give the nodes their values; raises Unplanned where something from outside is no array."""
         self._bind()
-        for part in self.sequence:
+        for part in form.sequence if form else self.sequence:
             if type(part) is int:
                 interpret(nodes[part])
             else:
                 self._run_batch(part, nodes)
                 if alarms.cells[0]:
-                    self._complain(nodes, interpret)
+                    self._complain(nodes, interpret, form)
         for node in nodes:
             node.sources = ()
 
-    def _complain(self, nodes: list[Node], interpret: Callable[[Node], None]) -> None:
+    def _complain(self, nodes: list[Node], interpret: Callable[[Node], None], form: Any) -> None:
         """Raise the mistake that a routine has found."""
-        block, which, number = alarms.message()
-        step = self.steps[self.of_job[int(np.flatnonzero(self.jobs[:, 1] == block)[0])]]
-        node = nodes[self.real[step.places[-1]]]
-        alarms.mistaken(node, which, number)
+        words, which, number = alarms.message()
+        step = self.steps[self.of_job[int(np.flatnonzero(self.jobs[:, 1] == words)[0])]]
+        p = self.real[step.places[-1]]
+        node = nodes[form.places[p] if form else p]
+        wrong = make_node(self.calls[step.places[-1]], node.sources) if node.call.op is BLOCK else node
+        alarms.mistaken(wrong, which, number)
         try:
-            interpret(node)
+            interpret(wrong)
         finally:
+            node.value = wrong.value
             alarms.spread(node, nodes)
 
     def _bind(self) -> None:
@@ -155,10 +177,10 @@ class Plan:
                 array = np.empty(value.shape, value.memory)
             made.append(array)
             found.append(array.__array_interface__["data"][0])
-        for base, home, p, j, itemsize in batch.shifts:
+        for base, home, p, j, distance, itemsize in batch.shifts:
             offsets = nodes[p].offsets
             start = found[base] if base is not None else home + self.bound
-            found.append(start + (offsets[j] * itemsize if offsets else 0))
+            found.append(start + (offsets[j] + distance if offsets else distance) * itemsize)
         return found
 
 
