@@ -24,7 +24,7 @@ def _machine() -> dict[str, Any]:
         llvm.initialize_native_asmprinter()
         _state["target"] = llvm.Target.from_default_triple()
         _state["cpu"] = llvm.get_host_cpu_name()
-        features = llvm.get_host_cpu_features()
+        features = _allowed(llvm.get_host_cpu_features())
         _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
         _state["halves"] = bool(features.get("f16c")) or platform.machine() in ("aarch64", "arm64")
         _state["features"] = features.flatten()
@@ -33,6 +33,18 @@ def _machine() -> dict[str, Any]:
         _state["host"] = _state["target"].triple, _state["cpu"], _state["features"], *versions
         _state["machine"] = _new_machine()
     return _state
+
+
+# what x86 has only together with registers of so many bytes
+_WIDE = {64: ("avx512", "avx10", "evex512", "amx"), 32: ("avx", "f16c", "fma", "vaes", "vpclmulqdq", "xop")}
+
+
+def _allowed(features: Any) -> Any:
+    """The host's features without those of registers wider than KENAZ_VECTOR."""
+    for size, names in _WIDE.items():
+        if size > config.VECTOR:
+            features.update({name: False for name in features if name.startswith(names)})
+    return features
 
 
 def _new_machine() -> Any:
@@ -55,6 +67,11 @@ def has_avx512() -> bool:
 def vector_registers() -> int:
     """How many vector registers this host has: 32 with AVX-512 and on ARM, else 16."""
     return 32 if vector_bytes() == 64 or platform.machine() in ("aarch64", "arm64") else 16
+
+
+def host() -> tuple:
+    """What code and measurements depend on: the processor, its features, the versions of the compiler."""
+    return _machine()["host"]
 
 
 def converts_halves() -> bool:

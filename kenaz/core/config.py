@@ -24,4 +24,5 @@ EXPLAIN = _flag("KENAZ_EXPLAIN")  # say why a graph is compiled, and which line 
 DRAW = False  # keep a drawing of every plan, for `kenaz graph`
 HOT = os.environ.get("KENAZ_HOT", "auto")  # "always" compiles what it can at once, "never" only interprets
 PENDING = _int("KENAZ_PENDING", 2000)  # run what is recorded when so many nodes wait
+VECTOR = _int("KENAZ_VECTOR", 64)  # the widest vector registers to use, in bytes: 64, 32 or 16
 WINOGRAD = os.environ.get("KENAZ_WINOGRAD", "1") != "0"  # fewer multiplications in 3x3 convolutions, a bit less exact

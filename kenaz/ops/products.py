@@ -83,9 +83,9 @@ def _compiled(name: str) -> Any:
     """The `native` of an operator: a function of `codegen.products`, which is loaded when a graph is hot."""
 
     def native(call: Any) -> Any:
-        from ..codegen import products
+        from ..codegen import products, rivals
 
-        return getattr(products, name)(call)
+        return rivals.chosen(call, getattr(products, name)(call))
 
     return native
 
