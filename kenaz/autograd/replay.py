@@ -22,7 +22,7 @@ from ..core.dtype import get_default_dtype
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode, pending
-from ..graph.block import Recipe, block_of, steps_of
+from ..graph.block import Recipe, block_of, recipe_of, steps_of
 from ..graph.node import Node, held, make_node
 from ..graph.storage import make_storage
 from ..runtime.trace import state as trace_state
@@ -167,8 +167,9 @@ def _is_routed(x: Tensor) -> bool:
 class Tape:
     """What a pass records, as the recipe of a block over the survey's sources."""
 
-    __slots__ = ("recipe", "released", "results")
+    __slots__ = ("numbers", "recipe", "released", "results")
     recipe: Recipe
+    numbers: tuple  # that follow the survey's sources
     released: list[int]  # the backward nodes that let go of something, by their places in the survey
     results: list[tuple | None]  # for each target: (place in sources and the recipe's results, spec, shift)
 
@@ -250,7 +251,7 @@ def _tape(grads: list, recorded: list[Node], places: dict[Node, int]) -> Tape:
     number = itertools.count(width)
     steps = []
     for node in nodes:
-        at = [where[s] if type(s) is Node else next(number) for s in node.sources]
+        at = tuple([where[s] if type(s) is Node else next(number) for s in node.sources])
         shifts = None
         if node.offsets:
             shifts = tuple([_shift(s, offset, places) for s, offset in zip(node.sources, node.offsets, strict=True)])
@@ -259,7 +260,7 @@ def _tape(grads: list, recorded: list[Node], places: dict[Node, int]) -> Tape:
     outs = sorted([where[node] for node in made])
     place_of = places | {node: width + outs.index(where[node]) for node in made}
     tape = Tape()
-    tape.recipe = Recipe(width, numbers, steps, outs)
+    tape.recipe, tape.numbers = recipe_of(width, len(numbers), tuple(steps), tuple(outs)), tuple(numbers)
     tape.results = [
         None if g is None else (place_of[g._storage.node], g._spec, _shift(g._storage.node, g._offset, places))
         for g in grads
@@ -297,13 +298,13 @@ def _shift(source: Any, offset: int, places: dict[Node, int]) -> tuple[int, int]
 def play(tape: Tape, found: Survey) -> list[tuple]:
     """Record what is on the tape; returns the targets with their gradients."""
     values, offsets = found.sources, (*found.offsets, 0)
-    values += _recorded(tape.recipe, values, offsets)
+    values += _recorded(tape.recipe, (*values, *tape.numbers), offsets)
     if len(pending) > execute.config.PENDING:
         execute.flush()
     return [(fn, _result(result, values, offsets)) for (fn, _), result in zip(found.targets, tape.results, strict=True)]
 
 
-def _recorded(recipe: Recipe, sources: list[Node], offsets: tuple[int, ...]) -> list[Node]:
+def _recorded(recipe: Recipe, sources: tuple, offsets: tuple[int, ...]) -> list[Node]:
     """The nodes of the results that leave the recipe: of a block, or of its steps where they are few."""
     block, *results = block_of(recipe, sources, offsets)
     if recipe.is_worth_it and not trace_state.on:

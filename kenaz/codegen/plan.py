@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.spec import Spec
 from ..graph.block import BLOCK
-from ..graph.node import Node, Unplanned, make_node
+from ..graph.node import Call, Node, Unplanned, make_node
 from ..runtime import trace
 from . import alarms, pool
 from .halves import Graph
@@ -121,7 +121,7 @@ class Plan:
         step = self.steps[self.of_job[int(np.flatnonzero(self.jobs[:, 1] == words)[0])]]
         p = self.real[step.places[-1]]
         node = nodes[form.places[p] if form else p]
-        wrong = make_node(self.calls[step.places[-1]], node.sources) if node.call.op is BLOCK else node
+        wrong = node if node.call.op is not BLOCK else _alone(self.calls[step.places[-1]])
         alarms.mistaken(wrong, which, number)
         try:
             interpret(wrong)
@@ -182,6 +182,11 @@ class Plan:
             start = found[base] if base is not None else home + self.bound
             found.append(start + (offsets[j] + distance if offsets else distance) * itemsize)
         return found
+
+
+def _alone(call: Call) -> Node:
+    """A node for one inside a block."""
+    return make_node(call, (0,) * len(call.specs))
 
 
 def _address_of(node: Node) -> int:

@@ -1,7 +1,7 @@
 """Blocks: many nodes recorded as one, such as a backward pass that came back.
 
 A recipe says which nodes a block stands for. The block is a single node: its sources are what those nodes read from
-outside, and the recipe's numbers; what somebody may ask for are `pick` nodes of it. `opened` puts the nodes of the
+outside, nodes first and then numbers; what somebody may ask for are `pick` nodes of it. `opened` puts the nodes of the
 recipe in its place, before they are interpreted or planned. A plan that exists already runs without them
 (`codegen/closed.py`), so a training step records and compares its backward pass as one node.
 """
@@ -9,7 +9,7 @@ recipe in its place, before they are interpreted or planned. A plan that exists 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from .node import PICK, Call, Node, Op, make_node, pick_call
@@ -31,12 +31,12 @@ class Recipe:
     outs: the places of the steps whose results leave the block.
     """
 
-    __slots__ = ("call", "numbers", "outs", "picks", "steps", "width")
+    __slots__ = ("call", "outs", "picks", "steps", "width")
 
-    def __init__(self, width: int, numbers: list, steps: Iterable[tuple[Call, list[int], Any]], outs: list[int]):
-        self.width, self.numbers, self.outs = width, tuple(numbers), outs
+    def __init__(self, width: int, numbers: int, steps: tuple[tuple[Call, tuple[int, ...], Any], ...], outs: tuple):
+        self.width, self.outs = width, outs
         self.steps = [(call, at, _getter(at), shifts) for call, at, shifts in steps]
-        first = width + len(numbers)
+        first = width + numbers
         self.call = Call(BLOCK, (), {"recipe": self}, tuple([self.steps[place - first][0].out for place in outs]))
         self.picks = [pick_call(self.call, k) for k in range(len(outs))]
 
@@ -46,16 +46,30 @@ class Recipe:
         return len(self.steps) > len(self.outs) + 1
 
 
-def _getter(at: list[int]) -> Callable[[list], tuple]:
+_recipes: dict[tuple, Recipe] = {}
+MANY = 1000
+
+
+def recipe_of(*parts: Any) -> Recipe:
+    """The recipe of these parts, made once: blocks that differ in their numbers are planned together."""
+    found = _recipes.get(parts)
+    if found is None:
+        if len(_recipes) >= MANY:
+            _recipes.clear()
+        found = _recipes[parts] = Recipe(*parts)
+    return found
+
+
+def _getter(at: tuple[int, ...]) -> Callable[[list], tuple]:
     """A function that takes the sources out of the values by place."""
     if len(at) > 1:
         return operator.itemgetter(*at)
     return lambda values: tuple([values[i] for i in at])
 
 
-def block_of(recipe: Recipe, sources: list[Node], offsets: tuple[int, ...]) -> list[Node]:
-    """A block, and behind it the nodes of the results that leave it."""
-    block = make_node(recipe.call, (*sources, *recipe.numbers), offsets)
+def block_of(recipe: Recipe, sources: tuple, offsets: tuple[int, ...]) -> list[Node]:
+    """A block over sources and numbers, and behind it the nodes of the results that leave it."""
+    block = make_node(recipe.call, sources, offsets)
     return [block, *[make_node(call, (block,)) for call in recipe.picks]]
 
 
