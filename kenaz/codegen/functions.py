@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from . import math
+from . import jit, math
 from .emit import Unsupported, Value
 from .math import exp, log, log_limits, log_parts, polynomial, tanh
 
@@ -117,7 +117,12 @@ def cos(xp: Any, x: Value) -> Value:
 
 def _is_far(xp: Any, x: Value) -> Value:
     _is_single(x)
-    return xp.abs(x) > FAR[x.dtype.itemsize]
+    return xp.abs(x) > FAR[_parts_of(x)]
+
+
+def _parts_of(x: Value) -> int:
+    """Which parts of pi / 2: those of float32 are longer, and need products and sums that are rounded together."""
+    return x.dtype.itemsize if jit.fuses() else 8
 
 
 def _corrected(where: Value, y: Value, slow: Callable[[], Value]) -> Value:
@@ -143,7 +148,7 @@ def _turned(xp: Any, x: Value, quarters: float) -> Value:
     bytes_each, wide = x.dtype.itemsize, x.cast(np.float64)
     r = wide
     n = xp.rint(wide * (2 / np.pi))
-    for part in _HALF_PI[bytes_each]:
+    for part in _HALF_PI[_parts_of(x)]:
         r = r - n * part
     r = r.cast(x.dtype)
     z = r * r

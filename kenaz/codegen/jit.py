@@ -26,6 +26,7 @@ def _machine() -> dict[str, Any]:
         _state["cpu"] = llvm.get_host_cpu_name()
         features = _allowed(llvm.get_host_cpu_features())
         _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
+        _state["fuses"] = bool(features.get("fma")) or platform.machine() in ("aarch64", "arm64")
         _state["halves"] = bool(features.get("f16c")) or platform.machine() in ("aarch64", "arm64")
         _state["features"] = features.flatten()
         # what object code depends on besides its source
@@ -72,6 +73,12 @@ def vector_registers() -> int:
 def host() -> tuple:
     """What code and measurements depend on: the processor, its features, the versions of the compiler."""
     return _machine()["host"]
+
+
+def fuses() -> bool:
+    """Whether this host computes a * b + c with one rounding."""
+    _machine()
+    return _state["fuses"]
 
 
 def converts_halves() -> bool:
