@@ -307,7 +307,7 @@ def play(tape: Tape, found: Survey) -> list[tuple]:
 def _recorded(recipe: Recipe, sources: tuple, offsets: tuple[int, ...]) -> list[Node]:
     """The nodes of the results that leave the recipe: of a block, or of its steps where they are few."""
     block, *results = block_of(recipe, sources, offsets)
-    if recipe.is_worth_it and not trace_state.on:
+    if recipe.is_worth_it and not trace_state.on and not execute.watchers:
         pending.extend([block, *results])  # at once: another thread may run what is pending
         return results
     steps = steps_of(block, {})
