@@ -83,6 +83,19 @@ def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -
     return node
 
 
+_inside = 0  # how many nodes the pending blocks stand for
+
+
+def put_off(nodes: list[Node], count: int) -> None:
+    """Let nodes wait that stand for `count` others; at once, since another thread may run what waits."""
+    global _inside
+    _inside += count
+    pending.extend(nodes)
+    if len(pending) + _inside > config.PENDING:
+        del nodes[:]  # or each of them would be seen from here
+        flush()
+
+
 def _look_for_errors(node: Node) -> None:
     """Note the user's line where an operator may find a mistake later; raise what can be found already."""
     late = node.call.op.late_errors
@@ -106,9 +119,11 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # ------------------------------------------------------------------------------------------------------------- running
 def flush() -> None:
     """Run every pending node that is alive."""
+    global _inside
     if not pending:
         return
     with _lock:
+        _inside = 0
         batch = pending[:]
         del pending[: len(batch)]
         batch = [node for node in batch if node.value is None]

@@ -299,20 +299,20 @@ def play(tape: Tape, found: Survey) -> list[tuple]:
     """Record what is on the tape; returns the targets with their gradients."""
     values, offsets = found.sources, (*found.offsets, 0)
     values += _recorded(tape.recipe, (*values, *tape.numbers), offsets)
-    if len(pending) > execute.config.PENDING:
-        execute.flush()
     return [(fn, _result(result, values, offsets)) for (fn, _), result in zip(found.targets, tape.results, strict=True)]
 
 
 def _recorded(recipe: Recipe, sources: tuple, offsets: tuple[int, ...]) -> list[Node]:
     """The nodes of the results that leave the recipe: of a block, or of its steps where they are few."""
-    block, *results = block_of(recipe, sources, offsets)
+    nodes = block_of(recipe, sources, offsets)
     if recipe.is_worth_it and not trace_state.on and not execute.watchers:
-        pending.extend([block, *results])  # at once: another thread may run what is pending
+        results = nodes[1:]
+        execute.put_off(nodes, len(recipe.steps))
         return results
-    steps = steps_of(block, {})
-    pending.extend(steps)
-    return [steps[place - len(block.sources)] for place in recipe.outs]
+    nodes = steps_of(nodes[0], {})
+    results = [nodes[place - len(sources)] for place in recipe.outs]
+    execute.put_off(nodes, 0)
+    return results
 
 
 def _result(result: tuple | None, values: list, offsets: tuple[int, ...]) -> Tensor | None:
