@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 import kenaz as torch
+from kenaz import execute
 from kenaz import nn
 
 F = nn.functional
@@ -329,6 +330,7 @@ def test_memory_does_not_grow():
         for _ in range(n):
             compiled(x).sum().backward()
             module.zero_grad()
+        execute.flush()
         gc.collect()
         return len(gc.get_objects())
 
