@@ -382,6 +382,7 @@ class Derivative:
     numbers: tuple[int, ...]  # the inputs that are no tensors
     forgets: bool  # whether anything is let go after the node has run
     y: bool  # whether the rule reads the result
+    whole: Any = None  # of the one node of a captured function: tells `replay` what it has saved
 
     def __init__(self, call: Call, inputs: tuple, needed: tuple[bool, ...]):
         op = call.op

@@ -135,6 +135,8 @@ def survey(root: Edge, grad: Tensor, targets: list[Edge] | None) -> Survey | Non
                             return None
                     sources.append(node)
                     offsets.append(offset)
+            if derivative.whole is not None and not derivative.whole.tell(fn, sources, offsets):
+                return None
             if derivative.y:
                 for storage, _, offset, version in fn.outputs if type(fn.outputs) is list else (fn.outputs,):
                     if storage.version != version or storage.exposed:
@@ -222,6 +224,9 @@ def _shadow(found: Survey) -> tuple[dict, dict[Node, int], Tensor]:
 
 def _fill(shadow: OpBackward, fn: OpBackward, stand_in: Callable) -> None:
     """Give the shadow of a node placeholders for what the node has saved."""
+    if fn.derivative.whole is not None:
+        fn.derivative.whole.fill(shadow, fn, stand_in)
+        return
     assert fn.inputs is not None
     kept = fn.derivative.kept
     shadow.derivative, shadow.versions, shadow.marked = fn.derivative, None, False

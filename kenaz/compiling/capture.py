@@ -52,14 +52,13 @@ class Capture:
         if trace.watch.read_grads:
             return True
         first = len(trace.known) - len(self.grads_at)
-        refs = [ref for at in trace.steps for ref in trace.watch.steps[at].refs]
-        return any(kind == KNOWN and at >= first for kind, at, *_ in (*refs, *trace.wanted, *trace.saved))
+        return any(kind == KNOWN and at >= first for kind, at, *_ in trace.read)
 
     # ------------------------------------------------------------------------------------------------------- laying out
     def _lay_out(self, trace: Trace) -> None:
         """Give everything that steps read a place in the list of values."""
         watch = trace.watch
-        used = [ref for at in trace.steps for ref in watch.steps[at].refs] + list(trace.wanted) + list(trace.saved)
+        used = trace.read
         where: dict[Any, int] = {}
         self.inputs = sorted({ref[1] for ref in used if ref[0] == KNOWN})
         where |= {(KNOWN, i): n for n, i in enumerate(self.inputs)}
@@ -154,7 +153,7 @@ class Capture:
 
     def _play(self, known: list[Tensor], scalars: list) -> Any:
         notice()
-        if not self.is_lazy:
+        if not self.is_lazy and self.plan is not False:
             execute.flush()
         values: list[Any] = [known[i]._storage.node for i in self.inputs]
         if self.draws:
@@ -182,7 +181,8 @@ class Capture:
             if type(offsets) is list:
                 offsets = tuple([d if near is None else known[near]._offset + d for near, d in offsets])
             node = Node()
-            node.call, node.sources, node.offsets, node.value = call, sources_of(values), offsets, None
+            sources = (values[sources_of],) if type(sources_of) is int else sources_of(values)
+            node.call, node.sources, node.offsets, node.value = call, sources, offsets, None
             if not call.plain:
                 execute.look_for_errors(node)
             values.append(node)
@@ -227,8 +227,8 @@ class Capture:
         execute.run_planned(self.plan, nodes)
 
 
-def _getter(places: list[int]) -> Callable[[list], tuple]:
-    """A function that takes the sources out of the values."""
-    if len(places) > 1:
-        return operator.itemgetter(*places)
-    return lambda values: tuple([values[p] for p in places])
+def _getter(places: list[int]) -> Callable[[list], tuple] | int:
+    """A function that takes the sources out of the values; or the place of the only one."""
+    if len(places) == 1:
+        return places[0]
+    return operator.itemgetter(*places) if places else lambda values: ()

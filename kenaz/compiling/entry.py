@@ -34,6 +34,7 @@ from .walking import Guards, Opaque, Unguardable, is_leaf, is_seen
 from .watching import Watch
 
 TRIES = 6  # watched calls of one signature that did not lead to a capture
+FAULTS = 3  # calls of one signature that did what cannot be captured: the first one may only prepare something
 LIMIT = 8  # captures of one function, as `torch._dynamo.config.recompile_limit`
 
 
@@ -44,7 +45,7 @@ class Unsupported(RuntimeError):
 class Entry:
     """What is known of one signature."""
 
-    __slots__ = ("captures", "codes", "fault", "guards", "objects", "trace", "tries")
+    __slots__ = ("captures", "codes", "fault", "faults", "guards", "objects", "trace", "tries")
 
     def __init__(self, objects: list):
         self.captures: list[Capture] = []
@@ -52,7 +53,7 @@ class Entry:
         self.codes: dict = {}
         self.guards: Guards | None = None
         self.trace: Trace | None = None
-        self.tries = 0
+        self.tries = self.faults = 0
         self.fault: str | None = None  # why calls like these just run
 
 
@@ -124,6 +125,8 @@ class Compiled(Opaque):
         result = watch.run(self.function, args, kwargs)
         if _ambient() != before:
             watch.accuse("it changes a mode that goes on after it")
+        if not signature.is_same(Signature(args, kwargs)):
+            watch.accuse("it changes its arguments")
         try:
             self._judge(entry, watch, signature, result)
         except Unguardable as fault:
@@ -136,14 +139,16 @@ class Compiled(Opaque):
             raise Unguardable(watch.fault)
         entry.tries += 1
         if entry.guards is None or not watch.codes.keys() <= entry.codes.keys():
-            entry.codes |= watch.codes
-            entry.guards, entry.trace = Guards(entry.codes, self._roots(signature)), None
+            self._guard(entry, watch, signature)
         elif not entry.guards.hold():
             _tell(f"{self._name()} changes {entry.guards.broken()}")
-            entry.guards, entry.trace = Guards(entry.codes, self._roots(signature)), None
+            self._guard(entry, watch, signature)
         else:
-            trace = Trace(watch, result, len(signature.tensors))
+            old = entry.guards.met() | set(map(id, signature.containers))
+            trace = Trace(watch, result, len(signature.tensors), old)
             if entry.trace is not None and trace.told == entry.trace.told:
+                if trace.shares_constants(entry.trace):
+                    raise Unguardable("it reads a tensor that is not found again")
                 entry.captures.append(Capture(trace, entry.guards))
                 _tell(f"{self._name()} is captured: {len(trace.steps)} operators")
                 entry.guards = entry.trace = None
@@ -154,12 +159,19 @@ class Compiled(Opaque):
         if entry.tries >= TRIES:
             raise Unguardable("it does something else each time")
 
+    def _guard(self, entry: Entry, watch: Watch, signature: Signature) -> None:
+        """Guards for what a call was seen to run."""
+        entry.codes |= watch.codes
+        entry.guards, entry.trace = Guards(entry.codes, watch.closures, self._roots(signature)), None
+
     def _roots(self, signature: Signature) -> list[tuple[Any, str]]:
         return [(self.function, "self"), *[(x, "an argument") for x in signature.objects]]
 
     def _give_up(self, entry: Entry, why: str, reads: bool) -> None:
-        entry.fault, entry.guards, entry.trace = why, None, None
-        entry.codes = {}
+        entry.guards, entry.trace, entry.codes = None, None, {}
+        entry.faults += 1
+        if entry.faults >= FAULTS or entry.tries >= TRIES:
+            entry.fault = why
         _tell(f"{self._name()} is not captured: {why}")
         if self.fullgraph and reads:
             raise Unsupported(f"{self._name()} cannot be captured as a whole: {why}")
@@ -211,7 +223,7 @@ def _ambient() -> tuple:
 def _is_unfit() -> bool:
     """Whether calls just run for the time being."""
     return bool(
-        execute.mode.eager or execute.observers or trace.state.on or state.watched or state.inference
+        execute.mode.eager or execute.observers or trace.state.on or state.anomaly or state.saving or state.inference
         or state.duals is not None or function_modes or watching.active is not None or stance.name == "force_eager"
         or calling._has_any_global_hook() or state.routing.active and state.routing.disabled
     )  # fmt: skip

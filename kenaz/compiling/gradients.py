@@ -8,7 +8,7 @@ graph is built again from the copy, over the values of that call, and run by the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import execute
@@ -72,6 +72,7 @@ class Graph:
         self.spent = False
         self.forgets = False
         self._tapes: dict[tuple, Any] = {}
+        self.whole: Whole
 
     def told(self) -> tuple:
         return (
@@ -201,7 +202,8 @@ def graph_of(roots: list[tuple[Any, int]], trace: Any) -> Graph:
     edges = [tuple(map(edge, fn.edges)) for fn in inner]  # which makes `inner` grow
     order = sorted(range(len(inner)), key=lambda i: -inner[i].sequence)
     if any(fn.derivative.forgets and fn.inputs is None for fn in inner):
-        graph.spent = True
+        graph.spent = graph.forgets = True
+        graph.whole = Whole(graph)
         return graph
     at = {old: new for new, old in enumerate(order)}
 
@@ -212,6 +214,7 @@ def graph_of(roots: list[tuple[Any, int]], trace: Any) -> Graph:
     for old in order:
         graph.pieces.append(_piece(inner[old], tuple(map(moved, edges[old])), graph, trace))
     graph.forgets = any(p.derivative.forgets for p in graph.pieces)
+    graph.whole = Whole(graph)
     return graph
 
 
@@ -250,25 +253,62 @@ def _save(storage: Any, spec: Spec, offset: int, version: int, graph: Graph, tra
 
 
 # --------------------------------------------------------------------------------------------------------- the one node
+class Whole:
+    """The derivative of a captured call, as far as `replay` asks for it: so a pass that goes through the one node of
+    a call is traced and played as one with what is before and after it."""
+
+    __slots__ = ("forgets", "graph")
+    kept = numbers = ()
+    y = False
+
+    def __init__(self, graph: Graph):
+        self.graph, self.forgets = graph, graph.forgets
+
+    @property
+    def whole(self) -> Whole:
+        return self
+
+    def backward_class(self) -> BackwardNode:
+        return CompiledFunctionBackward()
+
+    def tell(self, fn: CompiledFunctionBackward, sources: list, offsets: list[int]) -> bool:
+        """Append what a node has saved; false where it was written to, or others see it."""
+        if any([storage.version != version or storage.exposed for storage, version, _ in fn.watched]):  # noqa: C419
+            return False
+        sources += fn.saved
+        offsets += fn.offsets
+        return True
+
+    def fill(self, shadow: Any, fn: CompiledFunctionBackward, stand_in: Callable) -> None:
+        """Give the shadow of a node placeholders for what the node has saved."""
+        places = list(map(stand_in, self.graph.specs))
+        shadow.graph, shadow.derivative, shadow.specs, shadow.watched = self.graph, self, fn.specs, []
+        shadow.saved, shadow.offsets = [x._storage.node for x in places], [x._offset for x in places]
+        shadow.inputs, shadow.is_shadow, shadow.marked = (), True, False
+
+
 class CompiledFunctionBackward(BackwardNode):
     """The backward node of a captured call."""
 
-    __slots__ = ("graph", "offsets", "saved", "specs", "watched")
+    __slots__ = ("derivative", "graph", "inputs", "is_shadow", "offsets", "saved", "specs", "watched")
     graph: Graph
-    saved: list[Node] | None
+    derivative: Whole
+    inputs: tuple | None  # as of an operator's node: None once it is released
+    saved: list[Node]
     offsets: list[int]
+    is_shadow: bool  # over placeholders, to be traced
     watched: list[tuple]  # (storage, version, number of what is saved) of memory that others can write to
 
     def number_of_outputs(self) -> int:
         return len(self.graph.roots)
 
     def apply(self, grads: list) -> Any:
-        if self.saved is None:
+        if self.inputs is None:
             raise RuntimeError(FREED)
         for storage, version, number in self.watched:
             if storage.version != version:
                 raise RuntimeError(_modified(self.graph.specs[number], 0, None, storage.version, version))
-        if not _is_special(grads) and not any(storage.exposed for storage, _, _ in self.watched):
+        if not (self.is_shadow or _is_special(grads) or any(storage.exposed for storage, _, _ in self.watched)):
             tape = self.graph.tape(tuple([None if g is None else g._spec for g in grads]))
             if tape is not None:
                 return self._played(tape, [g for g in grads if g is not None])
@@ -276,7 +316,7 @@ class CompiledFunctionBackward(BackwardNode):
 
     def _played(self, tape: Any, grads: list) -> tuple:
         found = replay.Survey()
-        found.sources = [*[g._storage.node for g in grads], *(self.saved or ())]
+        found.sources = [*[g._storage.node for g in grads], *self.saved]
         found.offsets = [*[g._offset for g in grads], *self.offsets]
         found.targets = [(None, 0)] * len(self.edges)  # type: ignore[list-item]  # their order is all that matters
         return tuple([g for _, g in replay.play(tape, found)])
@@ -285,7 +325,7 @@ class CompiledFunctionBackward(BackwardNode):
         """By the ordinary engine, over a graph as the call would have left."""
         saved = [
             make_tensor(make_storage(node), spec, offset)
-            for node, spec, offset in zip(self.saved or (), self.graph.specs, self.offsets, strict=True)
+            for node, spec, offset in zip(self.saved, self.graph.specs, self.offsets, strict=True)
         ]
         stubs = list(map(Stub, self.edges, self.specs))
         nodes = self.graph.build(saved, stubs)
@@ -293,7 +333,7 @@ class CompiledFunctionBackward(BackwardNode):
 
     def release(self) -> None:
         if self.graph.forgets:
-            self.saved = None
+            self.inputs, self.saved = None, []
 
 
 CompiledFunctionBackward.__module__ = "builtins"  # so that it prints as PyTorch's
@@ -311,10 +351,10 @@ def _is_special(grads: list) -> bool:
 def backward_node(graph: Graph, known: list[Tensor], nodes: list[Node]) -> CompiledFunctionBackward:
     """The node of one call: over what it saved, towards its inputs. The caller fills `watched`."""
     fn = CompiledFunctionBackward()
-    fn.graph, fn.sequence, fn.marked = graph, next(_sequence), False
+    fn.graph, fn.derivative, fn.sequence, fn.marked = graph, graph.whole, next(_sequence), False
     edges = [] if graph.spent else [_edge_of(known[i]) for i in graph.outer]
     fn.edges, fn.specs = tuple(edges), tuple([known[i]._spec for i in graph.outer[: len(edges)]])
-    fn.saved = None if graph.spent else nodes
+    fn.inputs, fn.is_shadow, fn.saved = None if graph.spent else (), False, nodes
     fn.offsets = [d if at is None else known[at]._offset + d for at, d in graph.shifts]
     fn.watched = []
     return fn

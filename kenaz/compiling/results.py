@@ -42,7 +42,8 @@ class Made:
 class Description:
     """Describes values; collects the tensors and storages that they are made of."""
 
-    def __init__(self, known: list[Tensor], shift_of: Callable):
+    def __init__(self, known: list[Tensor], shift_of: Callable, old: set[int]):
+        self.old = old
         self.known = {id(t): i for i, t in enumerate(known)}
         self.known_memory: dict[int, int] = {}
         for i, t in enumerate(known):
@@ -63,6 +64,8 @@ class Description:
             return "constant", kind, repr(value) if kind in (float, complex) else value, value
         if kind is Size or isinstance(value, tuple) and all(type(v) in (int, str) for v in value):
             return "constant", kind, tuple(value), value
+        if id(value) in self.old and not isinstance(value, tuple):
+            raise Unguardable(f"it gives back a {kind.__name__} that was there before")
         if kind in (list, tuple) or isinstance(value, tuple) and hasattr(value, "_fields"):
             return "parts", kind, tuple([self.of(v) for v in value])
         if kind in TABLES:

@@ -11,6 +11,7 @@ from ..autograd.nodes import AccumulateGrad, refreshed
 from ..core.device import device
 from ..core.dtype import dtype, get_default_dtype
 from ..core.shape import Size
+from ..core.spec import Spec
 from ..nn.parameter import Buffer, Parameter
 from ..ops.reproducibility import are_deterministic_algorithms_enabled
 
@@ -21,13 +22,15 @@ TABLES = frozenset((dict, OrderedDict))
 
 
 class Signature:
-    """The key of a call; its tensors, in order; and the objects that the key names by their identity."""
+    """The key of a call; its tensors, in order; the objects that the key names by their identity; and the lists and
+    dictionaries that it looks into."""
 
-    __slots__ = ("key", "objects", "tensors")
+    __slots__ = ("containers", "key", "objects", "tensors")
 
     def __init__(self, args: tuple, kwargs: dict):
         self.tensors: list[Tensor] = []
         self.objects: list[Any] = []
+        self.containers: list[Any] = []
         key: list[Any] = [state.enabled, get_default_dtype(), are_deterministic_algorithms_enabled()]
         if state.precision.on:
             key += state.precision.dtypes.values()
@@ -39,14 +42,20 @@ class Signature:
             self._add_aliases(key)
         self.key = tuple(key)
 
+    def is_same(self, other: Signature) -> bool:
+        """Whether it is of the same values."""
+        return self.key == other.key and list(map(id, self.tensors)) == list(map(id, other.tensors))
+
     def _add_all(self, values: Any, key: list) -> None:
         for value in values:
             self._add(value, key)
 
     def _add(self, value: Any, key: list) -> None:
         kind = type(value)
-        if kind in TENSORS:
+        if kind in TENSORS and type(value._spec) is Spec:
             key += value._spec, wants_gradient(value)
+            if state.inferred:
+                key.append(value._inference)
             self.tensors.append(value)
         elif kind in CONSTANTS:
             key += kind, value
@@ -54,9 +63,11 @@ class Signature:
             key.append(value.hex())  # which tells 0.0 from -0.0, and is equal for nan
         elif kind in PARTS or isinstance(value, tuple) and hasattr(kind, "_fields"):
             key += kind, len(value)
+            self.containers.append(value)
             self._add_all(value, key)
         elif kind in TABLES:
             key += kind, *value, len(value)
+            self.containers.append(value)
             self._add_all(value.values(), key)
         else:
             key += object, id(value)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd import engine
 from ..autograd.nodes import AccumulateGrad
 from ..graph.node import Node
 from ..graph.storage import Storage
@@ -18,7 +19,7 @@ from .gradients import Graph, graph_of
 from .results import Description, told
 from .updates import Scalars, scalars_of
 from .walking import Unguardable
-from .watching import ARRAY, KNOWN, NUMBER, STEP, Step, Watch, state_of
+from .watching import ARRAY, KNOWN, NUMBER, STEP, UNKNOWN, Step, Watch, state_of
 
 _PLAIN = (bool, int, float, np.dtype, type(None), type)
 LARGEST = 1 << 26  # bytes of a constant that is compared
@@ -27,14 +28,15 @@ LARGEST = 1 << 26  # bytes of a constant that is compared
 class Trace:
     """What a call did."""
 
-    def __init__(self, watch: Watch, result: Any, arguments: int):
+    def __init__(self, watch: Watch, result: Any, arguments: int, old: set[int]):
+        """`old` are the lists and dictionaries that were there before."""
         if watch.fault:
             raise Unguardable(watch.fault)
         self.watch, self.arguments = watch, arguments
         self.known = watch.known
         self._check_known()
         self.scalars = self._find_updates()
-        described = Description(self.known, self.shift_of)
+        described = Description(self.known, self.shift_of, old)
         self.tree = described.of(result)
         self.sets = self._find_sets(described)
         self.made = described.made
@@ -50,10 +52,7 @@ class Trace:
         self.told = self._told()
 
     def place(self, node: Node) -> tuple:
-        found = self.watch.place(node)
-        if self.watch.fault:
-            raise Unguardable(self.watch.fault)
-        return found
+        return self.watch.place(node)
 
     def owner_of(self, storage: Storage) -> tuple[str, int] | None:
         """The known or made tensor through which others can write to a memory."""
@@ -88,6 +87,12 @@ class Trace:
         base = step.refs[0]
         return base == (KNOWN, i) or base[0] == STEP and self._is_version_of(base, i)
 
+    def shares_constants(self, other: Trace) -> bool:
+        """Whether two calls read the same memory that neither made: what is in it may be other the next time."""
+        ours = {id(node) for node in engine._ones.values()}
+        mine, others = ({id(t.watch.arrays[at][0]) for kind, at, *_ in t.read if kind == ARRAY} for t in (self, other))
+        return not ours >= mine & others
+
     # --------------------------------------------------------------------------------------------------------- changes
     def _check_known(self) -> None:
         """Only values and gradients of what was there before may have changed."""
@@ -95,6 +100,8 @@ class Trace:
             now = state_of(x)
             if any(a is not b and (type(a) is not int or a != b) for a, b in zip(now, before, strict=True)):
                 raise Unguardable(f"it changes what a tensor of size {list(x.shape)} is")
+            if x._inference:
+                raise Unguardable("it works with tensors of inference mode")
             if x._storage.exposed:
                 raise Unguardable("others see the memory that it works with")
             if self.watch.ran_backward and has_hooks(x):
@@ -144,11 +151,14 @@ class Trace:
                 needed.update([ref[1] for ref in self.watch.steps[at].refs if ref[0] == STEP])
         self.steps = sorted(needed)
         self.numbers = {at: n for n, at in enumerate(self.steps)}
+        self.read = [ref for at in self.steps for ref in self.watch.steps[at].refs] + self.wanted + self.saved
 
     def _plain(self, ref: tuple) -> tuple:
         """A source as it is compared: steps by their numbers among those that matter, constants by their contents."""
         if ref[0] == STEP:
             return STEP, self.numbers[ref[1]]
+        if ref[0] == UNKNOWN:
+            raise Unguardable("it reads a tensor that is not found again")
         if ref[0] == NUMBER:
             return ref[:3]
         if ref[0] == ARRAY:

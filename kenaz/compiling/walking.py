@@ -13,12 +13,12 @@ import enum
 import functools
 import gc
 import io
-import operator
 import re
 import sys
 import types
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from operator import attrgetter, contains, getitem, is_
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from .._tensor import Tensor
 from ..autograd.nodes import AccumulateGrad
 from ..core.device import device
 from ..core.dtype import dtype
+from ..core.spec import Spec
 from ..execute import mode
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
@@ -61,7 +62,8 @@ _OURS = __name__.partition(".")[0]
 class Guards:
     """Everything that has to be as it was, in lists that built-in functions compare."""
 
-    def __init__(self, codes: dict, roots: Iterable[tuple[Any, str]]):
+    def __init__(self, codes: dict, closures: dict, roots: Iterable[tuple[Any, str]]):
+        """`codes` are the globals of each code that ran, and `closures` what the functions of some closed over."""
         self.views: list[Any] = []  # of whole containers: lists, and the values of dictionaries
         self.view_names: list[str] = []
         self.places: list[tuple[Any, Any]] = []  # (dictionary, key)
@@ -77,7 +79,7 @@ class Guards:
         self._waiting: list[tuple[Any, str]] = list(roots)
         for code, scope in codes.items():
             self._add_globals(code, scope)
-        self._add_functions(codes)
+        self._add_functions(codes, closures)
         self._walk()
         self.note()
 
@@ -89,12 +91,12 @@ class Guards:
             else:
                 self.absent.append((scope, name))
 
-    def _add_functions(self, codes: dict) -> None:
+    def _add_functions(self, codes: dict, closures: dict) -> None:
         """What the functions that ran close over, and their defaults; those made by other code that ran aside."""
         inner = {c for code in codes for c in _nested(code)}
         wanted = [code for code in codes if code not in inner]
         for f in gc.get_referrers(*wanted) if wanted else ():
-            if type(f) is not types.FunctionType or f.__code__ not in codes:
+            if type(f) is not types.FunctionType or f.__code__ not in codes or not _ran(f, closures):
                 continue
             for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
                 if cell not in self.cells:
@@ -116,6 +118,8 @@ class Guards:
     def _look(self, value: Any, name: str) -> None:
         kind = type(value)
         if kind in TENSORS:
+            if type(value._spec) is not Spec:
+                raise Unguardable(f"{name} is a tensor in a layout of its own")
             self.tensors.append(value)
         elif isinstance(value, _FIXED):
             pass
@@ -225,14 +229,18 @@ class Guards:
             pairs = enumerate(container) if is_list else container.items()
             self._waiting += [(v, f"{name}{dot}{key}" if dot else f"{name}[{key!r}]") for key, v in pairs]
 
+    def met(self) -> set[int]:
+        """The identities of everything that was met."""
+        return set(self._seen)
+
     # --------------------------------------------------------------------------------------------------- looking again
     def note(self) -> None:
         """Take what is there now for what has to be there."""
-        self.containers = [table for table, _ in self.places]
+        self.tables = [table for table, _ in self.places]
         self.keys = [key for _, key in self.places]
         self.scopes = [scope for scope, _ in self.absent]
         self.builtins = [name for _, name in self.absent]
-        self.in_places = list(map(operator.getitem, self.containers, self.keys))
+        self.in_places = list(map(getitem, self.tables, self.keys))
         self.in_views = list(chain.from_iterable(self.views))
         self.sizes = list(map(len, self.views))
         self.in_cells = list(map(_contents, self.cells))
@@ -247,21 +255,31 @@ class Guards:
         """Whether everything is as it was."""
         try:
             return (
-                all(map(operator.is_, chain.from_iterable(self.views), self.in_views))
-                and list(map(len, self.views)) == self.sizes
-                and all(map(operator.is_, map(operator.getitem, self.containers, self.keys), self.in_places))
-                and not any(self.empty)
-                and all(map(operator.is_, map(_storage_of, self.tensors), self.storages))
-                and all(map(operator.is_, map(_spec_of, self.tensors), self.specs))
-                and all(map(operator.is_, map(_edge_of, self.tensors), self.edges))
-                and (not self.cells or all(map(operator.is_, map(_contents, self.cells), self.in_cells)))
-                and (not self.slots or all(getattr(o, s) is v for (o, s), v in zip(self.slots, self.in_slots)))
-                and (not self.sets or all(a == b for a, b in self.sets))
-                and not any(map(operator.contains, self.scopes, self.builtins))
+                (not self.views or self._views_hold())
+                and (not self.keys or all(map(is_, map(getitem, self.tables, self.keys), self.in_places)))
+                and (not self.tensors or self._tensors_hold())
+                and (not self.cells or all(map(is_, map(_contents, self.cells), self.in_cells)))
+                and (not self.slots or all([getattr(o, s) is v for (o, s), v in zip(self.slots, self.in_slots)]))  # noqa: C419
+                and (not self.sets or all([a == b for a, b in self.sets]))  # noqa: C419  a generator costs more
+                and not (self.empty and any(self.empty) or any(map(contains, self.scopes, self.builtins)))
                 or self._settled()
             )
         except (KeyError, IndexError, AttributeError, RuntimeError):
             return False
+
+    def _views_hold(self) -> bool:
+        return all(map(is_, chain.from_iterable(self.views), self.in_views)) and (
+            list(map(len, self.views)) == self.sizes
+        )
+
+    def _tensors_hold(self) -> bool:
+        tensors = self.tensors
+        return (
+            all(map(is_, map(_storage_of, tensors), self.storages))
+            and all(map(is_, map(_spec_of, tensors), self.specs))
+            and all(map(is_, map(_edge_of, tensors), self.edges))
+            and list(map(_offset_of, tensors)) == self.offsets
+        )
 
     def _settled(self) -> bool:
         """Whether only constants became others that are equal; they are expected from then on."""
@@ -286,7 +304,7 @@ class Guards:
             if not all(map(_is_same, view, self.in_views[at : at + size])):
                 yield f"something in {name}"
             at += size
-        for table, key, value in zip(self.containers, self.keys, self.in_places, strict=True):
+        for table, key, value in zip(self.tables, self.keys, self.in_places, strict=True):
             if not _is_same(table[key], value):
                 yield str(key)
         for cell, value in zip(self.cells, self.in_cells, strict=True):
@@ -298,9 +316,29 @@ class Guards:
         yield from (name for scope, name in self.absent if name in scope)
         yield from ("a set" for a, b in self.sets if a != b)
         yield from ("a hook" for hooks in self.empty if hooks)
-        for t, storage, spec, edge in zip(self.tensors, self.storages, self.specs, self.edges, strict=True):
-            if t._storage is not storage or t._spec is not spec or _edge_of(t) is not edge:
+        was = zip(self.storages, self.specs, self.edges, self.offsets, strict=True)
+        for t, before in zip(self.tensors, was, strict=True):
+            if any(a is not b and a != b for a, b in zip((t._storage, t._spec, t._grad_fn, t._offset), before)):
                 yield f"a tensor of size {list(t.shape)}"
+
+
+def _ran(f: Any, closures: dict) -> bool:
+    """Whether a function closes over what one of those that ran did."""
+    cells = [_contents(cell) if _is_full(cell) else None for cell in f.__closure__ or ()]
+    return not cells or any(all(map(is_, cells, seen)) for seen in closures.get(f.__code__, ()))
+
+
+def _is_full(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is cell.cell_contents
+    except ValueError:
+        return False
+
+
+def catches(code: Any) -> bool:
+    """Whether code handles errors: which ones there are may depend on when operators run."""
+    names = [i.opname for i in dis.get_instructions(code)]
+    return names.count("PUSH_EXC_INFO") > names.count("WITH_EXCEPT_START")
 
 
 def _is_same(a: Any, b: Any) -> bool:
@@ -309,10 +347,11 @@ def _is_same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and type(a) in EQUAL and (repr(a) == repr(b))
 
 
-_contents = operator.attrgetter("cell_contents")
-_storage_of: Any = operator.attrgetter("_storage")
-_spec_of = operator.attrgetter("_spec")
-_edge_of = operator.attrgetter("_grad_fn")
+_contents = attrgetter("cell_contents")
+_storage_of: Any = attrgetter("_storage")
+_spec_of = attrgetter("_spec")
+_edge_of = attrgetter("_grad_fn")
+_offset_of = attrgetter("_offset")
 
 
 def is_seen(tensors: Iterable[Tensor]) -> bool:

@@ -14,6 +14,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,9 @@ from ..ops.record import COPY, new_call
 from ..optim.optimizer import Optimizer
 from ..optim.pointwise import PointwiseOptimizer
 from ..runtime import random, samplers
-from .walking import standard_library
+from .walking import catches, standard_library
 
-KNOWN, STEP, ARRAY, NUMBER = "known", "step", "array", "number"  # what a source can be
+KNOWN, STEP, ARRAY, NUMBER, UNKNOWN = "known", "step", "array", "number", "unknown"  # what a source can be
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _TRUSTED = (
@@ -44,7 +45,7 @@ _TRUSTED = (
     "types.py", "return_types.py", "overrides.py", "compiler.py",
 )  # fmt: skip
 _SUSPECT = (
-    "ops/interop.py", "ops/subclasses.py", "nn/state.py", "nn/conversion.py", "nn/lazy.py", "nn/utils/_", "nn/utils/p",
+    "ops/interop.py", "nn/state.py", "nn/conversion.py", "nn/lazy.py", "nn/utils/_", "nn/utils/p",
     "nn/utils/s", "nn/utils/w", "amp/grad_",
 )  # fmt: skip
 
@@ -96,6 +97,7 @@ class Watch:
     def __init__(self, known: list[Tensor], grads_at: list[int], arguments: int, is_first: bool):
         self.is_first = is_first  # nothing is known yet of what the code can reach: only which code it is matters
         self.codes: dict[Any, dict] = {}  # the user's code that ran, with its globals
+        self.closures: dict[Any, list[list]] = {}  # what it closed over, for each function of that code
         self.fault: str | None = None
         self.reads = False
         self.steps: list[Step] = []
@@ -205,8 +207,7 @@ class Watch:
         if found is not None and (found[0] != STEP or self.steps[found[1]].call is node.call):
             return found
         if type(node.value) is not np.ndarray or node.call.op is not HELD:
-            self.accuse("it reads a tensor that is not found again")
-            return NUMBER, None, "", None
+            return UNKNOWN, id(node)
         self._places[id(node)] = found = ARRAY, len(self.arrays)
         self.arrays.append((node, node.value.copy()))
         return found
@@ -226,10 +227,7 @@ class Watch:
             if verdict is None:
                 return
             if verdict is USER:
-                if frame.f_code not in self.codes:
-                    self.codes[frame.f_code] = frame.f_globals
-                    if frame.f_code.co_flags & _UNUSUAL:
-                        self.accuse("it runs a coroutine")
+                self._enter(frame)
             elif callable(verdict):
                 verdict(self, frame)
             elif type(verdict) is not _Library or frame.f_back and _verdict(frame.f_back.f_code) is USER:
@@ -242,6 +240,21 @@ class Watch:
                 self._drawn(frame, arg)
             elif self._stepping is not None and frame is self._stepping[0]:
                 self._stepping = None
+
+    def _enter(self, frame: Any) -> None:
+        """Note code of the user that runs."""
+        code = frame.f_code
+        if code not in self.codes:
+            self.codes[code] = frame.f_globals
+            if code.co_flags & _UNUSUAL:
+                self.accuse("it runs a coroutine")
+            if catches(code):
+                self.accuse(f"{code.co_qualname} handles errors")
+        if code.co_freevars:
+            seen, here = self.closures.setdefault(code, []), frame.f_locals
+            closed = [here.get(name) for name in code.co_freevars]
+            if len(seen) < _MANY and not any(all(map(is_, closed, other)) for other in seen):
+                seen.append(closed)
 
     def _draw(self, frame: Any) -> None:
         if self._sampling is None and "generator" in frame.f_code.co_varnames[:1]:
@@ -289,6 +302,7 @@ class Watch:
         self.accuse("it sets the state of a random generator")
 
 
+_MANY = 100  # functions of one code
 active: Watch | None = None  # at most one call is watched at a time
 USER = "user"
 _UNUSUAL = 0x80 | 0x200  # coroutines and asynchronous generators

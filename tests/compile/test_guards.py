@@ -447,3 +447,128 @@ def test_explaining(capsys, monkeypatch):
 
     warm(torch.compile(function), ONE)
     assert "is not captured: it calls print" in capsys.readouterr().err
+
+
+def test_containers_among_the_arguments_are_written_to():
+    def function(x, cache):
+        cache["last"] = x * 2
+        return x + 1
+
+    compiled, cache = torch.compile(function), {}
+    for i in range(10):
+        compiled(ONE * i, cache)
+        assert cache["last"].tolist() == [2.0 * i] * 2
+
+
+def test_containers_that_are_given_back_are_the_same():
+    kept = [1.0]
+    compiled = torch.compile(lambda x, parts: (parts, kept, x + 1))
+    for _ in range(8):
+        parts = [ONE]
+        a, b, _ = compiled(ONE, parts)
+        assert a is parts and b is kept
+
+
+def test_errors_that_are_handled_inside():
+    def function(table, i):
+        try:
+            return table[i] * 1
+        except IndexError:
+            return table[:1] * 0 - 1
+
+    compiled = torch.compile(function)
+    for i in range(10):
+        index = torch.tensor([i % 3])
+        assert compiled(torch.ones(2), index).tolist() == function(torch.ones(2), index).tolist()
+
+
+def test_what_only_the_first_call_does():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = None
+
+        def forward(self, x):
+            if self.table is None:
+                self.table = torch.arange(float(int(x.sum().item())))
+            return x + self.table.sum()
+
+    compiled = torch.compile(Net())
+    assert warm(compiled, ONE, calls=10).tolist() == [2.0, 2.0] and captures(compiled) == 1
+    compiled.table = torch.ones(5)
+    assert compiled(ONE).tolist() == [6.0, 6.0]
+
+
+def test_closures_of_one_code():
+    def make(k):
+        return lambda x: x * k
+
+    inner = [make(float(k)) for k in range(4)]
+    compiled = [torch.compile(f) for f in inner]
+    for _ in range(6):
+        assert [c(ONE)[0].item() for c in compiled] == [0.0, 1.0, 2.0, 3.0]
+    assert [captures(c) for c in compiled] == [1] * 4
+
+
+def test_a_tensor_that_only_a_tensor_knows():
+    owner = torch.ones(1)
+    for make in (torch.ones, torch.rand, lambda n: torch.tensor([1.0] * n)):
+        owner.other = make(2)
+        compiled = torch.compile(lambda x: x + owner.other)
+        warm(compiled, ONE)
+        owner.other = torch.zeros(2)
+        assert compiled(ONE).tolist() == [1.0, 1.0]
+        owner.other.add_(1)
+        assert compiled(ONE).tolist() == [2.0, 2.0]
+
+
+def test_partial_and_iterated_modules():
+    import functools
+
+    layers = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
+    scale = functools.partial(torch.mul, other=2.0)
+
+    def function(x):
+        for i, layer in enumerate(layers):
+            x = layer(x) + i
+        return scale(x)
+
+    compiled = torch.compile(function)
+    for _ in range(6):
+        torch.testing.assert_close(compiled(ONE), function(ONE))
+    assert captures(compiled) == 1
+    layers.append(nn.Linear(2, 2))
+    torch.testing.assert_close(compiled(ONE), function(ONE))
+
+
+def test_sparse_and_strange_arguments_run():
+    compiled = torch.compile(lambda x, y: x @ y)
+    matrix = torch.eye(2).to_sparse()
+    for _ in range(6):
+        assert compiled(matrix, torch.ones(2, 2)).tolist() == [[1.0, 1.0]] * 2
+
+    class Marked(torch.Tensor):
+        pass
+
+    plain = torch.compile(lambda x: x + 1)
+    for _ in range(6):
+        assert type(plain(torch.ones(2).as_subclass(Marked))) is Marked
+        assert type(plain(ONE)) is torch.Tensor
+
+
+def test_inference_mode():
+    compiled = torch.compile(lambda x: x.exp())
+    for _ in range(6):
+        with torch.inference_mode():
+            assert compiled(ONE).is_inference()
+        assert not compiled(ONE).is_inference()
+
+
+def test_transforms_of_functions():
+    compiled = torch.compile(lambda x: (x * x).sum())
+    for _ in range(6):
+        x = torch.arange(6.0).reshape(3, 2)
+        assert compiled(x).item() == 55.0
+        torch.testing.assert_close(torch.func.grad(compiled)(x), 2 * x)
+        torch.testing.assert_close(torch.vmap(compiled)(x), (x * x).sum(1))
+        torch.testing.assert_close(torch.func.jvp(compiled, (x,), (x,))[1], (2 * x * x).sum())
