@@ -16,7 +16,7 @@ from ..core.shape import contiguous_stride
 from ..core.spec import Spec, spec
 from ..graph.node import Call
 from ..runtime import threads
-from . import dots, tiles
+from . import dots, jit, tiles
 from .dots import Dots
 from .gemm import KERNELS, LAYOUT, MOST_ROWS, TASK, driver, panel_width
 from .routine import Routine
@@ -29,6 +29,7 @@ LEAST_TIME = 15  # microseconds of work from which a second thread pays
 GIGAFLOPS, GIGABYTES = 100, 30  # a second, of one thread: only to guess the time
 FEW = 8  # rows or columns
 TURNED = 96  # rows of A
+PACKING = 0.4  # of the time of a multiplication of vectors, for each element that is packed
 LEAST_DEPTH = 1024  # of a part, where the depth is divided
 
 
@@ -54,6 +55,7 @@ class Product:
     swapped: bool = False  # whether A is the second input
     turned: bool = False  # whether C and D are transposed: columns c_row and d_row apart, adjacent rows
     cut: bool = False  # whether what is below zero becomes zero
+    pairs: bool = False  # whether an element of A and B is two bfloat16s, adjacent along the depth
     offsets: np.ndarray = field(default_factory=lambda: np.zeros((1, 4), np.int64))
 
     @property
@@ -72,6 +74,7 @@ class Shape:
     columns: int
     lanes: int
     store: str = "rows"  # "turned" as in tiles; "dots" for inner products
+    pairs: bool = False
 
     @property
     def vectors(self) -> int:
@@ -80,13 +83,14 @@ class Shape:
     def address(self, rows: int, vectors: int, element: str) -> int:
         """The code of a tile of this kind."""
         if self.store == "dots":
-            return dots.address(Dots(rows, vectors, element))
-        return tiles.tile_address(Tile(rows, vectors, element, self.store))
+            return dots.address(Dots(rows, vectors, element, self.pairs))
+        return tiles.tile_address(Tile(rows, vectors, element, self.store, pairs=self.pairs))
 
 
 def routine(product: Product, entry: str, constants: Sequence[Any] = ()) -> Routine:
     """The code of a product. `entry` names the phase of the driver that finds A, B, C and D among a block's words."""
     product, shape = _shaped(product)
+    shape = replace(shape, pairs=product.pairs)
     tasks, starts, parts = _tasks(product, shape)
     chunks = len(starts) - 1
     layout = _layout(product, shape, tasks)
@@ -110,10 +114,15 @@ def _shaped(p: Product) -> tuple[Product, Shape]:
     if _is_better_turned(p):
         p = _transpose(p)
         vectors = min(2, -(-p.n // lanes))
-        return p, Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS, lanes), vectors * lanes, lanes, "turned")
+        return p, Shape(_height(p.m, min(tiles.most_rows(vectors), lanes)), vectors * lanes, lanes, "turned")
     vectors = next((v for v in (4, 3) if p.m <= tiles.most_rows(v)), 2)
     vectors = min(vectors, -(-p.n // lanes))
-    return p, Shape(min(p.m, tiles.most_rows(vectors), MOST_ROWS), vectors * lanes, lanes)
+    return p, Shape(_height(p.m, tiles.most_rows(vectors)), vectors * lanes, lanes)
+
+
+def _height(m: int, most: int) -> int:
+    """The rows of a tile, with tiles as equal as possible: then so are the parts of threads."""
+    return -(-m // -(-m // min(most, MOST_ROWS)))
 
 
 def _is_better_turned(p: Product) -> bool:
@@ -140,7 +149,7 @@ def _layout(p: Product, shape: Shape, tasks: np.ndarray) -> dict[str, int]:
     depth = k if shape.store == "dots" else _even_part(k, BYTES_OF_DEPTH // item, 1)
     column_block = _even_part(n, COLUMNS * 4 // item, shape.columns)
     row_block = _even_part(m, ROWS, shape.rows)
-    pack_a, pack_b = (False, False) if shape.store == "dots" else (_packs_a(p), _packs_b(p))
+    pack_a, pack_b = _packs(p, shape)
     panels = -(-min(m, row_block) // shape.rows)
     room_of_a = pack_a * panels * depth * panel_width(p.element)
     room = (room_of_a + pack_b * column_block * depth) * item
@@ -160,11 +169,16 @@ def _even_part(size: int, most: int, unit: int) -> int:
     return -(-size // (parts * unit)) * unit
 
 
+def _packs(p: Product, shape: Shape) -> tuple[bool, bool]:
+    """Whether A and B are copied into panels."""
+    return (False, False) if shape.store == "dots" else (_packs_a(p), _packs_b(p))
+
+
 def _packs_a(p: Product) -> bool:
     """Whether A is copied: where enough columns read it again, and it costs more to read it where it is. Adjacent
     elements are in the cache for the steps to come, unless rows at a multiple of 4096 bytes push one another out."""
     apart = p.a_row * np.dtype(p.element).itemsize % 4096
-    return p.n >= 128 and not (p.a_step == 1 and apart and p.n <= COLUMNS)
+    return p.n >= 128 and not (p.a_step == 1 and apart and p.n <= 2 * COLUMNS)
 
 
 def _packs_b(p: Product) -> bool:
@@ -205,13 +219,15 @@ def _rectangle(p: Product, place: list[int], m0: int, m1: int, n0: int, n1: int)
 
 
 def _cut(p: Product, parts: int, shape: Shape) -> list[tuple[int, int, int, int]]:
-    """C in `parts` rectangles (first row, end, first column, end), such that the largest has the fewest tiles; then as
-    square as possible, since every part packs its own rows of A and columns of B."""
+    """C in `parts` rectangles (first row, end, first column, end), such that the largest costs least: its tiles, and
+    that every part packs its own rows of A and columns of B; then as square as possible."""
     high, wide = -(-p.m // shape.rows), -(-p.n // shape.columns)
+    packs_a, packs_b = _packs(p, shape)
 
-    def cost(down: int) -> tuple[int, int]:
-        across = parts // down
-        return -(-high // down) * -(-wide // across), p.m // down + p.n // across
+    def cost(down: int) -> tuple[float, int]:
+        rows, columns = -(-high // down) * shape.rows, -(-wide * down // parts) * shape.columns
+        packed = PACKING * (packs_a * rows + packs_b * columns)
+        return rows * columns / shape.lanes + packed, rows + columns
 
     down = min((d for d in range(1, parts + 1) if parts % d == 0), key=cost)
     rows, columns = _spans(p.m, down, shape.rows), _spans(p.n, parts // down, shape.columns)
@@ -285,7 +301,20 @@ def _product(a: Spec, b: Spec, out: Spec, d: Spec | None = None) -> Product | No
     product = Product(
         m, n, k, a_row, a_step, b_step, b_along, n, out.dtype.name, d_row, offsets=offsets_of(axes)
     )  # fmt: skip
-    return _as_row(product, d is None)
+    product = _as_row(product, d is None)
+    return product if a.dtype is out.dtype else _paired(product, a, b)
+
+
+def _paired(p: Product, a: Spec, b: Spec) -> Product | None:
+    """The product of bfloat16s as one of pairs, half as deep, if this host has that and pairs are adjacent."""
+    if not (jit.multiplies_pairs() and a.dtype.name == b.dtype.name == "bfloat16" and p.element == "float32"):
+        return None
+    a_row, b_along = p.a_row if p.m > 1 else 0, p.b_along if p.n > 1 else 0
+    if p.a_step != 1 or p.b_step != 1 or any(q % 2 for q in (p.k, a_row, b_along, *p.offsets[:, :2].ravel())):
+        return None
+    return replace(
+        p, k=p.k // 2, a_row=a_row // 2, b_along=b_along // 2, offsets=p.offsets // (2, 2, 1, 1), pairs=True
+    )
 
 
 def _matrices(s: Spec, axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
