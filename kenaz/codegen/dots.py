@@ -27,10 +27,11 @@ class Dots:
     rows: int
     columns: int
     element: str = "float32"
+    pairs: bool = False  # as for register tiles
 
     @property
     def name(self) -> str:
-        return f"dots_{self.rows}x{self.columns}_{self.element}"
+        return f"dots_{self.rows}x{self.columns}_{'pairs' if self.pairs else self.element}"
 
 
 def shape(m: int, n: int, element: str) -> tuple[int, int]:
@@ -70,11 +71,11 @@ def _accumulate(w: Writer, tile: Dots, named: dict[str, Any]) -> list[Any]:
     rows = [w.at(named["a"], w.mul(named["a_row"], i)) for i in range(tile.rows)]
     columns = [w.at(named["b"], w.mul(named["b_step"], j)) for j in range(tile.columns)]
     with w.folding(0, whole, w.lanes, [w.zero] * (tile.rows * tile.columns)) as (k, sums, after):
-        after += _step(w, rows, columns, k, sums, None)
+        after += _step(w, tile, rows, columns, k, sums, None)
     before, rest, done = w.b.block, w.b.append_basic_block("rest"), w.b.append_basic_block("done")
     w.b.cbranch(w.test(whole, "<", depth), rest, done)
     w.b.position_at_end(rest)
-    added = _step(w, rows, columns, whole, sums, w.first_lanes(w.sub(depth, whole)))
+    added = _step(w, tile, rows, columns, whole, sums, w.first_lanes(w.sub(depth, whole)))
     w.b.branch(done)
     w.b.position_at_end(done)
     merged = [w.b.phi(w.vector) for _ in sums]
@@ -84,14 +85,16 @@ def _accumulate(w: Writer, tile: Dots, named: dict[str, Any]) -> list[Any]:
     return merged
 
 
-def _step(w: Writer, rows: list[Any], columns: list[Any], k: Any, sums: list[Any], mask: Any) -> list[Any]:
+def _step(
+    w: Writer, tile: Dots, rows: list[Any], columns: list[Any], k: Any, sums: list[Any], mask: Any
+) -> list[Any]:  # fmt: skip
     """The sums after the vectors at k; rows of A are kept, columns of B come one by one."""
-    sums = list(sums)
+    sums, add = list(sums), w.add_pairs if tile.pairs else w.fma
     left = [w.load(w.at(row, k), mask) for row in rows]
     for j, column in enumerate(columns):
         right = w.load(w.at(column, k), mask)
         for i, x in enumerate(left):
-            sums[i * len(columns) + j] = w.fma(x, right, sums[i * len(columns) + j])
+            sums[i * len(columns) + j] = add(x, right, sums[i * len(columns) + j])
     return sums
 
 

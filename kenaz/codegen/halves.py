@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from ..core.dtype import HALF, dtype, float32
 from ..core.spec import Spec, fresh, spec
 from ..graph.node import PICK, Call, Node, Op, make_node, pick_call, results
+from . import jit, moves
 from .emit import can_hold
 
-COPY = Op("copy", "pointwise", lambda call: lambda x: x.astype(call.out.dtype.np))
+COPY = Op("copy", "pointwise", lambda call: lambda x: x.astype(call.out.dtype.np), native=moves.copy)
 _LOOPS = frozenset(("pointwise", "update", "pick"))  # families that compute halves themselves, or nothing
 
 
@@ -58,13 +59,14 @@ class _Widening:
         self.graph, self.native = graph, native
         self.instead: dict[Any, Node] = {}  # the nodes that have the values of given ones
         self.single: dict[Node, Node] = {}  # given nodes as they are computed in float32
+        self.calls: dict[tuple[Call, tuple], Call] = {}  # in float32
         self.copies: dict[Any, Node] = {}  # in float32, by what they are copies of
         self.reads: Counter[Node] = Counter()  # how many elements of a node are read as halves that may be widened
         self.candidates = [self._is_candidate(p) for p in range(len(graph.given))]
         for p, node in enumerate(graph.given):
             if self.candidates[p]:
                 for source, s in zip(node.sources, node.call.specs, strict=True):
-                    if type(s) is Spec and s.dtype in HALF:
+                    if _is_half(s):
                         self.reads[source] += s.numel
 
     def run(self) -> None:
@@ -121,10 +123,11 @@ class _Widening:
         self.instead[node] = self._enter(make_node(_copy(computed.call.out, out), (computed,)), p, seen=seen)
 
     def _computed(self, p: int, node: Node, seen: bool) -> bool:
-        """Compute a node in float32 if that is compiled: from halves widened as they lie, else from dense copies."""
-        for dense in (False, True):
-            reads = [self._read(x, s, dense) for x, s in zip(node.sources, node.call.specs, strict=True)]
-            call = in_single(node.call, [read.seen for read in reads])
+        """Compute a node in float32 if that is compiled: from pairs of halves, from halves widened as they lie, or from
+        dense copies."""
+        for read in (self._pairs, self._wide, self._dense):
+            reads = [read(node, j) for j in range(len(node.sources))]
+            call = self._call(node.call, tuple([read.seen for read in reads]))
             if self.native(call) is not None:
                 sources = tuple([self._given(p, j, read) for j, read in enumerate(reads)])
                 offsets = node.offsets and tuple(
@@ -134,6 +137,13 @@ class _Widening:
                 return True
         return False
 
+    def _call(self, of: Call, specs: tuple) -> Call:
+        """A call in float32, one for all the nodes that it is for."""
+        key = of, specs
+        if key not in self.calls:
+            self.calls[key] = in_single(of, specs)
+        return self.calls[key]
+
     def _replace(self, p: int, node: Node, computed: Node, seen: bool) -> None:
         if type(node.call.out) is tuple:
             self.single[node] = self._enter(computed, p)
@@ -141,17 +151,38 @@ class _Widening:
             self._give(p, node, computed, seen)
 
     # ---------------------------------------------------------------------------------------------------------- copies
-    def _read(self, source: Any, s: Any, dense: bool) -> _Read:
-        """How an operator reads a source."""
-        if type(s) is not Spec or s.dtype not in HALF:
+    def _pairs(self, node: Node, j: int) -> _Read:
+        """Factors of a product as bfloat16s that are adjacent along what is summed over; all else is widened."""
+        s, depths = node.call.specs[j], node.call.op.depths or {}
+        if j not in depths or s.dtype.name != "bfloat16" or not jit.multiplies_pairs():
+            return self._wide(node, j)
+        axis = depths[j] % s.ndim if s.ndim > 1 else 0
+        if s.stride[axis] == 1:
+            return _Read(None, None, s)
+        order = [*(d for d in range(s.ndim) if d != axis), axis]
+        part = spec(tuple(s.size[d] for d in order), tuple(s.stride[d] for d in order), s.dtype, s.device, s.shifted)
+        copy = fresh(part.size, s.dtype, s.device)
+        stride = tuple(copy.stride[order.index(d)] for d in range(s.ndim))
+        return _Read(part, copy, spec(s.size, stride, s.dtype, s.device))
+
+    def _wide(self, node: Node, j: int) -> _Read:
+        """Halves as they lie: all of the memory at once, where operators together read as much as that."""
+        source, s = node.sources[j], node.call.specs[j]
+        if not _is_half(s):
             return _Read(None, None, s)
         memory = source.call.out
-        # all of the memory once, where the operators together read as much as that
-        if s.contiguous or not dense:
-            if type(memory) is Spec and memory.dtype is s.dtype and self.reads[source] >= memory.numel:
-                if memory.contiguous or memory.order() is not None:
-                    return _Read(memory, memory.like(float32), _as_single(s))
-        copy = fresh(s.size, float32, s.device) if dense else s.like(float32)
+        if type(memory) is Spec and memory.dtype is s.dtype and self.reads[source] >= memory.numel:
+            if memory.contiguous or memory.order() is not None:
+                return _Read(memory, memory.like(float32), _as_single(s))
+        copy = s.like(float32)
+        return _Read(s, copy, copy)
+
+    def _dense(self, node: Node, j: int) -> _Read:
+        """Halves without gaps and in order."""
+        s = node.call.specs[j]
+        if not _is_half(s) or s.contiguous:
+            return self._wide(node, j)
+        copy = fresh(s.size, float32, s.device)
         return _Read(s, copy, copy)
 
     def _given(self, p: int, j: int, read: _Read) -> Any:
@@ -177,11 +208,15 @@ class _Read(NamedTuple):
 
 
 # --------------------------------------------------------------------------------------------------------------- calls
-def in_single(call: Call, specs: Sequence[Any]) -> Call:
+def in_single(call: Call, specs: tuple) -> Call:
     """A call in float32, which reads these specs."""
     out = tuple(map(_as_single, call.out)) if type(call.out) is tuple else _as_single(call.out)
     attributes = {name: _as_single(value) for name, value in call.attributes.items()}
-    return Call(call.op, tuple(specs), attributes, out, _as_single(call.compute))
+    return Call(call.op, specs, attributes, out, _as_single(call.compute))
+
+
+def _is_half(s: Any) -> bool:
+    return type(s) is Spec and s.dtype in HALF
 
 
 def _as_single(x: Any) -> Any:

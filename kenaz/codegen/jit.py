@@ -28,6 +28,7 @@ def _machine() -> dict[str, Any]:
         _state["wide"] = bool(features.get("avx512f")), bool(features.get("avx2"))
         _state["fuses"] = bool(features.get("fma")) or platform.machine() in ("aarch64", "arm64")
         _state["halves"] = bool(features.get("f16c")) or platform.machine() in ("aarch64", "arm64")
+        _state["pairs"] = bool(features.get("avx512bf16"))
         _state["features"] = features.flatten()
         # what object code depends on besides its source
         versions = llvmlite.__version__, llvm.llvm_version_info
@@ -68,6 +69,11 @@ def has_avx512() -> bool:
 def vector_registers() -> int:
     """How many vector registers this host has: 32 with AVX-512 and on ARM, else 16."""
     return 32 if vector_bytes() == 64 or platform.machine() in ("aarch64", "arm64") else 16
+
+
+def multiplies_pairs() -> bool:
+    """Whether this host has an instruction for inner products of pairs of bfloat16s."""
+    return has_avx512() and _machine()["pairs"]
 
 
 def host() -> tuple:

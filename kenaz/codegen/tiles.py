@@ -55,17 +55,19 @@ _POINTERS, _NUMBERS = ("a", "b", "c", "d", "bias"), ("alpha", "beta", "floor")
 
 @dataclass(frozen=True)
 class Tile:
-    """A variant of the micro-kernel."""
+    """A variant of the micro-kernel. `pairs`: elements of A and B are two bfloat16s, of two steps of the depth."""
 
     rows: int
     vectors: int
     element: str = "float32"
     store: str = "rows"
     segments: int = 2
+    pairs: bool = False
 
     @property
     def name(self) -> str:
-        return f"tile_{self.rows}x{self.vectors}_{self.element}_{self.store}{self.segments}"
+        kind = "pairs" if self.pairs else self.element
+        return f"tile_{self.rows}x{self.vectors}_{kind}_{self.store}{self.segments}"
 
 
 def lanes(element: str) -> int:
@@ -141,10 +143,11 @@ def _row_of_b(w: Writer, tile: Tile, b: Any, mask: Any) -> list[Any]:
 def add_step(w: Writer, tile: Tile, a: Any, a_row: Any, row: list[Any], sums: list[Any]) -> None:
     """Add a column of A times a row of B to the accumulators. Not unrolled: LLVM would mix the steps and run out of
     registers, and the few additions of addresses hide behind the products."""
+    add = w.add_pairs if tile.pairs else w.fma
     for i in range(tile.rows):
         element = w.splat(w.b.load(a))
         for v in range(tile.vectors):
-            sums[i * tile.vectors + v] = w.fma(element, row[v], sums[i * tile.vectors + v])
+            sums[i * tile.vectors + v] = add(element, row[v], sums[i * tile.vectors + v])
         a = w.at(a, a_row)
 
 

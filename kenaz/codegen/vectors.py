@@ -24,6 +24,19 @@ ELEMENTS = {
 _SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "int16": "i16", "uint8": "i8"}
 
 
+class BFloat(ir.Type):
+    """bfloat16 in IR."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloat)
+
+    def __hash__(self) -> int:
+        return hash(BFloat)
+
+
 def constant(value: int) -> ir.Constant:
     return ir.Constant(I64, value)
 
@@ -190,6 +203,13 @@ class Writer:
         """x * y + z, rounded once."""
         f = self.declare(f"llvm.fma.v{self.lanes}{_SHORT[self.name]}", ir.FunctionType(x.type, [x.type] * 3))
         return self.b.call(f, [x, y, z])
+
+    def add_pairs(self, x: Any, y: Any, z: Any) -> Any:
+        """z plus the inner products of pairs: each float32 of x and y is the bits of two bfloat16s."""
+        kind = ir.VectorType(BFloat(), 2 * self.lanes)
+        name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * self.lanes}"
+        f = self.declare(name, ir.FunctionType(self.vector, [self.vector, kind, kind]))
+        return self.b.call(f, [z, self.b.bitcast(x, kind), self.b.bitcast(y, kind)])
 
     def call(self, name: str, *xs: Any) -> Any:
         """One of LLVM's elementwise functions on vectors: "sqrt", "fabs", "maxnum", "minnum", "rint" ..."""

@@ -29,6 +29,8 @@ class Op:
     native: `native(call)` -> the `codegen.routine.Routine` that computes it in compiled code, or None.
     onto: `onto(total, *inputs, **attributes)` adds to a tensor what the operator gives, where that is less work than to
         make it (None where it cannot): autograd adds up gradients so.
+    depths: of a product, the axis of each factor (by its number among the inputs) that is summed over: compiled code
+        may read bfloat16s that are adjacent along it.
     cost: about how many simple operations an element takes, where there is a body.
     late_errors: whether a user's mistake may show only in the values. A function `check(call, *arrays)` raises it
     when the line
@@ -36,8 +38,8 @@ class Op:
     """
 
     __slots__ = (
-        "backward_classes", "body", "calls", "cost", "family", "grad", "grad_name", "kernel", "late_errors", "name",
-        "native", "onto", "overwrites", "rule", "saves",
+        "backward_classes", "body", "calls", "cost", "depths", "family", "grad", "grad_name", "kernel", "late_errors",
+        "name", "native", "onto", "overwrites", "rule", "saves",
     )  # fmt: skip
 
     def __init__(self, name: str, family: str, kernel: Callable[[Call], Callable], **extra: Any):
@@ -46,6 +48,7 @@ class Op:
         self.body = extra.pop("body", None)  # a pointwise body over xp, for the compiler
         self.cost = extra.pop("cost", 1)
         self.native = extra.pop("native", None)
+        self.depths = extra.pop("depths", None)
         self.onto = extra.pop("onto", None)
         self.grad = extra.pop("grad", None)
         self.grad_name = extra.pop("grad_name", None) or grad_fn_name(name)

@@ -112,7 +112,7 @@ def _right_grad(g: Tensor, a: Tensor, b: Spec) -> Tensor:
 
 
 @opaque(
-    _matmul_rule, name="matmul", grad_name="MmBackward0", native=_compiled("matmul"),
+    _matmul_rule, name="matmul", grad_name="MmBackward0", native=_compiled("matmul"), depths={0: -1, 1: -2},
     grad=(lambda g, y, _a, b: _left_grad(g, _a, b), lambda g, y, a, _b: _right_grad(g, a, _b)),
 )  # fmt: skip
 def _matmul(xp: Any, a: Any, b: Any) -> Any:
@@ -128,7 +128,7 @@ def _wide_name(a: Tensor, b: Tensor) -> str:
 def _named(name: str, grad_name: Any) -> Any:
     """The same operator under another backward name, as PyTorch prints it."""
     return opaque(
-        _matmul_rule, name=name, grad_name=grad_name, native=_compiled("matmul"),
+        _matmul_rule, name=name, grad_name=grad_name, native=_compiled("matmul"), depths={0: -1, 1: -2},
         grad=(lambda g, y, _a, b: _left_grad(g, _a, b), lambda g, y, a, _b: _right_grad(g, a, _b)),
     )(lambda xp, a, b: xp.matmul(a, b))  # fmt: skip
 
@@ -241,7 +241,7 @@ def _linear_name(x: Tensor, w: Tensor, b: Tensor) -> str:
 
 
 @opaque(
-    _linear_rule, name="linear", grad_name=_linear_name, native=_compiled("linear"),
+    _linear_rule, name="linear", grad_name=_linear_name, native=_compiled("linear"), depths={0: -1, 1: -1},
     grad=(
         lambda g, y, _x, w, _b: _matmul(g, conj(w)) if w.ndim == 2 else g.unsqueeze(-1) * conj(w),
         lambda g, y, x, _w, _b: _weight_grad(g, x, _w),
@@ -305,6 +305,7 @@ def check_expandable(x: Spec, size: tuple) -> None:
 def _addition(name: str, kernel: str, size_of: Any, product: Any, left: Any, right: Any) -> Any:
     @opaque(
         _sum_rule(kernel, size_of), name=name, native=_compiled("combination") if product is _multiply else None,
+        depths={1: -1, 2: -2},
         grad=(
             lambda g, y, _x, _a, _b, beta, _alpha: g * conj(beta) if beta != 1 else g,
             lambda g, y, _x, _a, b, _beta, alpha: left(g if alpha == 1 else g * conj(alpha), b),

@@ -154,14 +154,44 @@ def test_offsets_may_change_from_run_to_run() -> None:
 
 
 def test_a_weight_is_widened_once_and_stays_a_half() -> None:
-    layer = nn.Linear(40, 70).bfloat16()
-    x = torch.randn(5, 40).bfloat16().requires_grad_()
+    layer = nn.Linear(40, 70).half()
+    x = torch.randn(5, 40).half().requires_grad_()
     layer(x).sum().backward()
     x.grad.tolist()
     plan = max(plans(), key=lambda p: len(p.calls))
     widened = [c for c in plan.calls if c.op is COPY and c.specs[0].size == (70, 40) and c.out.dtype is torch.float32]
     assert len(widened) == 1
-    assert layer.weight.dtype is x.grad.dtype is torch.bfloat16 and not interpreted()
+    assert layer.weight.dtype is x.grad.dtype is torch.float16 and not interpreted()
+
+
+# sizes of a product (m, k, n), and whether its factors are transposed
+PRODUCTS = [
+    ((7, 16, 70), False, True), ((70, 32, 130), True, False), ((33, 64, 40), True, True), ((1, 100, 90), False, True),
+    ((90, 100, 1), False, False), ((5, 31, 8), False, True), ((300, 6, 2), False, False), ((100, 2, 100), False, False),
+    ((64, 2050, 64), False, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HALVES)
+@pytest.mark.parametrize(("size", "left", "right"), PRODUCTS)
+def test_products_of_halves(size: tuple[int, int, int], left: bool, right: bool, kind: torch.dtype) -> None:
+    """Pairs of bfloat16s where this host multiplies them, else float32s: as exact as a sum in float32."""
+    m, k, n = size
+    data = np.random.default_rng(0)
+    given = [data.integers(-40, 40, s) / 32 for s in ((m, k), (k, n), (n,))]
+    a, b, c = (torch.tensor(x).to(kind) for x in given)
+    for x in (a, b, c):
+        x.sum().item()
+    first, second = (a.t().contiguous().t() if left else a), (b.t().contiguous().t() if right else b)
+    exact = given[0] @ given[1]
+    for found, expected in (
+        (first @ second, exact), (F.linear(first, second.t(), c), exact + given[2]),
+        (torch.stack([a, a]) @ second, np.stack([exact, exact])), (first[0] @ second, exact[0]),
+        (torch.addmm(c, first, second, beta=0.5, alpha=2), exact * 2 + given[2] / 2),
+    ):  # fmt: skip
+        rounded = torch.tensor(expected.astype(np.float32)).to(kind).float().numpy()
+        np.testing.assert_allclose(found.float().numpy(), rounded, rtol=1e-2 if kind is torch.bfloat16 else 2e-3, atol=1e-3)
+    assert not interpreted()
 
 
 def test_interpreted_operators_in_between_read_and_make_halves() -> None:
