@@ -70,8 +70,9 @@ def rename_classes() -> None:
 
 
 def rename_module(name: str) -> None:
-    """Gives the classes and functions of one module their public address."""
+    """Gives one module, its classes and functions their public address: libraries compare `torch.__name__`."""
     RENAMED.add(name)
+    sys.modules[name].__name__ = public_name(name)
     for value in vars(sys.modules[name]).values():
         if isinstance(value, type | FunctionType) and getattr(value, "__module__", None) == name:
             value.__module__ = public_name(name)

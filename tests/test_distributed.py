@@ -20,3 +20,13 @@ def test_functions_need_a_group(module: str) -> None:
         with pytest.raises(ValueError, match="^Default process group has not been initialized, please make sure to call"):
             getattr(talking, name)(torch.ones(1), 0)
     assert talking.ReduceOp.SUM is not talking.ReduceOp.MAX and talking.group.WORLD is None
+
+
+def test_no_calls_to_other_processes() -> None:
+    from kenaz.distributed import rpc
+
+    assert not rpc.is_available()
+    with pytest.raises(RuntimeError, match="RPC has not been initialized. Call torch.distributed.rpc.init_rpc first."):
+        rpc.rpc_async("other", len, ([],))
+    with pytest.raises(RuntimeError, match="not built in"):
+        rpc.init_rpc("me", rank=0, world_size=1)

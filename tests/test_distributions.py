@@ -189,3 +189,15 @@ def test_divergence_of_exponential_families() -> None:
     ]  # fmt: skip
     for p, q in pairs:
         torch.testing.assert_close(rule(p, q).detach(), D.kl_divergence(p, q), atol=1e-5, rtol=1e-4)
+
+
+def test_rules_for_classes_of_other_libraries() -> None:
+    from kenaz.distributions.kl import register_kl
+
+    class Foreign:
+        pass
+
+    rule = register_kl(Foreign, Foreign)(lambda p, q: torch.tensor(7.0))
+    assert torch.distributions.kl_divergence(Foreign(), Foreign()) == rule(None, None) == 7
+    with pytest.raises(TypeError, match="arg 1 must be a class"):
+        register_kl(3, Foreign)

@@ -48,6 +48,9 @@ def sum_rightmost(value: Any, dim: int) -> Any:
     return value if dim == 0 else value.reshape((*value.shape[: value.dim() - dim], -1)).sum(-1)
 
 
+_sum_rightmost = sum_rightmost  # PyTorch's name
+
+
 def clamp_probs(probs: torch.Tensor) -> torch.Tensor:
     """Probabilities kept off 0 and 1 by the smallest step of their dtype."""
     eps = torch.finfo(probs.dtype).eps

@@ -59,6 +59,8 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
     """
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
+    if isinstance(fill_value, np.generic):
+        fill_value = fill_value.item()
     kind = dtypes.of_python(type(fill_value)) if dtype is None else dtype
     result = _full(fill_value, out=fresh(_size((size,)), kind, devices.resolve(device)))
     if out is not None:
@@ -305,7 +307,8 @@ _PLACE = (
 def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
     """Both ends as numbers; or what is wrong with the arguments of linspace or logspace."""
     ends = {"start": start, "end": end}
-    if not isinstance(steps, int | np.integer) or not all(isinstance(v, Tensor | numbers.Number) for v in ends.values()):
+    is_count = isinstance(steps, int | np.integer) or (isinstance(steps, Tensor) and not steps.ndim and steps.dtype.kind <= dtypes.INT)
+    if not is_count or not all(isinstance(v, Tensor | numbers.Number) for v in ends.values()):
         rest = ", int steps" + ", float base = 10.0" * (name == "logspace") + _PLACE
         kinds = [(a, b) for b in ("Tensor", "Number") for a in ("Tensor", "Number")]
         forms = tuple(f"{a} start, {b} end{rest}" for a, b in kinds)

@@ -60,6 +60,8 @@ ATEN: dict[str, Callable] = {
     "scalar_tensor": lambda value, **options: PUBLIC["tensor"](value, **options),
     "sym_constrain_range_for_size": lambda size, *, min=None, max=None: None,
     "sym_constrain_range": lambda size, *, min=None, max=None: None,
+    "_pin_memory": lambda self, device=None: self.pin_memory(device),
+    "_sparse_addmm": lambda self, mat1, mat2, *, beta=1, alpha=1: self * beta + (mat1 @ mat2) * alpha,
 }
 
 

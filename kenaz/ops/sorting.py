@@ -264,7 +264,7 @@ def searchsorted(
 @composite("torch")
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Any = None) -> Tensor:
     """The bucket between sorted boundaries that each value falls into."""
-    if not isinstance(input, Tensor) and type(input) not in NUMBERS:
+    if not isinstance(input, Tensor | np.number) and type(input) not in NUMBERS:
         raise TypeError(f"bucketize(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if boundaries.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")

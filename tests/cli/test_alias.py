@@ -133,3 +133,14 @@ def test_version_is_that_of_the_project() -> None:
     from kenaz import version
 
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == version.kenaz
+
+
+def test_modules_have_their_public_names() -> None:
+    check(
+        "import torch, torch.nn.functional as F, torchvision\n"
+        "assert [m.__name__ for m in (torch, F, torchvision.transforms)] == "
+        "['torch', 'torch.nn.functional', 'torchvision.transforms']\n"
+        "import torch.utils.data, pickle\n"
+        "assert torch.utils.data.__name__ == 'torch.utils.data'\n"
+        "assert pickle.loads(pickle.dumps(torch.nn.ReLU())).training\n"
+    )

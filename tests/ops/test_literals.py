@@ -87,3 +87,20 @@ def test_integers_beyond_64_bits() -> None:
     assert torch.tensor([2**63], dtype=torch.uint64).dtype is torch.uint64
     assert torch.tensor([2**63, 0.5])[0].item() == 2.0**63
     assert torch.tensor(np.array([2**63], np.uint64)).dtype is torch.uint64
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(np.float64(2), torch.float32), (np.float32(2), torch.float32), (np.int32(2), torch.int64), (np.int64(2), torch.int64)],
+)
+def test_numbers_of_numpy(value, dtype) -> None:
+    assert torch.full((2,), value).dtype is dtype and torch.full((2,), value).tolist() == [2, 2]
+    assert torch.full((2,), value, dtype=torch.float64).dtype is torch.float64
+    assert torch.bucketize(value, torch.tensor([1.0, 3.0])).item() == 1
+
+
+def test_a_tensor_counts_steps() -> None:
+    assert torch.linspace(0, 1, torch.tensor(3)).tolist() == [0, 0.5, 1]
+    assert torch.logspace(0, 2, torch.tensor(3)).tolist() == [1, 10, 100]
+    with pytest.raises(TypeError, match="linspace"):
+        torch.linspace(0, 1, torch.tensor(3.0))
