@@ -15,10 +15,11 @@ from .. import execute
 from .._tensor import Tensor
 from ..autograd.modes import notice
 from ..autograd.nodes import AccumulateGrad
-from ..execute import pending
+from ..graph.block import block_of, recipe_of
 from ..graph.node import Node, make_node
 from ..ops.record import WRITE
 from ..runtime import samplers
+from ..runtime.trace import state as trace_state
 from .gradients import backward_node
 from .results import build, make
 from .trace import Trace, has_hooks
@@ -43,9 +44,8 @@ class Capture:
         first = len(trace.known) - len(self.grads_at)
         self.grad_specs = [x._spec for x in trace.known[first:]]
         self.draws = [(getattr(samplers, d.name), d.arguments) for d in trace.watch.draws]
+        self.plan: Any = None  # False: they wait as any other nodes do
         self._lay_out(trace)
-        self.is_lazy = self.graph is not None and not self.graph.spent
-        self.plan: Any = None
 
     def _reads_grads(self, trace: Trace) -> bool:
         """Whether it does anything with the gradients that were there before, or looks whether there are any."""
@@ -70,6 +70,9 @@ class Capture:
         self.writes = [(i, where[p[:2]], n) for i, p, n in trace.writes]
         self.saved = [where[p[:2]] for p in trace.saved]
         self.seen = {*self.fresh, *[p for _, p, _ in self.writes]}
+        self.is_lazy = self.graph is not None and not self.graph.spent
+        if self.is_lazy:
+            self._close(trace, where)
 
     def _lay_out_arrays(self, arrays: list[int], watch: Watch, where: dict) -> None:
         """Random numbers, (draw, shape, call of the memory), and constants."""
@@ -114,6 +117,24 @@ class Capture:
             offsets = shifts if any(near is not None for near, _ in shifts) else tuple([d for _, d in shifts])
         return step.call, _getter(places), offsets
 
+    def _close(self, trace: Trace, where: dict) -> None:
+        """Make a recipe of the steps, if that is less to record than they are."""
+        self.near = [i for i in range(self.arguments) if trace.known[i]._spec.shifted]
+        steps = []
+        for at in trace.steps:
+            step = trace.watch.steps[at]
+            places = tuple([where[at, k] if ref[0] == NUMBER else where[ref[:2]] for k, ref in enumerate(step.refs)])
+            shifts = None
+            if step.offsets is not None:
+                found = map(trace.shift, step.refs, step.offsets)
+                shifts = tuple([(len(self.near) if i is None else self.near.index(i), d) for i, d in found])
+            steps.append((step.call, places, shifts))
+        width = len(self.inputs) + len(self.drawn) + sum(type(c) is Node for c in self.constants)
+        outs = sorted({p for p in (*self.seen, *self.saved) if p >= self.first})
+        recipe = recipe_of(width, self.first - width, tuple(steps), tuple(outs))
+        self.recipe = recipe if recipe.is_worth_it else None
+        self.checks = [s for s in steps if not s[0].plain and all(p < self.first for p in s[1])]
+
     # ---------------------------------------------------------------------------------------------------------- playing
     def run(self, tensors: list[Tensor]) -> Any:
         """The result for these arguments, or MISS."""
@@ -153,8 +174,20 @@ class Capture:
 
     def _play(self, known: list[Tensor], scalars: list) -> Any:
         notice()
-        if not self.is_lazy and self.plan is not False:
+        if self.is_lazy:
+            return self._play_later(self._values(known, scalars), known)
+        if self.plan is not False:
             execute.flush()
+        with execute._lock:  # nobody else may ask for values before they are there
+            values = self._values(known, scalars)
+            nodes = self._record(values, known)
+            result = self._finish(values, known)
+            del values, known  # or the memory of parameters would not be taken over
+            self._run(nodes)
+        return result
+
+    def _values(self, known: list[Tensor], scalars: list) -> list:
+        """What the steps begin with, for this call; the counters of optimizers move on."""
         values: list[Any] = [known[i]._storage.node for i in self.inputs]
         if self.draws:
             values += self._draw()
@@ -163,17 +196,32 @@ class Capture:
         values += scalars
         for s in self.scalars:
             s.advance()
-        nodes = self._record(values, known)
+        return values
+
+    def _play_later(self, values: list, known: list[Tensor]) -> Any:
+        """Record the steps as one node, a block; with all nodes where somebody watches what is recorded."""
+        if self.recipe is None or trace_state.on or execute.watchers:
+            nodes = self._record(values, known)
+            result = self._finish(values, known)
+            del values, known
+            execute.put_off(nodes, 0)
+            return result
+        offsets = (*[known[i]._offset for i in self.near], 0)
+        self._look_for_errors(values, offsets)
+        nodes = block_of(self.recipe, tuple(values), offsets)
+        values += [None] * len(self.recipe.steps)
+        for place, node in zip(self.recipe.outs, nodes[1:], strict=True):
+            values[place] = node
         result = self._finish(values, known)
         del values, known
-        if self.is_lazy or self.plan is False:
-            pending.extend(nodes)
-            del nodes  # or each of them would be seen from here
-            if len(pending) > execute.config.PENDING:
-                execute.flush()
-        else:
-            self._run(nodes)
+        execute.put_off(nodes, len(self.recipe.steps))
         return result
+
+    def _look_for_errors(self, values: list, offsets: tuple) -> None:
+        """Raise what is wrong in values that are there already, such as indices."""
+        for call, places, shifts in self.checks:
+            where = None if shifts is None else tuple([offsets[i] + distance for i, distance in shifts])
+            execute.look_for_errors(make_node(call, tuple([values[p] for p in places]), where))
 
     def _record(self, values: list, known: list[Tensor]) -> list[Node]:
         """Make the nodes of all steps."""
@@ -217,14 +265,14 @@ class Capture:
                 grad_fn.watched.append((storage, storage.version, number))
 
     def _run(self, nodes: list[Node]) -> None:
-        """Run the nodes now: by the plan for them, which is made the first time."""
+        """Run the nodes now by the plan for them, which is made the first time; they wait where it does not pay."""
         if self.plan is None:
             seen = [self.first + n in self.seen for n in range(len(nodes))]
             self.plan = execute.planned(nodes, seen) or False
-            if self.plan is False:
-                pending.extend(nodes)
-                return
-        execute.run_planned(self.plan, nodes)
+        if self.plan is False:
+            execute.put_off(nodes, 0)
+        else:
+            execute.run_planned(self.plan, nodes)
 
 
 def _getter(places: list[int]) -> Callable[[list], tuple] | int:
