@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any
 
 __all__ = ["Future", "collect_all", "wait_all"]
@@ -18,6 +19,8 @@ class Future:
     >>> following.wait()
     2
     """
+
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, *, devices: list | None = None) -> None:
         self._finished = threading.Condition()

@@ -11,6 +11,10 @@ from kenaz import Tensor, nn
 
 
 # --------------------------------------------------------------------------------------------------------------- futures
+def test_futures_in_annotations() -> None:
+    assert torch.futures.Future[int].__args__ == (int,)
+
+
 def test_futures() -> None:
     future = torch.futures.Future()
     following = future.then(lambda f: f.wait() + 1)
