@@ -16,7 +16,8 @@ A routine is made of one of these:
     rows       softmax, norms, losses: bodies over rows (`terms`: in how many sweeps, `sweeps`: their code); `picks`
     products   products of matrices, by `gemm` out of `tiles` and `dots`
     conv       convolutions: where elements lie (`conv_geometry`), tasks and their code (`conv_tasks`, `conv_packs`,
-               `conv_code`), ways for few rows (`conv_direct`, `conv_dots`) and for 3x3 (`wino`, `wino_weight`)
+               `conv_code`), ways for few rows (`conv_direct`, `conv_dots`), many images (`conv_batch`), one place
+               (`conv_whole`) and 3x3 (`wino`, `wino_weight`)
     attention, recurrent, pools, lookups, moves, draws
 
 `vectors` is what kernels are written with, `share` cuts work into chunks.
