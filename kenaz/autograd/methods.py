@@ -124,7 +124,8 @@ def backward(
     self: Tensor, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
 ) -> None:
     """Add the gradients of this tensor to the `grad` of the leaves it was made from."""
-    engine.backward((self,), (gradient,), retain_graph, create_graph, inputs=inputs)
+    gradients = (gradient,) if gradient is None or isinstance(gradient, Tensor) else tuple(gradient)
+    engine.backward((self,), gradients, retain_graph, create_graph, inputs=inputs)
 
 
 def retain_grad(self: Tensor) -> None:

@@ -285,3 +285,15 @@ def test_hooks_see_the_sum_of_gradients_of_parts() -> None:
     y.retain_grad()
     (y[0].sum() + 2 * y[0:2].sum() + 3 * y.sum()).backward()
     assert seen[0].tolist() == y.grad.tolist() == x.grad.tolist() == [[6, 6], [5, 5], [3, 3]]
+
+
+@pytest.mark.parametrize("gradient", [[torch.full((), 3.0)], (torch.full((), 3.0),), torch.full((), 3.0)])
+def test_a_gradient_in_a_list(gradient: Any) -> None:
+    x = torch.ones(2, requires_grad=True)
+    x.sum().backward(gradient)
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_a_number_is_no_gradient() -> None:
+    with pytest.raises(TypeError, match="'float' object is not iterable"):
+        torch.ones((), requires_grad=True).backward(3.0)
