@@ -6,8 +6,8 @@ That is how the interpreter computes them: in float32, rounded once at the end. 
 other, so they are fused with what makes a value and with what reads it, and a value that several operators read, such
 as a weight forwards and backwards, is widened once. What is seen from outside, parameters above all, stays a half.
 
-A product whose record says along which axes it sums (`depths`) may read bfloat16s as they are, two steps of the sum at a
-time, where the host has an instruction for that; a factor that is not adjacent along its axis is copied so that it is.
+A product whose record says along which axes it sums (`depths`) may read bfloat16s as they are, two steps of the sum at
+a time, where the host has an instruction for that; a factor that is not adjacent along its axis is copied to be so.
 """
 
 from __future__ import annotations
