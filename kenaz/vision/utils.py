@@ -250,3 +250,42 @@ def draw_keypoints(
         for start, end in connectivity or []:
             draw.line((tuple(points[start]), tuple(points[end])), width=width)
     return like_before(pil_to_tensor(picture), image)
+
+
+# around the circle of directions: steps from a color to the next, which channel changes, and whether it grows
+WHEEL = [(15, 1, True), (6, 0, False), (4, 2, True), (11, 1, False), (13, 0, True), (6, 2, False)]
+
+
+def color_wheel() -> Tensor:
+    """[55, 3], from 0 to 255: red, yellow, green, cyan, blue, magenta, and what is between (Baker and others, 2011)."""
+    colors, color = [], [255.0, 0.0, 0.0]
+    for steps, channel, grows in WHEEL:
+        for i in range(steps):
+            part = float(255 * i // steps)
+            colors.append([(part if grows else 255.0 - part) if c == channel else color[c] for c in range(3)])
+        color[channel] = 255.0 if grows else 0.0
+    return torch.tensor(colors)
+
+
+def flow_to_image(flow: Tensor) -> Tensor:
+    """A flow [2, H, W] or [N, 2, H, W] as an image of bytes: directions are hues, and what stays is white.
+
+    >>> flow_to_image(torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]]]))[:, 0].T
+    tensor([[255,   0,   0],
+            [255, 255, 255]], dtype=torch.uint8)
+    """
+    if flow.dtype != torch.float:
+        raise ValueError(f"Flow should be of dtype torch.float, got {flow.dtype}.")
+    batch = flow[None] if flow.ndim == 3 else flow
+    if batch.ndim != 4 or batch.shape[1] != 2:
+        raise ValueError(f"Input flow should have shape (2, H, W) or (N, 2, H, W), got {flow.shape}.")
+    length = (batch**2).sum(dim=1).sqrt()
+    batch = batch / (length.max() + torch.finfo(batch.dtype).eps)
+    length = (batch**2).sum(dim=1).sqrt()
+    wheel = color_wheel().to(flow.device) / 255.0
+    place = (torch.atan2(-batch[:, 1], -batch[:, 0]) / torch.pi + 1) / 2 * (len(wheel) - 1)
+    low = torch.floor(place).to(torch.long)
+    between = (place - low).unsqueeze(-1)
+    color = (1 - between) * wheel[low] + between * wheel[(low + 1) % len(wheel)]
+    image = torch.floor(255 * (1 - length.unsqueeze(-1) * (1 - color))).to(torch.uint8).permute(0, 3, 1, 2)
+    return image[0] if flow.ndim == 3 else image

@@ -75,3 +75,20 @@ def test_drawing_refuses_what_it_cannot_draw_on() -> None:
         utils.draw_segmentation_masks(image, torch.zeros(12, 14))
     assert utils.draw_bounding_boxes(image, torch.zeros(0, 4)) is image
     assert not torch.equal(utils.draw_bounding_boxes(image, torch.tensor([[1, 1, 9, 9]]), ["a"]), image)
+
+
+def test_directions_are_hues() -> None:
+    y, x = torch.meshgrid(torch.linspace(-3, 2, 4), torch.linspace(-2, 3, 5), indexing="ij")
+    flow = torch.stack([x, y])
+    image = utils.flow_to_image(flow)
+    wanted = [  # torchvision's
+        [[38, 103, 154, 190, 220], [110, 163, 219, 248, 255], [133, 205, 255, 255, 255], [106, 221, 255, 255, 255]],
+        [[49, 69, 72, 46, 0], [162, 163, 169, 122, 57], [248, 255, 231, 159, 85], [255, 255, 225, 173, 111]],
+        [[255, 255, 255, 255, 255], [255, 255, 255, 255, 209], [255, 235, 218, 147, 73], [84, 126, 131, 95, 38]],
+    ]
+    assert (image.int() - torch.tensor(wanted)).abs().max() <= 1
+    assert utils.flow_to_image(torch.stack([flow, flow])).shape == (2, 3, 4, 5)
+    with pytest.raises(ValueError, match="Flow should be of dtype torch.float, got torch.float64."):
+        utils.flow_to_image(flow.double())
+    with pytest.raises(ValueError, match=r"should have shape \(2, H, W\) or \(N, 2, H, W\), got torch.Size\(\[1, 4, 5\]\)"):
+        utils.flow_to_image(flow[:1])

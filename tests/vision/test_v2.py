@@ -38,8 +38,8 @@ def test_as_torchvision(case: str) -> None:
     for name, value in wanted.items():
         if name in ("repr", "error"):
             assert got[name] == value
-        elif "expand" in case and name.startswith("sample"):
-            continue  # the boxes of torchvision have another canvas than its image
+        elif "expand" in case and name.startswith(("sample", "points")):
+            continue  # the boxes and points of torchvision have another canvas than its image
         elif value[0][0] == "error":
             assert got[name][0][0] == "error", name
         else:
@@ -94,3 +94,37 @@ def test_names_of_old_warn() -> None:
     assert transform(picture().permute(1, 2, 0).numpy()).dtype == torch.float32
     with pytest.warns(UserWarning, match=r"The function `to_tensor\(...\)` is deprecated"):
         v2.functional.to_tensor(picture().permute(1, 2, 0).numpy())
+
+
+def test_points_know_their_image() -> None:
+    points = tv_tensors.KeyPoints([[1.0, 2], [8, 3]], canvas_size=(6, 10))
+    assert repr(points) == "KeyPoints([[1., 2.],\n           [8., 3.]], canvas_size=(6, 10))"
+    assert v2.functional.rotate(points, 40, expand=True).canvas_size == (12, 12)
+    assert v2.functional.horizontal_flip(points).tolist() == [[8, 2], [1, 3]]
+    assert v2.get_keypoints([3, points]) is points
+    with pytest.raises(ValueError, match=r"Expected a tensor of shape \(..., 2\), not torch.Size\(\[3, 3\]\)"):
+        tv_tensors.KeyPoints(torch.zeros(3, 3), canvas_size=(1, 2))
+    with pytest.raises(ValueError, match="`canvas_size` has to be passed"):
+        v2.functional.clamp_keypoints(torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="canvas_size cannot be None if key_points is a pure tensor"):
+        v2.functional.sanitize_keypoints(torch.zeros(1, 2))
+
+
+def test_printed_form() -> None:
+    assert repr(tv_tensors.Image(torch.zeros(1, 2, 1))) == "Image([[[0.],\n        [0.]]], )"
+    assert repr(tv_tensors.Mask(torch.zeros(1, 2, dtype=torch.bool))) == "Mask([[False, False]])"
+    assert repr(tv_tensors.BoundingBoxes([[1, 2, 3, 4]], format="xywh", canvas_size=(5, 6))) == (
+        "BoundingBoxes([[1, 2, 3, 4]], format=BoundingBoxFormat.XYWH, canvas_size=(5, 6), clamping_mode=soft)"
+    )
+
+
+def test_results_may_keep_their_kind() -> None:
+    image = tv_tensors.Image(torch.ones(1, 2, 2))
+    assert type(image + 1) is torch.Tensor
+    with tv_tensors.set_return_type("TVTensor"):
+        assert type(image + 1) is type(image * 2) is tv_tensors.Image
+    assert type(image + 1) is torch.Tensor
+    with pytest.raises(ValueError, match="return_type must be 'TVTensor' or 'Tensor', got x"):
+        tv_tensors.set_return_type("x")
+    with pytest.raises(ValueError, match="clamping_mode must be None, hard or soft, got auto."):
+        tv_tensors.BoundingBoxes([[1, 2, 3, 4]], format="XYXY", canvas_size=(5, 6), clamping_mode="auto")

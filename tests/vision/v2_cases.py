@@ -89,6 +89,13 @@ T.LinearTransformation(torch.eye(3), torch.zeros(4))
 T.RandomIoUCrop()
 T.RandomIoUCrop(.2, .6, sampler_options=[.1, .3])
 T.UniformTemporalSubsample(2)
+T.ClampKeyPoints()
+T.SanitizeKeyPoints()
+T.Compose([T.SetClampingMode(None), T.CenterCrop((8, 9)), T.ClampBoundingBoxes(), T.ClampKeyPoints()])
+T.Compose([T.CenterCrop((8, 9)), T.ClampBoundingBoxes('hard'), T.SanitizeKeyPoints('default')])
+T.Compose([T.SetClampingMode(None), T.CenterCrop((8, 9)), T.ClampBoundingBoxes('hard')])
+T.SetClampingMode('auto')
+T.ClampBoundingBoxes('x')
 T.ToTensor()
 T.RandomCrop(100)
 T.RandomApply([T.Identity()], p=3)
@@ -109,6 +116,7 @@ def samples(torch: ModuleType, tv: ModuleType) -> dict[str, Any]:
         "bytes": found["bytes"],
         "floats": found["floats"],
         "sample": {"image": image, "target": [around, mask, 7]},
+        "points": (image, tv.KeyPoints(torch.tensor([[2.0, 3], [0, 0], [16, 19], [8.4, 9]]), canvas_size=(20, 17))),
         "batch": (batch, torch.tensor([0, 2, 1, 1])),
     }
 
@@ -123,7 +131,9 @@ def digest(value: Any) -> Any:
         kind = type(value).__name__
         found = [kind, *found[1:]]
         if kind == "BoundingBoxes":
-            found.append([value.format.value, list(value.canvas_size)])
+            found.append([value.format.value, list(value.canvas_size), value.clamping_mode])
+        if kind == "KeyPoints":
+            found.append(list(value.canvas_size))
     return found
 
 

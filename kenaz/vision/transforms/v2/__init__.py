@@ -7,7 +7,16 @@ Random numbers are torchvision's v2. Start with `_base.py` (how a sample is take
 from ..functional import InterpolationMode
 from . import functional
 from ._auto import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
-from ._base import Transform, check_type, get_bounding_boxes, has_all, has_any, query_chw, query_size
+from ._base import (
+    Transform,
+    check_type,
+    get_bounding_boxes,
+    get_keypoints,
+    has_all,
+    has_any,
+    query_chw,
+    query_size,
+)
 from ._color import (
     JPEG,
     ColorJitter,
@@ -26,6 +35,7 @@ from ._color import (
 )
 from ._containers import (
     ClampBoundingBoxes,
+    ClampKeyPoints,
     Compose,
     ConvertBoundingBoxFormat,
     ConvertImageDtype,
@@ -37,6 +47,7 @@ from ._containers import (
     RandomApply,
     RandomChoice,
     RandomOrder,
+    SetClampingMode,
     ToDtype,
     ToImage,
     ToPILImage,
@@ -52,6 +63,7 @@ from ._detection import (
     RandomShortestSize,
     RandomZoomOut,
     SanitizeBoundingBoxes,
+    SanitizeKeyPoints,
     ScaleJitter,
 )
 from ._geometry import (

@@ -63,7 +63,7 @@ class Policy(Transform):
                 f"but found {len(images)}."
             )
         for leaf in leaves:
-            if isinstance(leaf, tv_tensors.BoundingBoxes | tv_tensors.Mask):
+            if isinstance(leaf, F.NotImage):
                 raise TypeError(f"Inputs of type {type(leaf).__name__} are not supported by {type(self).__name__}()")
         original = leaves[images[0]]
         leaves[images[0]] = tv_tensors.wrap(self.changed(F.plain(original)), like=original)

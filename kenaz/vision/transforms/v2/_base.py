@@ -51,7 +51,7 @@ def affected(leaves: list[Any]) -> list[bool]:
 def query_size(leaves: list[Any]) -> list[int]:
     """[height, width] of a sample."""
     for leaf in leaves:
-        if is_image(leaf) or F.is_pure_tensor(leaf) or isinstance(leaf, tv_tensors.Mask | tv_tensors.BoundingBoxes):
+        if is_image(leaf) or F.is_pure_tensor(leaf) or isinstance(leaf, F.NotImage):
             return F.get_size(leaf)
     raise TypeError("No image, video, mask, bounding box of keypoint was found in the sample")
 
@@ -84,6 +84,14 @@ def get_bounding_boxes(flat_inputs: list[Any]) -> tv_tensors.BoundingBoxes:
         if isinstance(leaf, tv_tensors.BoundingBoxes):
             return leaf
     raise ValueError("No bounding boxes were found in the sample")
+
+
+def get_keypoints(flat_inputs: list[Any]) -> tv_tensors.KeyPoints:
+    """The points of a sample."""
+    for leaf in flat_inputs:
+        if isinstance(leaf, tv_tensors.KeyPoints):
+            return leaf
+    raise ValueError("No keypoints were found in the sample")
 
 
 def query_chw(flat_inputs: list[Any]) -> tuple[int, int, int]:

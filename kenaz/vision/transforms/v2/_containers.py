@@ -138,7 +138,7 @@ class ToImage(Module):
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = flatten(sample)
-        is_other = (tv_tensors.Mask, tv_tensors.BoundingBoxes, tv_tensors.Video)
+        is_other = F.NotImage | tv_tensors.Video
         chosen = [
             (take and not isinstance(leaf, is_other)) or is_array(leaf)
             for leaf, take in zip(leaves, affected(leaves))
@@ -179,7 +179,7 @@ class LinearTransformation(Transform):
             raise TypeError(f"{type(self).__name__}() does not support PIL images.")
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        if isinstance(inpt, tv_tensors.Mask | tv_tensors.BoundingBoxes):
+        if isinstance(inpt, F.NotImage):
             return inpt
         change = one.LinearTransformation(self.transformation_matrix, self.mean_vector)
         return tv_tensors.wrap(change(F.plain(inpt)), like=inpt)
@@ -220,7 +220,7 @@ class ToPILImage(Transform):
         self.mode = mode
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        if isinstance(inpt, tv_tensors.Mask | tv_tensors.BoundingBoxes):
+        if isinstance(inpt, F.NotImage):
             return inpt
         return inpt if F.F.is_pil(inpt) else F.to_pil_image(F.plain(inpt), self.mode)
 
@@ -245,7 +245,7 @@ class ToDtype(Transform):
         if isinstance(self.dtype, dict):
             dtype = self.dtype.get(type(inpt), self.dtype.get("others"))
         else:
-            image = not isinstance(inpt, tv_tensors.Mask | tv_tensors.BoundingBoxes)
+            image = not isinstance(inpt, F.NotImage)
             dtype = self.dtype if image else None  # masks and boxes keep their numbers
         if dtype is None or F.F.is_pil(inpt):
             return inpt
@@ -305,4 +305,28 @@ class ClampBoundingBoxes(Transform):
         self.clamping_mode = clamping_mode
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return F.clamp_bounding_boxes(inpt) if isinstance(inpt, tv_tensors.BoundingBoxes) else inpt
+        if not isinstance(inpt, tv_tensors.BoundingBoxes):
+            return inpt
+        return F.clamp_bounding_boxes(inpt, clamping_mode=self.clamping_mode)
+
+
+class ClampKeyPoints(Transform):
+    """Points moved onto the image."""
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return F.clamp_keypoints(inpt) if isinstance(inpt, tv_tensors.KeyPoints) else inpt
+
+
+class SetClampingMode(Transform):
+    """Boxes that are cut to the image from now on ("soft", "hard"), or not (None)."""
+
+    def __init__(self, clamping_mode: str | None) -> None:
+        super().__init__()
+        if clamping_mode not in (None, "soft", "hard"):
+            raise ValueError(f"clamping_mode must be soft, hard or None, got {clamping_mode}")
+        self.clamping_mode = clamping_mode
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if not isinstance(inpt, tv_tensors.BoundingBoxes):
+            return inpt
+        return tv_tensors.wrap(F.plain(inpt).clone(), like=inpt, clamping_mode=self.clamping_mode)

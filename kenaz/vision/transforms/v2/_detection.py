@@ -7,7 +7,17 @@ from .... import _api as torch
 from ... import tv_tensors
 from ...ops.boxes import box_iou
 from . import functional as F
-from ._base import Transform, flatten, get_bounding_boxes, has_any, is_image, query_channels, query_size, unflatten
+from ._base import (
+    Transform,
+    flatten,
+    get_bounding_boxes,
+    get_keypoints,
+    has_any,
+    is_image,
+    query_channels,
+    query_size,
+    unflatten,
+)
 from ._geometry import Maybe
 from ._mixing import default_labels
 
@@ -240,27 +250,44 @@ class SanitizeBoundingBoxes(Transform):
 
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
-        leaves = flatten(sample)
-        boxes = get_bounding_boxes(leaves)
-        getter = default_labels if self.labels_getter == "default" else self.labels_getter
-        labels = None if getter is None else getter(sample)
-        belonging = labels if isinstance(labels, tuple | list) else [labels]
+        boxes = get_bounding_boxes(flatten(sample))
         _, keep = F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)
-        changed = [
-            tv_tensors.wrap(F.plain(leaf)[keep], like=leaf)
-            if isinstance(leaf, tv_tensors.BoundingBoxes)
-            or (isinstance(leaf, tv_tensors.Mask) and len(leaf) == len(keep))
-            or any(leaf is label for label in belonging)
-            else leaf
-            for leaf in leaves
-        ]
-        return unflatten(sample, iter(changed))
+        return kept(sample, keep, tv_tensors.BoundingBoxes, self.labels_getter)
+
+
+def kept(sample: Any, keep: Tensor, kind: type, labels_getter: Any) -> Any:
+    """A sample with only the rows to keep, of the tensors of a kind, their labels, and as many masks."""
+    getter = default_labels if labels_getter == "default" else labels_getter
+    labels = None if getter is None else getter(sample)
+    belonging = labels if isinstance(labels, tuple | list) else [labels]
+    changed = [
+        tv_tensors.wrap(F.plain(leaf)[keep], like=leaf)
+        if isinstance(leaf, kind)
+        or (isinstance(leaf, tv_tensors.Mask) and len(leaf) == len(keep))
+        or any(leaf is label for label in belonging)
+        else leaf
+        for leaf in flatten(sample)
+    ]
+    return unflatten(sample, iter(changed))
+
+
+class SanitizeKeyPoints(Transform):
+    """Points that are not on the image removed, with the labels that belong to them."""
+
+    def __init__(self, labels_getter: Any = None) -> None:
+        super().__init__()
+        self.labels_getter = labels_getter
+
+    def forward(self, *inputs: Any) -> Any:
+        sample = inputs if len(inputs) > 1 else inputs[0]
+        _, keep = F.sanitize_keypoints(get_keypoints(flatten(sample)))
+        return kept(sample, keep, tv_tensors.KeyPoints, self.labels_getter)
 
 
 class RGB(Transform):
     """Gray images in three equal channels."""
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        if isinstance(inpt, tv_tensors.BoundingBoxes | tv_tensors.Mask):
+        if isinstance(inpt, F.NotImage):
             return inpt
         return F.rgb_to_grayscale(inpt, 3) if F.get_dimensions(inpt)[0] == 1 else inpt

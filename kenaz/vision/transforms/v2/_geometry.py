@@ -100,7 +100,14 @@ class CenterCrop(Fixed):
         return {"output_size": self.size}
 
 
-class FiveCrop(Fixed):
+class Crops(Fixed):
+    """Several windows of an image in place of it; points stay as they are."""
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return inpt if isinstance(inpt, F.Points) else super().transform(inpt, params)
+
+
+class FiveCrop(Crops):
     """The four corners and the middle."""
 
     function = staticmethod(F.five_crop)
@@ -113,7 +120,7 @@ class FiveCrop(Fixed):
         return {"size": self.size}
 
 
-class TenCrop(Fixed):
+class TenCrop(Crops):
     """The four corners and the middle, of the image and of its mirror image."""
 
     function = staticmethod(F.ten_crop)

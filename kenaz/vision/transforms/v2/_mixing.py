@@ -16,14 +16,17 @@ Tensor = torch.Tensor
 
 def default_labels(sample: Any) -> Any:
     """The labels of a batch: what is called so, or the second of two."""
-    if isinstance(sample, tuple | list):
-        if len(sample) == 2 and isinstance(sample[1], Tensor):
-            return sample[1]
-        sample = sample[1] if len(sample) > 1 else None
-    if isinstance(sample, dict):
-        for key, value in sample.items():
-            if "label" in str(key).lower():
-                return value
+    found = sample[1] if isinstance(sample, tuple | list) and len(sample) > 1 else sample
+    if found is not sample and F.is_pure_tensor(found):
+        return found
+    if not isinstance(found, dict):
+        raise ValueError(
+            "When using the default labels_getter, the input passed to forward must be a dictionary or a two-tuple "
+            f"whose second item is a dict or a tensor, but got {sample} instead."
+        )
+    for key, value in found.items():
+        if "label" in str(key).lower():
+            return value
     raise ValueError(
         "Could not infer where the labels are in the sample. Try passing a callable as the labels_getter parameter?"
         "If there are no labels in the sample by design, pass labels_getter=None."
@@ -61,7 +64,7 @@ class Mixing(Transform):
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = flatten(sample)
         for leaf in leaves:
-            if isinstance(leaf, tv_tensors.BoundingBoxes | tv_tensors.Mask) or F.F.is_pil(leaf):
+            if isinstance(leaf, F.NotImage) or F.F.is_pil(leaf):
                 raise ValueError(
                     f"{type(self).__name__}() does not support PIL images, bounding boxes, keypoints and masks."
                 )

@@ -21,7 +21,10 @@ from ..functional import (
 
 Tensor = torch.Tensor
 Boxes = tv_tensors.BoundingBoxes
+Points = tv_tensors.KeyPoints
 Mask = tv_tensors.Mask
+Placed = Boxes | Points  # what is on an image
+NotImage = Boxes | Points | Mask
 
 
 def is_pure_tensor(inpt: Any) -> bool:
@@ -35,7 +38,7 @@ def plain(inpt: Any) -> Any:
 
 def get_size(inpt: Any) -> list[int]:
     """[height, width] of an image, or of the one that boxes are on."""
-    return list(inpt.canvas_size) if isinstance(inpt, Boxes) else F.get_dimensions(plain(inpt))[1:]
+    return list(inpt.canvas_size) if isinstance(inpt, Placed) else F.get_dimensions(plain(inpt))[1:]
 
 
 def get_dimensions(inpt: Any) -> list[int]:
@@ -60,7 +63,7 @@ def color(function: Callable) -> Callable:
     """A function of images for everything: masks and boxes stay as they are."""
 
     def applied(inpt: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(inpt, Boxes | Mask):
+        if isinstance(inpt, NotImage):
             return inpt
         return tv_tensors.wrap(function(plain(inpt), *args, **kwargs), like=inpt)
 
@@ -115,7 +118,7 @@ def corners_of(boxes: Boxes) -> Tensor:
 
 def with_corners(corners: Tensor, like: Boxes, size: Any, clamp: bool = True) -> Boxes:
     """Boxes in the format, and of the type, of others, on a canvas of another size."""
-    if clamp:
+    if clamp and like.clamping_mode is not None:
         height, width = size
         x, y = corners[..., 0::2].clamp(0, width), corners[..., 1::2].clamp(0, height)
         corners = torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1)
@@ -123,8 +126,16 @@ def with_corners(corners: Tensor, like: Boxes, size: Any, clamp: bool = True) ->
     return tv_tensors.wrap(out, like=like, canvas_size=tuple(size))
 
 
-def on_corners(move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], boxes: Boxes, size: Any) -> Boxes:
-    """Boxes around where a map takes all four corners of each."""
+def on_points(move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], points: Points, size: Any) -> Points:
+    """Points where a map takes them, on a canvas of another size."""
+    out = torch.stack(move(*plain(points).unbind(-1)), -1).to(points.dtype)
+    return tv_tensors.wrap(out, like=points, canvas_size=tuple(size))
+
+
+def on_corners(move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], boxes: Any, size: Any) -> Any:
+    """Boxes around where a map takes all four corners of each; points where it takes them."""
+    if isinstance(boxes, Points):
+        return on_points(move, boxes, size)
     x1, y1, x2, y2 = corners_of(boxes).to(torch.float32).unbind(-1)
     x, y = move(torch.stack([x1, x2, x2, x1], -1), torch.stack([y1, y1, y2, y2], -1))
     around = torch.stack([x.amin(-1), y.amin(-1), x.amax(-1), y.amax(-1)], -1)
@@ -133,6 +144,8 @@ def on_corners(move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], boxes: B
 
 def horizontal_flip(inpt: Any) -> Any:
     """Left and right exchanged."""
+    if isinstance(inpt, Points):
+        return on_points(lambda x, y: (inpt.canvas_size[1] - 1 - x, y), inpt, inpt.canvas_size)
     if not isinstance(inpt, Boxes):
         return tv_tensors.wrap(F.hflip(plain(inpt)), like=inpt)
     x1, y1, x2, y2 = corners_of(inpt).unbind(-1)
@@ -142,6 +155,8 @@ def horizontal_flip(inpt: Any) -> Any:
 
 def vertical_flip(inpt: Any) -> Any:
     """Top and bottom exchanged."""
+    if isinstance(inpt, Points):
+        return on_points(lambda x, y: (x, inpt.canvas_size[0] - 1 - y), inpt, inpt.canvas_size)
     if not isinstance(inpt, Boxes):
         return tv_tensors.wrap(F.vflip(plain(inpt)), like=inpt)
     x1, y1, x2, y2 = corners_of(inpt).unbind(-1)
@@ -160,10 +175,12 @@ def resize(
     antialias: bool | None = True,
 ) -> Any:
     """Scaled to (height, width), or so that the shorter edge has the length `size`."""
-    if isinstance(inpt, Boxes):
+    if isinstance(inpt, Placed):
         old_height, old_width = inpt.canvas_size
         wanted = [size] if isinstance(size, int) else list(size)
         height, width = F.resized_size(old_height, old_width, wanted, max_size)
+        if isinstance(inpt, Points):
+            return on_points(lambda x, y: (x * (width / old_width), y * (height / old_height)), inpt, (height, width))
         scale = torch.tensor([width / old_width, height / old_height] * 2)
         return with_corners(corners_of(inpt) * scale, inpt, (height, width), clamp=False)
     mode = sampling(inpt, interpolation)
@@ -172,6 +189,8 @@ def resize(
 
 def crop(inpt: Any, top: int, left: int, height: int, width: int) -> Any:
     """A window; what lies outside is 0."""
+    if isinstance(inpt, Points):
+        return on_points(lambda x, y: (x - left, y - top), inpt, (height, width))
     if not isinstance(inpt, Boxes):
         return tv_tensors.wrap(F.crop(plain(inpt), top, left, height, width), like=inpt)
     moved = corners_of(inpt) - torch.tensor([left, top, left, top])
@@ -180,7 +199,7 @@ def crop(inpt: Any, top: int, left: int, height: int, width: int) -> Any:
 
 def center_crop(inpt: Any, output_size: Any) -> Any:
     """The middle, padded with 0 where it is smaller."""
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         return tv_tensors.wrap(F.center_crop(plain(inpt), output_size), like=inpt)
     height, width = F.pair(output_size)
     old_height, old_width = inpt.canvas_size
@@ -189,13 +208,15 @@ def center_crop(inpt: Any, output_size: Any) -> Any:
 
 def pad(inpt: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> Any:
     """`padding` pixels added on the sides."""
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         return tv_tensors.wrap(filled_pad(plain(inpt), padding, fill, padding_mode), like=inpt)
     if padding_mode != "constant":
         raise ValueError(f"Padding mode '{padding_mode}' is not supported with bounding boxes")
     left, top, right, bottom = F.all_sides(padding)
     height, width = inpt.canvas_size
     size = (height + top + bottom, width + left + right)
+    if isinstance(inpt, Points):
+        return on_points(lambda x, y: (x + left, y + top), inpt, size)
     return with_corners(corners_of(inpt) + torch.tensor([left, top, left, top]), inpt, size)
 
 
@@ -249,7 +270,7 @@ def affine(
     center: Any = None,
 ) -> Any:
     """Turned clockwise, moved, scaled and sheared, around the middle or `center`."""
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         mode, value = sampling(inpt, interpolation), fills(inpt, fill)
         out = F.affine(plain(inpt), angle, translate, scale, shear, mode, value, center)
         return tv_tensors.wrap(out, like=inpt)
@@ -275,7 +296,7 @@ def rotate(
 
     With `expand`, boxes get the canvas that the image gets; torchvision's have one of another size.
     """
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         mode, value = sampling(inpt, interpolation), fills(inpt, fill)
         return tv_tensors.wrap(F.rotate(plain(inpt), angle, mode, expand, center, value), like=inpt)
     if not expand:
@@ -298,7 +319,7 @@ def perspective(
     inpt: Any, startpoints: Any, endpoints: Any, interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None
 ) -> Any:
     """As seen when the corners move from `startpoints` to `endpoints`."""
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         mode, value = sampling(inpt, interpolation), fills(inpt, fill)
         return tv_tensors.wrap(F.perspective(plain(inpt), startpoints, endpoints, mode, value), like=inpt)
     a, b, c, d, e, f, g, h = F.perspective_coefficients(endpoints, startpoints)  # the way that boxes go
@@ -316,7 +337,7 @@ def elastic(
     """With each pixel from `displacement` [1, H, W, 2] farther on, (x, y) in halves of the image."""
     if not isinstance(displacement, Tensor):
         raise TypeError("Argument displacement should be a Tensor")
-    if not isinstance(inpt, Boxes):
+    if not isinstance(inpt, Placed):
         mode, value = sampling(inpt, interpolation), fills(inpt, fill)
         return tv_tensors.wrap(F.elastic_transform(plain(inpt), displacement, mode, value), like=inpt)
     height, width = inpt.canvas_size
@@ -326,9 +347,10 @@ def elastic(
     # where a pixel goes to is about the opposite of where its neighbours come from
     back = F._tensor.identity_grid(height, width, torch.float32, None) - displacement
     scale = 0.5 * torch.tensor([width, height])
+    at = torch.trunc if isinstance(inpt, Points) else torch.ceil  # torchvision's choice
 
     def move(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        column, row = (v.ceil().to(torch.int64).clamp(0, n - 1) for v, n in ((x, width), (y, height)))
+        column, row = (at(v).to(torch.int64).clamp(0, n - 1) for v, n in ((x, width), (y, height)))
         moved = (back[0, row, column] + 1) * scale - 0.5
         return moved[..., 0], moved[..., 1]
 
@@ -364,7 +386,7 @@ def to_image(inpt: Any) -> tv_tensors.Image:
 
 def to_dtype(inpt: Any, dtype: Any = torch.float, scale: bool = False) -> Any:
     """In another type; with `scale`, values are scaled to that type's range, but for masks and boxes."""
-    if scale and not isinstance(inpt, Boxes | Mask):
+    if scale and not isinstance(inpt, NotImage):
         return tv_tensors.wrap(convert_image_dtype(plain(inpt), dtype), like=inpt)
     return inpt.to(dtype)
 
@@ -383,17 +405,52 @@ def convert_bounding_box_format(inpt: Any, old_format: Any = None, new_format: A
     return tv_tensors.wrap(out, like=inpt, format=wanted)
 
 
-def clamp_bounding_boxes(inpt: Any, format: Any = None, canvas_size: Any = None) -> Any:
-    """Boxes cut to the image."""
+def clamp_bounding_boxes(
+    inpt: Any, format: Any = None, canvas_size: Any = None, clamping_mode: str | None = "auto"
+) -> Any:
+    """Boxes cut to the image, unless their clamping mode, or the one that is given, is None."""
+    if clamping_mode not in ("soft", "hard", "auto", None):
+        raise ValueError(f"clamping_mode must be soft, hard, auto or None, got {clamping_mode}")
     if is_pure_tensor(inpt):
         boxes = Boxes(inpt, format=format, canvas_size=canvas_size)
-        return plain(with_corners(corners_of(boxes), boxes, canvas_size))
-    return with_corners(corners_of(inpt), inpt, inpt.canvas_size)
+        return plain(clamp_bounding_boxes(boxes, clamping_mode=clamping_mode))
+    if clamping_mode is None:
+        return inpt.clone()
+    out = inpt if clamping_mode == "auto" else tv_tensors.wrap(plain(inpt), like=inpt, clamping_mode=clamping_mode)
+    out = with_corners(corners_of(out), out, inpt.canvas_size)
+    return tv_tensors.wrap(plain(out), like=inpt)
+
+
+def clamp_keypoints(inpt: Any, canvas_size: Any = None) -> Any:
+    """Points moved to the nearest pixel of the image.
+
+    >>> clamp_keypoints(torch.tensor([[-1, 9]]), canvas_size=(5, 5))
+    tensor([[0, 4]])
+    """
+    if is_pure_tensor(inpt):
+        if canvas_size is None:
+            raise ValueError("For pure tensor inputs, `canvas_size` has to be passed.")
+        return plain(clamp_keypoints(Points(inpt, canvas_size=canvas_size)))
+    height, width = inpt.canvas_size
+    return on_points(lambda x, y: (x.clamp(0, width - 1), y.clamp(0, height - 1)), inpt, inpt.canvas_size)
+
+
+def sanitize_keypoints(key_points: Any, canvas_size: Any = None) -> tuple[Any, Tensor]:
+    """The points, or rows of points, that are on the image, and a mask that tells which those are."""
+    if is_pure_tensor(key_points) and canvas_size is None:
+        raise ValueError(
+            "canvas_size cannot be None if key_points is a pure tensor. "
+            "Set it to an appropriate value or pass key_points as a tv_tensors.KeyPoints object."
+        )
+    height, width = canvas_size if is_pure_tensor(key_points) else key_points.canvas_size
+    points = plain(key_points)
+    inside = ((points >= 0) & (points < torch.tensor([width, height]))).flatten(1).all(1)
+    return tv_tensors.wrap(points[inside], like=key_points), inside
 
 
 def gaussian_noise(inpt: Any, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> Any:
     """Noise added to a floating image."""
-    if isinstance(inpt, Boxes | Mask):
+    if isinstance(inpt, NotImage):
         return inpt
     img = plain(inpt)
     if not isinstance(img, Tensor) or not img.is_floating_point():
@@ -480,7 +537,7 @@ def get_image_size(inpt: Any) -> list[int]:
 
 def permute_channels(inpt: Any, permutation: list[int]) -> Any:
     """The channels in another order."""
-    if isinstance(inpt, Boxes | Mask):
+    if isinstance(inpt, NotImage):
         return inpt
     img = pil_to_tensor(inpt) if F.is_pil(inpt) else plain(inpt)
     out = img[..., permutation, :, :]
