@@ -106,6 +106,11 @@ class Plane:
         return rows[:, None] * self.width + columns
 
 
+def is_flat(size: Ints, stride: Ints) -> bool:
+    """Whether the places of a plane lie one after the other."""
+    return stride[3] == 1 and (size[0] == 1 or stride[2] == size[1])
+
+
 class Turn:
     """Matrices of `rows` rows that are `along` apart, turned: column c of matrix m goes to m * to + places[c]."""
 
@@ -183,7 +188,7 @@ def pays(whole: Any, size: Ints, stride: Ints, into: Ints, many: Sequence[tuple[
     """Whether turning costs less than copying and packing; planes have to lie as they are read."""
     shapes, build = whole.shapes, whole.build
     images, channels = shapes.images, whole.channels * shapes.groups
-    if not all(axes[0].taps and axes[1].taps for _, axes in many) or stride[2:] != (size[1], 1):
+    if not all(axes[0].taps and axes[1].taps for _, axes in many) or not is_flat(size, stride):
         return False
     found, source, padding = plan_source(stride, channels, [axes for _, axes in many])
     other = copying(shapes, channels, padding)
@@ -214,7 +219,7 @@ class BatchWeight:
     def pays(self, x_stride: Ints, y_stride: Ints) -> bool:
         """Whether turning costs less than copying the source and packing its windows."""
         shapes, build, window = self.shapes, self.build, self.shapes.window
-        if x_stride[2:] != (window.size[1], 1) or y_stride[2:] != (window.out[1], 1):
+        if not is_flat(window.size, x_stride) or not is_flat(window.out, y_stride):
             return False
         places, columns = shapes.images * math.prod(window.out), self.taps * self.channels
         (axes,), source, padding = plan_source(x_stride, shapes.channels, [self.axes])
