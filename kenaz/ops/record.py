@@ -6,6 +6,7 @@ write, `write_out` for `out=`.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 import weakref
@@ -447,8 +448,8 @@ def _rewire(x: Tensor, value: Tensor) -> None:
     else:
         fn = _CopySlices()
         fn.edges = (backward_module.grad_edge(base), backward_module.grad_edge(value))
-        fn.specs, fn.region, fn.offset = [base._spec, x._spec], x._spec, x._offset - base._offset
-        fn.base_spec = base._spec
+        fn.derivative = _written(base._spec, x._spec, x._offset - base._offset)
+        fn.inputs, fn.outputs, fn.versions, fn.marked = (), None, None, False
         fn.sequence = next(backward_module._sequence)
         _move_retained(base, fn, 0)
         base._grad_fn = fn
@@ -483,25 +484,45 @@ def _live_views(base: Tensor, written: Tensor) -> list[Tensor]:
 class _CopySlices(backward_module.BackwardNode):
     """The history of a base after a view of it was written to."""
 
-    __slots__ = ("base_spec", "offset", "region", "specs")
+    __slots__ = ("derivative", "inputs", "outputs", "versions")  # as those of an operator's node, for `replay`
+    derivative: _Written
+
+    @property
+    def specs(self) -> tuple:
+        return self.derivative.specs
 
     def apply(self, grads: list) -> tuple:
-        dense = apply(COPY, (grads[0],), {"out": fresh(grads[0].shape, grads[0].dtype, stride=self._dense_stride())})
-        where = (self.region.size, self.region.stride, self.offset)
+        """The gradients of the rest of the base, and of what was written."""
+        d = self.derivative
+        dense = apply(COPY, (grads[0],), {"out": fresh(grads[0].shape, grads[0].dtype, stride=d.dense_stride())})
+        where = (d.region.size, d.region.stride, d.offset)
         value = rest = None
-        if self.edges[0] is not None:
-            rest = dense.clone()
-            rest.as_strided(*where).zero_()
-        if self.edges[1] is not None:
+        if self.edges[1] is not None:  # first, so that the rest may be where the whole was
             value = dense.as_strided(*where)
+            value = value if state.enabled or value._spec.contiguous else value.contiguous()
+        if self.edges[0] is not None:
+            rest = dense.clone() if state.enabled else make_tensor(make_storage(dense._storage.node), dense._spec)
+            rest.as_strided(*where).zero_()
         return rest, value
 
-    def _dense_stride(self) -> tuple:
-        return (
-            self.base_spec.stride
-            if self.base_spec.order() is not None
-            else fresh(self.base_spec.size, self.base_spec.dtype).stride
-        )
+
+class _Written:
+    """What tells the history of one write from that of another; what `replay` asks of an operator's `Derivative`."""
+
+    __slots__ = ("base", "offset", "region", "specs")
+    kept = replaced = numbers = ()
+    forgets = y = False
+    whole = None
+    backward_class = _CopySlices
+
+    def __init__(self, base: Spec, region: Spec, offset: int):
+        self.base, self.region, self.offset, self.specs = base, region, offset, (base, region)
+
+    def dense_stride(self) -> tuple:
+        return self.base.stride if self.base.order() is not None else fresh(self.base.size, self.base.dtype).stride
+
+
+_written = functools.lru_cache(4096)(_Written)  # one for all writes of a kind: it is compared by identity
 
 
 _CopySlices.__name__ = _CopySlices.__qualname__ = "CopySlices"
@@ -519,7 +540,7 @@ class _AsStrided(backward_module.BackwardNode):
         if repeated:  # an expanded view: each place gets the sum
             grad = grad.sum(repeated, True)
             size = tuple(1 if d in repeated else n for d, n in enumerate(size))
-        memory = Tensor._from_array(np.zeros(extent(self.base_spec.size, self.base_spec.stride), grad.dtype.np))
+        memory = grad.new_zeros((extent(self.base_spec.size, self.base_spec.stride),))
         memory.as_strided(size, stride, self.offset).copy_(grad)
         return memory.as_strided(self.base_spec.size, self.base_spec.stride, 0)
 

@@ -230,3 +230,24 @@ def test_the_gradient_of_a_loss_is_not_written_to(hot: str, monkeypatch: pytest.
         q.grad += 1
         q.grad.numpy()[0] = 7
         assert (seen.item(), p.grad.item(), q.grad.item()) == (1, 10, 7)
+
+
+def test_passes_over_writes_come_back() -> None:
+    """A tensor that is filled step by step: its backward pass is replayed, and gives the gradients of the first ones."""
+    x, w = torch.randn(2, 5, 3, requires_grad=True), torch.randn(3, requires_grad=True)
+
+    def step() -> list:
+        out, h = torch.zeros(2, 5, 3), torch.zeros(2, 3)
+        for t in range(5):
+            h = torch.tanh(h + x[:, t] * w)
+            out[:, t] = h
+        out[0] *= 2
+        grads = torch.autograd.grad((out**3).sum(), (x, w))
+        return [g.flatten().tolist() for g in grads]
+
+    before = len([t for t in replay._tapes.values() if t is not None])
+    found = [step() for _ in range(5)]
+    assert len([t for t in replay._tapes.values() if t is not None]) == before + 1
+    for later in found[1:]:
+        for a, b in zip(later, found[0], strict=True):
+            assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
