@@ -86,6 +86,8 @@ class _Widening:
         call = self.graph.given[p].call
         if call.op.family in _LOOPS or call.op.native is None or self.graph.seen[p] and type(call.out) is tuple:
             return False
+        if call.op.overwrites:  # in place it touches a part, and copies would be of the whole
+            return False
         tensors = _tensors(call)
         halves = [s for s in tensors if s.dtype in HALF]
         if not halves or not all(s.numel and can_hold(s.dtype) for s in tensors):

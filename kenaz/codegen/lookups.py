@@ -22,6 +22,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..core.dtype import HALF
 from ..core.spec import Spec, fresh
 from ..graph.node import Call
 from . import jit
@@ -452,15 +453,15 @@ def index_put(call: Call) -> Routine | None:
     x, value, *indices = call.specs
     at, width = _indexed(call, indices)
     add = call.attributes["accumulate"]
-    name = x.dtype.name.replace("bool", "uint8")
+    name = _moved_as(x)
     index, count = indices[0], indices[0].numel
-    if not width or name not in _PUT or add and not name.startswith("float"):
+    if not width or name not in _MOVED or add and not name.startswith("float"):
         return None
     if not (x.contiguous and call.out.contiguous) or index.dtype.name not in ("int64", "int32"):
         return None
     length, dense = _rows_of(x.size, at, width, count)
     how = _given(value, (*x.size[:at], *index.size, *x.size[at + width :]), at + index.ndim, math.prod(dense[at + 1 :]))
-    if how is None or how[0] == "float" and not name.startswith("float"):
+    if how is None or how[0] == "float" and not name.startswith("float") or name == "int16" and how[0] == "int":
         return None
     kind, by_plane, by_row = how
     outer, inner = math.prod(dense[:at]), math.prod(dense[at + 1 :])
@@ -475,8 +476,8 @@ def index_copy(call: Call) -> Routine | None:
     """x with slices along an axis put where an index says."""
     x, index, source = call.specs
     dim = call.attributes["dim"]
-    name = x.dtype.name.replace("bool", "uint8")
-    if not x.ndim or source.ndim != x.ndim or name not in _PUT or index.dtype.name not in ("int64", "int32"):
+    name = _moved_as(x)
+    if not x.ndim or source.ndim != x.ndim or name not in _MOVED or index.dtype.name not in ("int64", "int32"):
         return None
     if not all(s.contiguous for s in (x, index, source, call.out)):
         return None
@@ -489,6 +490,14 @@ def index_copy(call: Call) -> Routine | None:
 
 _FLOATS = ("float32", "float64")
 _PUT = (*_FLOATS, "int32", "int64", "uint8")  # dtypes of elements that are put, by the name in vectors
+
+
+_MOVED = (*_PUT, "int16")  # halves too, where they are only moved
+
+
+def _moved_as(x: Spec) -> str:
+    """The dtype in which elements are moved."""
+    return "int16" if x.dtype in HALF else x.dtype.name.replace("bool", "uint8")
 
 
 _NUMBERS = {int: ("int", 0, 0), bool: ("int", 0, 0), float: ("float", 0, 0)}

@@ -194,6 +194,22 @@ def test_products_of_halves(size: tuple[int, int, int], left: bool, right: bool,
     assert not interpreted()
 
 
+@pytest.mark.parametrize("kind", HALVES)
+def test_halves_are_put_where_indices_say_without_arithmetic(kind: torch.dtype) -> None:
+    def program() -> list[Tensor]:
+        x, rows = torch.randn(70, 6).to(kind), torch.randn(3, 6).to(kind)
+        index = torch.tensor([4, 0, 60])
+        found = [x.clone(), x.clone(), x.clone(), x.clone()]
+        found[0][index] = rows
+        found[1][index, torch.tensor([4, 0, 1])] = rows[0, 0]
+        found[2][index] += rows
+        found[3].index_copy_(0, index, rows)
+        return [*found, x.index_put((index,), rows, accumulate=True)]
+
+    agree(program)
+    assert not set(interpreted()) - {"index_put"}  # what accumulates
+
+
 def test_interpreted_operators_in_between_read_and_make_halves() -> None:
     def program() -> list[Tensor]:
         x, w = torch.randn(9, 9).bfloat16(), torch.randn(9, 9).bfloat16()
