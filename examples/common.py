@@ -57,12 +57,28 @@ def text(chosen: argparse.Namespace, characters: int) -> str:
 
 
 def articles(chosen: argparse.Namespace) -> list[str]:
-    """English by subject: WikiText-2 from the data folder, or what Python says about itself."""
+    """English by subject: WikiText-2 from the data folder, or what Python says about itself and its library."""
     files = sorted(Path(chosen.data or "").glob("text/wikitext-2-*.txt")) if chosen.data else []
     if files:
         joined = "".join(file.read_text("utf-8") for file in files)
         return re.split(r"\n = [^=\n]+ = \n", joined)[1:]
-    return articles_on_python()
+    return articles_on_python() + [docstrings(name) for name in MODULES.split()]
+
+
+# modules of the standard library that say much about themselves
+MODULES = """
+email turtle asyncio logging http unittest typing difflib doctest statistics ipaddress importlib urllib json inspect
+threading multiprocessing smtplib configparser pdb tarfile collections pickletools shutil codecs subprocess optparse
+zipfile ftplib socketserver datetime xmlrpc wsgiref imaplib
+"""
+
+
+def docstrings(module: str) -> str:
+    """What a module of the standard library says about itself, from its source."""
+    place = Path(os.__file__).parent / module
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    sources = [file.read_text("utf-8", "ignore") for file in files if file.exists()]
+    return "\n".join(text for source in sources for text in re.findall(r'"""(.+?)"""', source, re.DOTALL))
 
 
 def articles_on_python() -> list[str]:
