@@ -149,3 +149,4 @@ def alias() -> None:
         # multiprocessing hands sys.path to the processes that it spawns, and nothing else that would tell them
         sys.path.insert(1, os.path.join(os.path.dirname(__file__), "_stand_in"))
     importlib.import_module("torch")
+    importlib.import_module("multiprocessing.connection")  # PyTorch loads it, and programs name it without an import

@@ -30,3 +30,12 @@ def test_no_calls_to_other_processes() -> None:
         rpc.rpc_async("other", len, ([],))
     with pytest.raises(RuntimeError, match="not built in"):
         rpc.init_rpc("me", rank=0, world_size=1)
+
+
+def test_no_grid_of_processes() -> None:
+    mesh = torch.distributed.device_mesh
+    assert isinstance(mesh.DeviceMesh, type)
+    with pytest.raises(RuntimeError, match="not built in"):
+        mesh.init_device_mesh("cpu", (1,))
+    with pytest.raises(AttributeError, match="no attribute 'no_such_module'"):
+        torch.distributed.no_such_module

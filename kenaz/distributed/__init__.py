@@ -18,6 +18,14 @@ class group:
     WORLD = None
 
 
+class ProcessGroup:
+    """Some of the processes, for annotations: there is no group here."""
+
+
+class Work:
+    """What a function that does not wait gives back, for annotations: nothing is under way here."""
+
+
 def is_available() -> bool:
     """Whether the distributed package can be used: never in this build."""
     return False
@@ -52,3 +60,11 @@ _TALKING = (
     "reduce_scatter", "reduce_scatter_tensor", "scatter", "scatter_object_list", "send",
 )  # fmt: skip
 globals().update({name: _needs_a_group(name) for name in _TALKING})
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("device_mesh", "nn", "rpc"):
+        import importlib
+
+        return importlib.import_module(f"kenaz.distributed.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -145,14 +145,21 @@ method("view", view_method)
 def reshape(input: Tensor, shape: tuple) -> Tensor:
     """The elements in another size: a view where strides allow it, else a copy."""
     s = input._spec
-    if (_view.op, (shape,)) in s.variants:  # it is known to be a view
-        return _view(input, shape)
+    through = _view if s.contiguous else _reshape_alias
+    if (through.op, (shape,)) in s.variants:  # it is known to be a view
+        return through(input, shape)
     new = shapes.infer(shape, s.numel)
     if shapes.view_stride(s.size, s.stride, new) is None:
         out = _unsafe_view(contiguous(input), new)
         out._base = None  # nobody else sees the copy
         return out
-    return _view(input, shape)
+    return through(input, shape)
+
+
+@view(grad=lambda g, y, _x, size: g.reshape(_x.size), name="reshape_alias", torch=False, tensor=False)
+def _reshape_alias(v: View, size: tuple) -> View:
+    new = shapes.infer(size, shapes.numel(v.size))
+    return View(new, shapes.view_stride(v.size, v.stride, new))
 
 
 @view(grad=lambda g, y, _x, size: g.reshape(_x.size), name="unsafe_view", torch=False, tensor=False)

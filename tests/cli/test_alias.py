@@ -144,3 +144,7 @@ def test_modules_have_their_public_names() -> None:
         "assert torch.utils.data.__name__ == 'torch.utils.data'\n"
         "assert pickle.loads(pickle.dumps(torch.nn.ReLU())).training\n"
     )
+
+
+def test_what_pytorch_loads_is_loaded() -> None:
+    check("import multiprocessing, torch\nassert multiprocessing.connection.Connection\n")

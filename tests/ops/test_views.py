@@ -158,3 +158,15 @@ def test_resize():
 ])  # fmt: skip
 def test_names_of_backward_nodes(call, name):
     assert call(torch.ones(3, 4, requires_grad=True)).grad_fn.name() == name + "Backward0"
+
+
+def test_names_of_reshapes() -> None:
+    a = torch.randn(2, 6, 4, requires_grad=True)
+    turned, part = a.transpose(0, 1), a[:, ::2]
+    assert a.reshape(12, 4).grad_fn.name() == part.view(2, 3, 2, 2).grad_fn.name() == "ViewBackward0"
+    assert turned.reshape(-1).grad_fn.name() == "UnsafeViewBackward0"
+    for y in (turned.reshape(6, 2, 2, 2), part.reshape(2, 3, 2, 2), a[:, :, :2].flatten(0, 1)):
+        assert y.grad_fn.name() == "ReshapeAliasBackward0"
+        a.grad = None
+        (y * y).sum().backward()
+    assert torch.equal(a.grad[:, :, :2], 2 * a[:, :, :2]) and not a.grad[:, :, 2:].any()
