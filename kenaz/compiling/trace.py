@@ -138,7 +138,8 @@ class Trace:
         steps = [i for i, step in enumerate(self.watch.steps) if step.call.op.family == "update"]
         if len(steps) != len(self.watch.updates):
             raise Unguardable("it steps an optimizer in a way that cannot be repeated")
-        return [scalars_of(update, at, self.watch) for update, at in zip(self.watch.updates, steps, strict=True)]
+        updates = zip(self.watch.updates, steps, strict=True)
+        return [scalars_of(update, at) for update, at in updates if update.optimizer is not None]
 
     # --------------------------------------------------------------------------------------------------------- pruning
     def _prune(self) -> None:

@@ -67,7 +67,7 @@ def _value_of(counter: Storage) -> float | None:
     return node.value.item() if node.call is held(node.call.out) and type(node.value) is np.ndarray else None
 
 
-def scalars_of(update: Any, step: int, watch: Any) -> Scalars:
+def scalars_of(update: Any, step: int) -> Scalars:
     """How the numbers of a watched update come about; raises Unguardable where that is not known."""
     optimizer, group = update.optimizer, update.group
     kind = type(optimizer)

@@ -36,6 +36,7 @@ from .walking import catches, standard_library
 KNOWN, STEP, ARRAY, NUMBER, UNKNOWN = "known", "step", "array", "number", "unknown"  # what a source can be
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OPTIMIZERS = os.path.join(_HERE, "optim", "")
 _TRUSTED = (
     "core/", "graph/", "codegen/", "interpret.py", "execute.py", "_tensor.py", "runtime/", "autograd/engine.py",
     "autograd/replay.py", "autograd/nodes.py", "autograd/modes.py", "autograd/methods.py", "ops/", "nn/", "_api.py",
@@ -83,11 +84,11 @@ class Draw:
 
 
 class Update:
-    """An optimizer's update of a group, as it was asked for."""
+    """An update of many tensors at once: an optimizer's of a group, or somebody else's (None) with constants."""
 
     __slots__ = ("body", "group", "groups", "optimizer", "scalars")
 
-    def __init__(self, optimizer: Optimizer, group: dict, body: Any, groups: Any, scalars: dict):
+    def __init__(self, optimizer: Optimizer | None, group: dict, body: Any, groups: Any, scalars: dict):
         self.optimizer, self.group, self.body, self.groups, self.scalars = optimizer, group, body, groups, scalars
 
 
@@ -273,12 +274,11 @@ class Watch:
         self._stepping = frame, frame.f_locals["self"], frame.f_locals["group"]
 
     def _update(self, frame: Any) -> None:
-        if self._stepping is None:
-            self.accuse("it updates tensors in a way that cannot be repeated")
-            return
         here = frame.f_locals
+        if self._stepping is None and frame.f_back.f_code.co_filename.startswith(_OPTIMIZERS):
+            self.accuse("it steps an optimizer in a way that cannot be repeated")
         if here["groups"]:
-            _, optimizer, group = self._stepping
+            _, optimizer, group = self._stepping or (None, None, {})
             self.updates.append(Update(optimizer, group, here["body"], list(here["groups"]), dict(here["scalars"])))
 
     def _read(self, frame: Any) -> None:
