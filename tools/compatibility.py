@@ -67,6 +67,9 @@ PARTIAL = {
     "torch.utils.data.datapipes": "all but data frames and `routed_decode`; annotations are not checked",
     "torch.sparse": "coordinates, rows, columns; no blocks",
     "torch.Tensor.is_conj": "conjugation is computed, not marked",
+    "torchvision.datasets": "MNIST and its like, CIFAR, STL10, SVHN, Caltech101, Flowers102, COCO, ImageNet, folders",
+    "torchvision.models.quantization": "floating networks, `fuse_model`; `quantize=True` raises",
+    "torchvision.transforms.v2": "no turned boxes (`XYWHR`), no function for each kind (`resize_image`)",
 }
 
 
