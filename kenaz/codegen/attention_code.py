@@ -131,7 +131,7 @@ class _Attention:
         named = {
             "kernels": self.kernels, "m": m, "n": n, "depth": depth, "rows": at["rows"], "columns": at["columns"],
             "lanes": at["lanes"], "turned": w.int(0), "a_step": w.int(1), "b_far": at["columns"], "d": nothing,
-            "d_row": w.int(0), "alpha": one, "beta": one, "floor": ir.Constant(w.element, float("-inf")),
+            "d_row": w.int(0), "alpha": one, "beta": one,
         } | {name: w.int(x) for name, x in given.items()}  # fmt: skip
         named["a_far"] = w.mul(at["rows"], named["a_row"])
         w.b.call(self.block, [named[name] for name in BLOCK])

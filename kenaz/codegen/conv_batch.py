@@ -359,6 +359,6 @@ def _emit_slopes(module: ir.Module, element: str) -> None:
         for name, start, end, high in sizes:
             with w.b.if_then(w.test(start, "<", end)), w.loop(start, end, high) as row:
                 a, c = w.at(y, w.mul(pc, n["y_step"]), row), w.at(into, w.mul(row, n["columns"]))
-                given = [depth, a, n["y_step"], *operand, c, n["columns"], table, w.null, add, w.lowest]
+                given = [depth, a, n["y_step"], *operand, c, n["columns"], table, w.null, add]
                 w.call_at(n[name], kind, given)
     w.b.ret_void()

@@ -120,7 +120,7 @@ class _Multiply(Code):
             c = self.at(into, self.mul(period, n["target_period"]))
             b = self.at(self.buffer, self.mul(j, depth, self.width))
             operands = [depth, a, 1, high, b, self.width, self.lanes]
-            self.call_at(tile, self.tile_kind, [*operands, c, n["target_row"], table, biased, add, self.lowest])
+            self.call_at(tile, self.tile_kind, [*operands, c, n["target_row"], table, biased, add])
 
 
 class _MultiplyTurned(Code):
@@ -204,7 +204,7 @@ class _MultiplyTurned(Code):
         c = self.at(self.target, self.mul(row, n["columns"]), j)
         d = self.b.select(add, c, self.null)
         operands = [depth, a, 1, high, b, width, lanes, c, n["columns"], d, n["columns"]]
-        self.call_at(tile, self.tile_kind, [*operands, self.one, self.one, self.lowest])
+        self.call_at(tile, self.tile_kind, [*operands, self.one, self.one])
 
 
 # ------------------------------------------------------------------------------------------------------------ finishing

@@ -27,7 +27,7 @@ from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 
 MOST_SEGMENTS = 3  # of a window; narrower rows are packed
 MOST_ROWS = 32  # more rows pass over the windows several times, which then have to come from the second-level cache
-TILE = ("depth", "a", "a_step", "reads", "source", "starts", "c", "c_row", "table", "bias", "accumulate", "floor")
+TILE = ("depth", "a", "a_step", "reads", "source", "starts", "c", "c_row", "table", "bias", "accumulate")
 _WORD = I64.as_pointer()
 
 
@@ -77,7 +77,7 @@ def tile_type(element: str) -> ir.FunctionType:
     """The signature of a tile over windows."""
     kind = ELEMENTS[element]
     pointer = kind.as_pointer()
-    kinds = {"a": pointer, "source": pointer, "c": pointer, "bias": pointer, "floor": kind, "table": _WORD}
+    kinds = {"a": pointer, "source": pointer, "c": pointer, "bias": pointer, "table": _WORD}
     return ir.FunctionType(VOID, [kinds.get(name, I64) for name in TILE])
 
 
@@ -138,7 +138,7 @@ def _emit_multiply(module: ir.Module, element: str) -> None:
                 c = w.at(into, w.mul(row, n["target_row"]))
                 biased = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(bias, row), w.null)
                 add = w.b.zext(w.test(pc, ">", 0), I64)
-                w.call_at(n[name], kind, [depth, a, high, *operand, c, n["target_row"], table, biased, add, w.lowest])
+                w.call_at(n[name], kind, [depth, a, high, *operand, c, n["target_row"], table, biased, add])
     w.b.ret_void()
 
 

@@ -37,7 +37,6 @@ class Code(Writer):
         self.bytes = np.dtype(element).itemsize
         self.null = ir.Constant(self.pointer, None)
         self.one = ir.Constant(self.element, 1.0)
-        self.lowest = ir.Constant(self.element, float("-inf"))  # the floor of tiles that have none
 
     def __getitem__(self, name: str) -> Any:
         """A word of the task's block."""

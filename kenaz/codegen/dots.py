@@ -105,7 +105,7 @@ def _sum(w: Writer, vector: Any) -> Any:
 
 def _store(w: Writer, tile: Dots, named: dict[str, Any], sums: list[Any]) -> None:
     """C = alpha A B + beta D, as register tiles do: a row's elements are one vector."""
-    alpha, beta, floor = (w.splat(named[n]) for n in ("alpha", "beta", "floor"))
+    alpha, beta = (w.splat(named[n]) for n in ("alpha", "beta"))
     mask = w.first_lanes(tile.columns)
     nothing = tiles.is_null(w, named["d"])
     for i in range(tile.rows):
@@ -118,7 +118,6 @@ def _store(w: Writer, tile: Dots, named: dict[str, Any], sums: list[Any]) -> Non
         with w.b.if_then(w.b.not_(nothing)):
             w.b.store(w.b.fmul(beta, w.load(w.at(named["d"], w.mul(named["d_row"], i)), mask)), d)
         x = w.b.fadd(x, w.b.load(d))
-        x = w.b.select(w.b.fcmp_ordered("<", x, floor), floor, x)
         w.store(x, w.at(named["c"], w.mul(named["c_row"], i)), mask)
 
 

@@ -34,11 +34,10 @@ TASK = ("a", "b", "c", "d", "m", "n", "k")
 # What all tasks share: strides; the size of a tile, and how many of its columns are one of its vectors; the blocks;
 # where B is not packed, the distance of its panels and the `b_step` that a tile gets; whether A and B are packed, the
 # elements of the packed A, a chunk's bytes of scratch; whether the first input is B; whether C is stored transposed;
-# whether results below zero become zero; where the depth is divided, how many parts of C there are, of how many
-# elements, and where in the scratch.
+# where the depth is divided, how many parts of C there are, of how many elements, and where in the scratch.
 LAYOUT = (
     "a_row", "a_step", "b_step", "b_along", "c_row", "d_row", "rows", "columns", "lanes", "row_block", "column_block",
-    "depth_block", "b_far", "b_given", "pack_a", "pack_b", "room_of_a", "room", "swapped", "turned", "cut", "parts",
+    "depth_block", "b_far", "b_given", "pack_a", "pack_b", "room_of_a", "room", "swapped", "turned", "parts",
     "cells", "parts_at",
 )  # fmt: skip
 
@@ -139,25 +138,18 @@ def _emit_sum(module: ir.Module, name: str, element: str) -> None:
     w = Writer(new_function(module, "sum_" + name), element)
     block = _Block(w, w.function.args[0], name)
     parts, cells, c = block.parts(), block.shared("cells"), block.elements("c")
-    floor = w.splat(_floor(w, block.shared("cut")))
     with w.loop(0, cells, w.lanes, name="cell") as i:
         mask = w.first_lanes(w.sub(cells, i))
         with w.folding(0, block.shared("parts"), 1, [w.zero]) as (part, total, after):
             after.append(w.b.fadd(total[0], w.load(w.at(parts, w.mul(part, cells), i), mask)))
-        w.store(tiles.at_least(w, total[0], floor), w.at(c, i), mask)
+        w.store(total[0], w.at(c, i), mask)
     w.b.ret_void()
-
-
-def _floor(w: Writer, cuts: Any) -> Any:
-    """The least result: 0 or -inf."""
-    zero, low = ir.Constant(w.element, 0.0), ir.Constant(w.element, float("-inf"))
-    return w.b.select(w.test(cuts, "!=", 0), zero, low)
 
 
 # ----------------------------------------------------------------------------------------------------------- the block
 BLOCK = (
     "kernels", "m", "n", "depth", "rows", "columns", "lanes", "turned", "a", "a_row", "a_step", "a_far", "b", "b_step",
-    "b_far", "c", "c_row", "d", "d_row", "alpha", "beta", "floor",
+    "b_far", "c", "c_row", "d", "d_row", "alpha", "beta",
 )  # fmt: skip
 
 
@@ -165,10 +157,10 @@ def emit_block(module: ir.Module, element: str) -> ir.Function:
     """A function (`BLOCK`) that multiplies a block of rows by a block of columns, of any depth, a tile at a time.
 
     Tiles have `rows` rows and `columns` columns, of which `lanes` are a vector; `a_far` and `b_far` are the distances
-    of panels: rows * a_row and columns where nothing is packed. C, D, alpha, beta and floor are as for tiles.
+    of panels: rows * a_row and columns where nothing is packed. C, D, alpha and beta are as for tiles.
     """
     pointer, e = ELEMENTS[element].as_pointer(), ELEMENTS[element]
-    kinds = dict.fromkeys("abcd", pointer) | dict.fromkeys(("alpha", "beta", "floor"), e) | {"kernels": _WORDS}
+    kinds = dict.fromkeys("abcd", pointer) | dict.fromkeys(("alpha", "beta"), e) | {"kernels": _WORDS}
     function = ir.Function(module, ir.FunctionType(VOID, [kinds.get(n, I64) for n in BLOCK]), f"block_{element}")
     function.attributes.add("noinline")
     w = Writer(function, element)
@@ -231,7 +223,6 @@ class _Walk:
         nothing = w.b.or_(tiles.is_null(w, places[3]), w.test(offsets[3], "<", 0))
         self.d = w.b.select(nothing, ir.Constant(w.pointer, None), self.d)
         self.own_a, self.own_b = own, w.at(own, self.at["room_of_a"])
-        self.cuts = w.b.select(w.test(self.at["parts"], "==", 1), self.at["cut"], constant(0))
 
     def emit(self) -> None:
         w, at = self.w, self.at
@@ -273,12 +264,10 @@ class _Walk:
         w, at = self.w, self.at
         (i0, j0, k0), (height, width, depth) = start, size
         d, d_row, beta = self._added(k0)
-        is_last = w.test(w.add(k0, depth), "==", self.k)
-        floor = _floor(w, w.b.select(is_last, self.cuts, constant(0)))
         c, added = (place(w, p, row, i0, j0, at["turned"]) for p, row in ((self.c, at["c_row"]), (d, d_row)))
         added = w.b.select(tiles.is_null(w, d), d, added)
         shape = at["rows"], at["columns"], at["lanes"], at["turned"]
-        sums = c, at["c_row"], added, d_row, self.alpha, beta, floor
+        sums = c, at["c_row"], added, d_row, self.alpha, beta
         w.b.call(self.block, [self.kernels, height, width, depth, *shape, *of_a, *of_b, *sums])
 
     def _added(self, k0: Any) -> tuple:

@@ -54,7 +54,6 @@ class Product:
     d_row: int = 0
     swapped: bool = False  # whether A is the second input
     turned: bool = False  # whether C and D are transposed: columns c_row and d_row apart, adjacent rows
-    cut: bool = False  # whether what is below zero becomes zero
     pairs: bool = False  # whether an element of A and B is two bfloat16s, adjacent along the depth
     offsets: np.ndarray = field(default_factory=lambda: np.zeros((1, 4), np.int64))
 
@@ -158,7 +157,6 @@ def _layout(p: Product, shape: Shape, tasks: np.ndarray) -> dict[str, int]:
         rows=shape.rows, columns=shape.columns, lanes=shape.lanes, row_block=row_block, column_block=column_block,
         depth_block=depth, b_far=shape.columns * p.b_along, b_given=p.b_along if shape.store == "dots" else p.b_step,
         pack_a=int(pack_a), pack_b=int(pack_b), room_of_a=room_of_a, swapped=int(p.swapped), turned=int(p.turned),
-        cut=int(p.cut),
         room=(-(-room // 4096) * 4096 + 64) * (pack_a or pack_b),  # chunks begin in different sets of a cache
     )  # fmt: skip
 
@@ -264,13 +262,13 @@ def matmul(call: Call) -> Routine | None:
     return None if product is None else routine(product, "multiply")
 
 
-def linear(call: Call, cut: bool = False) -> Routine | None:
-    """Code for x W' + b; with `cut`, for what relu makes of it."""
+def linear(call: Call) -> Routine | None:
+    """Code for x W' + b."""
     x, weight, bias = call.specs
     if type(bias) is not Spec or weight.ndim != 2:
         return None
     product = _product(x, _transposed(weight), call.out, bias)
-    return None if product is None else routine(replace(product, cut=cut), "affine")
+    return None if product is None else routine(product, "affine")
 
 
 def combination(call: Call) -> Routine | None:

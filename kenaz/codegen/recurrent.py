@@ -219,7 +219,7 @@ class _Sequence:
             "kernels": w.b.inttoptr(n["kernels"], I64.as_pointer()), "m": n["batch"], "n": self.mine,
             "b_step": n["columns"], "b_far": w.mul(given["depth"], n["columns"]), "a_step": w.int(1),
             "a_far": w.mul(n["rows"], given["a_row"]), "d": ir.Constant(w.pointer, None), "d_row": w.int(0),
-            "turned": w.int(0), "alpha": one, "beta": one, "floor": ir.Constant(w.element, float("-inf")),
+            "turned": w.int(0), "alpha": one, "beta": one,
         }  # fmt: skip
         w.b.call(block, [(words | given)[name] for name in gemm.BLOCK])
 

@@ -23,7 +23,6 @@ expanded (stride 0) operands alike. A tile's arguments are (`ROWS`, in this orde
     last                      how many lanes of the last vector count, 1 to lanes; the others are not read, not written
     c, c_row                  row i of C begins at c[i * c_row]
     d, d_row, alpha, beta     C = alpha A B + beta D; d may be null, a row for all (d_row 0), or C itself to accumulate
-    floor                     results below it become it: 0 for relu, -inf for none; NaN stays NaN
 
 With `Tile(store="turned")`, which has at most as many rows as lanes, the tile is a part of C': element (i, j) goes to
 c[j * c_row + i], and what is added is d[j * d_row + i].
@@ -48,9 +47,9 @@ from .vectors import ELEMENTS, I64, VOID, Writer, constant, module_text
 AHEAD = 12  # rows that packing asks memory for before it needs them: they may be pages apart
 _WORD = I64.as_pointer()
 
-ROWS = ("depth", "a", "a_row", "a_step", "b", "b_step", "last", "c", "c_row", "d", "d_row", "alpha", "beta", "floor")
-TABLE = ("depth", "a", "a_row", "a_step", "b", "b_step", "last", "c", "c_row", "table", "bias", "accumulate", "floor")
-_POINTERS, _NUMBERS = ("a", "b", "c", "d", "bias"), ("alpha", "beta", "floor")
+ROWS = ("depth", "a", "a_row", "a_step", "b", "b_step", "last", "c", "c_row", "d", "d_row", "alpha", "beta")
+TABLE = ("depth", "a", "a_row", "a_step", "b", "b_step", "last", "c", "c_row", "table", "bias", "accumulate")
+_POINTERS, _NUMBERS = ("a", "b", "c", "d", "bias"), ("alpha", "beta")
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,9 @@ def is_null(w: Writer, pointer: Any) -> Any:
     return w.b.icmp_unsigned("==", w.b.ptrtoint(pointer, I64), constant(0))
 
 
-def at_least(w: Writer, x: Any, floor: Any) -> Any:
-    return w.b.select(w.b.fcmp_ordered("<", x, floor), floor, x)
-
-
 def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
     """C = alpha A B + beta D, with one branch on whether there is a D."""
-    alpha, beta, floor = (w.splat(named[n]) for n in _NUMBERS)
+    alpha, beta = (w.splat(named[n]) for n in _NUMBERS)
     mask = w.first_lanes(named["last"])
 
     def store(has_d: bool) -> None:
@@ -182,7 +177,7 @@ def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
                 d = w.at(named["d"], w.mul(named["d_row"], i), v * w.lanes)
                 x = w.fma(beta, w.load(d, lane_mask), x)
             c = w.at(named["c"], w.mul(named["c_row"], i), v * w.lanes)
-            w.store(at_least(w, x, floor), c, lane_mask)
+            w.store(x, c, lane_mask)
 
     with w.b.if_else(is_null(w, named["d"])) as (then, otherwise):
         with then:
@@ -193,7 +188,6 @@ def _store_rows(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
 
 def store_table(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -> None:
     """Every segment of every vector, with one branch on whether it adds to what is there or to the bias."""
-    floor = w.splat(named["floor"])
 
     def store(accumulate: bool) -> None:
         for v in range(tile.vectors):
@@ -204,7 +198,7 @@ def store_table(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any]) -
                     c, x = w.at(column, w.mul(named["c_row"], i)), sums[i * tile.vectors + v]
                     if accumulate:
                         x = w.b.fadd(x, w.load(c, mask))
-                    w.store(at_least(w, x, floor), c, mask)
+                    w.store(x, c, mask)
 
     with w.b.if_else(w.test(named["accumulate"], "!=", 0)) as (then, otherwise):
         with then:
@@ -235,7 +229,7 @@ def _store_turned(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any])
     """C' = alpha A B + beta D': vectors of accumulators are rows of a square that is transposed. Where there is no D,
     nothing is read from C; a branch would have all of this twice, which takes long to compile."""
     b, none = w.b, ir.Constant(w.mask, None)
-    alpha, beta, floor = (w.splat(named[n]) for n in _NUMBERS)
+    alpha, beta = (w.splat(named[n]) for n in _NUMBERS)
     nothing = is_null(w, named["d"])
     d = b.select(nothing, named["c"], named["d"])
     for v in range(tile.vectors):
@@ -247,7 +241,7 @@ def _store_turned(w: Writer, tile: Tile, named: dict[str, Any], sums: list[Any])
             row = v * w.lanes + j
             added = w.load(w.at(d, w.mul(named["d_row"], row)), b.select(nothing, none, mask))
             x = w.fma(beta, added, b.fmul(alpha, total))
-            w.store(at_least(w, x, floor), w.at(named["c"], w.mul(named["c_row"], row)), mask)
+            w.store(x, w.at(named["c"], w.mul(named["c_row"], row)), mask)
 
 
 _STORES = {"rows": _store_rows, "table": store_table, "turned": _store_turned}

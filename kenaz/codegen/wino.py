@@ -202,7 +202,7 @@ def _emit_panels(module: ir.Module, element: str) -> None:
                 b = w.at(pieces, w.mul(point, n["v_point"]))
                 c = w.at(products, w.mul(point, n["product"]))
                 left = [n["channels"], a, 1, high, b, width, w.lanes]
-                w.call_at(address, kind, [*left, c, width, w.null, 0, w.one, w.one, w.lowest])
+                w.call_at(address, kind, [*left, c, width, w.null, 0, w.one, w.one])
             bias = w.b.select(w.test(n["has_bias"], "!=", 0), w.at(w.input(tasks.BIAS), row), w.null)
             rows = [w.at(into, w.mul(row, n["target_row"])), bias, ends, n["vectors"], high]
             w.call_at(n["results"], _results_type(element), [products, *rows, n["target_row"], n["product"]])

@@ -136,7 +136,7 @@ def _multiply(w: Code, n: dict, y: Any, x: Any, sums: Any, depth: Any, is_first:
             c = w.at(sums, w.mul(row, n["columns"]), j)
             d = w.b.select(is_first, w.null, c)
             operands = [depth, w.at(y, row), 1, n["y_pitch"], w.at(x, j), n["x_pitch"], last]
-            w.call_at(address, kind, [*operands, c, n["columns"], d, n["columns"], w.one, w.one, w.lowest])
+            w.call_at(address, kind, [*operands, c, n["columns"], d, n["columns"], w.one, w.one])
 
 
 def _emit_taps(module: ir.Module, element: str) -> None:

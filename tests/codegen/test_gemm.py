@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import itertools
 import mmap
 import sys
@@ -217,16 +216,6 @@ def test_a_long_depth_is_divided(element: str, threads: int) -> None:
     a, b, d = draw(5000, 13, element=element).T, draw(5000, 9, element=element), draw(9, element=element)
     check(a, b)
     np.testing.assert_allclose(compute("addmm", d, a, b, 2, 1), a @ b + 2 * d, rtol=1e-3, atol=1e-3)
-
-
-def test_results_below_zero_become_zero(threads: int) -> None:
-    for m, k, n in ((20, 30, 40), (10, 5000, 10)):
-        a, b = draw(m, k), draw(k, n)
-        call = call_of("matmul", a, b)
-        product = products._product(*call.specs, call.out)
-        out = np.empty((m, n), "float32")
-        products.routine(dataclasses.replace(product, cut=True), "multiply").run([a, b], [out])
-        np.testing.assert_allclose(out, np.maximum(a @ b, 0), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(64, 784, 512), (9, 64, 18), (33, 401, 70), (96, 70, 300), (20, 1024, 50)])

@@ -25,7 +25,7 @@ def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 def function(tile: Tile, names: tuple[str, ...]) -> object:
     number = C_TYPES[tile.element]
-    kinds = dict.fromkeys(("alpha", "beta", "floor"), number) | dict.fromkeys(
+    kinds = dict.fromkeys(("alpha", "beta"), number) | dict.fromkeys(
         ("a", "b", "c", "d", "bias", "table"), ctypes.c_void_p
     )
     return ctypes.CFUNCTYPE(None, *[kinds.get(n, ctypes.c_int64) for n in names])(tiles.tile_address(tile))
@@ -41,7 +41,7 @@ def draw(*size: int, element: str = "float32") -> np.ndarray:
 
 @pytest.mark.parametrize("element", ["float32", "float64"])
 @pytest.mark.parametrize(("rows", "vectors", "depth"), [(14, 2, 9), (1, 4, 1), (5, 3, 0), (8, 1, 33)])
-def test_a_tile_multiplies_adds_and_cuts(rows: int, vectors: int, depth: int, element: str, width: int) -> None:
+def test_a_tile_multiplies_and_adds(rows: int, vectors: int, depth: int, element: str, width: int) -> None:
     tile = Tile(rows, vectors, element)
     lanes = tiles.lanes(element)
     run = function(tile, tiles.ROWS)
@@ -49,9 +49,9 @@ def test_a_tile_multiplies_adds_and_cuts(rows: int, vectors: int, depth: int, el
         n = (vectors - 1) * lanes + last
         a, b = draw(rows, depth, element=element), draw(depth, n, element=element)
         c, d = np.full((rows, n + 5), 7, element), draw(n, element=element)
-        expected = np.maximum(2 * a @ b + 3 * d, 0)
+        expected = 2 * a @ b + 3 * d
         for turned, strides in ((a, (depth, 1)), (np.ascontiguousarray(a.T), (1, rows))):
-            run(depth, at(turned), *strides, at(b), n, last, at(c), n + 5, at(d), 0, 2.0, 3.0, 0.0)
+            run(depth, at(turned), *strides, at(b), n, last, at(c), n + 5, at(d), 0, 2.0, 3.0)
             np.testing.assert_allclose(c[:, :n], expected, rtol=1e-4, atol=1e-5)
             assert (c[:, n:] == 7).all()
 
@@ -66,10 +66,10 @@ def test_a_tile_stores_transposed(vectors: int, width: int) -> None:
         a, b, bias = draw(rows, depth), draw(depth, n), draw(rows)
         c = np.full((n + 1, rows + 3), 7, "float32")
         arguments = depth, at(a), depth, 1, at(b), n, last, at(c), rows + 3
-        run(*arguments, at(bias), 0, 1.0, 2.0, -np.inf)
+        run(*arguments, at(bias), 0, 1.0, 2.0)
         np.testing.assert_allclose(c[:n, :rows], (a @ b).T + 2 * bias, rtol=1e-4, atol=1e-5)
-        run(*arguments, at(c), rows + 3, 1.0, 1.0, 0.0)
-        np.testing.assert_allclose(c[:n, :rows], np.maximum(2 * (a @ b).T + 2 * bias, 0), rtol=1e-4, atol=1e-5)
+        run(*arguments, at(c), rows + 3, 1.0, 1.0)
+        np.testing.assert_allclose(c[:n, :rows], 2 * (a @ b).T + 2 * bias, rtol=1e-4, atol=1e-5)
         assert (c[n:] == 7).all() and (c[:, rows:] == 7).all()
 
 
@@ -78,17 +78,10 @@ def test_a_tile_without_d_stores_and_with_c_accumulates(width: int) -> None:
     a, b = draw(3, 4), draw(4, 2)
     c = np.full((3, 2), np.nan, "float32")
     arguments = 4, at(a), 4, 1, at(b), 2, 2, at(c), 2
-    run(*arguments, 0, 0, 1.0, 1.0, -np.inf)
+    run(*arguments, 0, 0, 1.0, 1.0)
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-6)
-    run(*arguments, at(c), 2, 1.0, 1.0, -np.inf)
+    run(*arguments, at(c), 2, 1.0, 1.0)
     np.testing.assert_allclose(c, 2 * (a @ b), rtol=1e-5, atol=1e-6)
-
-
-def test_what_is_not_a_number_stays_so_under_a_floor(width: int) -> None:
-    run = function(Tile(3, 1), tiles.ROWS)
-    a, b, c = np.full((3, 1), np.nan, "float32"), np.ones((1, 2), "float32"), np.zeros((3, 2), "float32")
-    run(1, at(a), 1, 1, at(b), 2, 2, at(c), 2, 0, 0, 1.0, 1.0, 0.0)
-    assert np.isnan(c).all()
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -106,11 +99,11 @@ def test_a_tile_stores_through_a_table(has_bias: bool, width: int) -> None:
     expected[:, :half], expected[:, half + 3 : lanes + 3] = product[:, :half], product[:, half:lanes]
     expected[:, 2 * lanes : 3 * lanes] = product[:, lanes:]
     written = expected != 0
-    run(*arguments, 0, -np.inf)
+    run(*arguments, 0)
     once = expected + written * bias[:, None] * has_bias
     np.testing.assert_allclose(c, once, rtol=1e-4, atol=1e-5)
-    run(*arguments, 1, 0.0)
-    np.testing.assert_allclose(c, np.where(written, np.maximum(once + expected, 0), 0), rtol=1e-4, atol=1e-5)
+    run(*arguments, 1)
+    np.testing.assert_allclose(c, np.where(written, once + expected, 0), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("element", ["float32", "float64"])
