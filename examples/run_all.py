@@ -26,9 +26,9 @@ ddpg gnn fusion custom_function custom_operator mixed_precision checkpointing
 HEAD = """# Examples
 
 Short programs, each to be read in ten minutes; `python examples/NAME.py` runs one in minutes on two cores, `--quick`
-in seconds, `make examples` runs all, checks what they claim and writes this page. Pictures and results are of the data
-that comes with Kenaz: a part of Fashion-MNIST, and, as text, what Python says of itself. `--data DIR` takes full data sets:
-Fashion-MNIST (github.com/zalandoresearch/fashion-mnist) as `DIR/FashionMNIST/raw/*.gz`, Shakespeare
+in seconds, `make examples` runs all, checks what they claim and writes this page. Claims, pictures and results are of
+the data that comes with Kenaz: a part of Fashion-MNIST, and, as text, what Python says of itself. `--data DIR` takes
+full data sets: Fashion-MNIST (github.com/zalandoresearch/fashion-mnist) as `DIR/FashionMNIST/raw/*.gz`, Shakespeare
 (github.com/karpathy/char-rnn) as `DIR/text/tiny-shakespeare.txt`, WikiText-2
 (huggingface.co/datasets/Salesforce/wikitext) as `DIR/text/wikitext-2-*.txt`.
 
