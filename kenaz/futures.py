@@ -20,7 +20,7 @@ class Future:
     2
     """
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, *, devices: list | None = None) -> None:
         self._finished = threading.Condition()

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..core.dtype import PYTHON_TYPES
+from .outdated import outdated
 
 _KINDS: dict[str, tuple[tuple, str]] = {  # what an annotation accepts, and PyTorch's word for it
     "Tensor": ((Tensor,), "Tensor"),
@@ -28,6 +29,8 @@ def explained(function: Callable, name: str, is_method: bool = False) -> Callabl
         try:
             return function(*args, **kwargs)
         except (AttributeError, TypeError, LookupError, ValueError, RuntimeError) as error:
+            if len(args) > 2 and isinstance(error, TypeError) and (call := outdated(name, args, kwargs)):
+                return function(*call[0], **call[1])
             typed = with_dtypes(args, kwargs)
             # our own functions call one another in ways that PyTorch's list of forms does not have
             found = None if is_method or typed else complaint(name, args, kwargs, isinstance(error, TypeError | AttributeError))
