@@ -110,7 +110,7 @@ class Trace:
     def _find_writes(self) -> list[tuple[int, tuple, int]]:
         """(known tensor, place of its new contents, by how much its version grew)."""
         watch, found = self.watch, []
-        mine = {id(s) for scalars in self.scalars for s in scalars.counters}
+        mine = {id(t._storage) for scalars in self.scalars for t in scalars.counters}
         done = set()
         for i, (storage, start, version) in enumerate(zip(watch.storages, watch.start, watch.versions, strict=True)):
             if id(storage) in mine or id(storage) in done or storage.version == version and storage.node is start:

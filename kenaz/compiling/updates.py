@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._tensor import Tensor
 from ..graph.node import held, make_node
 from ..graph.storage import Storage
 from ..optim.pointwise import PointwiseOptimizer, numbers
@@ -25,7 +26,7 @@ class Scalars:
     body: Callable
     names: tuple[str, ...]  # of the scalars
     states: tuple[str, ...]  # the names of state tensors
-    counters: list[Storage]
+    counters: list[Tensor]
     tensors: list[Any]  # the parameters that are updated
 
     def told(self) -> tuple:
@@ -38,7 +39,7 @@ class Scalars:
             return None
         counts: tuple = (False,) if isinstance(optimizer, SGD) and self.states else ()
         if self.counters:
-            values = {_value_of(s) for s in self.counters}
+            values = {_value_of(t._storage) for t in self.counters}
             if len(values) != 1:
                 return None
             self._now = values.pop()
@@ -55,11 +56,11 @@ class Scalars:
         """Move the counters on. They share a node, as tensors that are equal may."""
         if not self.counters:
             return
-        spec = self.counters[0].node.call.out
+        spec = self.counters[0]._spec
         node = make_node(held(spec), (), None, np.array(self._now, spec.dtype.np))
-        for storage in self.counters:
-            storage.node = node
-            storage.version += 1
+        for counter in self.counters:
+            counter._storage.node = node
+            counter._storage.version += 1
 
 
 def _value_of(counter: Storage) -> float | None:
@@ -82,8 +83,7 @@ def scalars_of(update: Any, step: int) -> Scalars:
     counted = bool(kind._counters) and bool(found.states)
     if counted and tuple(kind._counters) != ("step",):
         raise Unguardable(f"{kind.__name__} counts more than its steps")
-    tensors = [optimizer.state[p]["step"] for p in found.tensors] if counted else []
-    found.counters = [t._storage for t in tensors]
-    if any(_value_of(t._storage) is None or t._spec is not t._storage.node.call.out for t in tensors):
+    found.counters = [optimizer.state[p]["step"] for p in found.tensors] if counted else []
+    if any(_value_of(t._storage) is None or t._spec is not t._storage.node.call.out for t in found.counters):
         raise Unguardable("the steps are counted where they cannot be read")
     return found

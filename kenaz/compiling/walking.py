@@ -275,11 +275,19 @@ class Guards:
     def _tensors_hold(self) -> bool:
         tensors = self.tensors
         return (
-            all(map(is_, map(_storage_of, tensors), self.storages))
+            (all(map(is_, map(_storage_of, tensors), self.storages)) or self._moved())
             and all(map(is_, map(_spec_of, tensors), self.specs))
             and all(map(is_, map(_edge_of, tensors), self.edges))
             and list(map(_offset_of, tensors)) == self.offsets
         )
+
+    def _moved(self) -> bool:
+        """Whether tensors only got other memory, `p.data = x`, and share it as before; it is expected from then on."""
+        storages = list(map(_storage_of, self.tensors))
+        if _sharing(storages) != _sharing(self.storages):
+            return False
+        self.storages, self.storage_ids = storages, set(map(id, storages))
+        return True
 
     def _settled(self) -> bool:
         """Whether only constants became others that are equal; they are expected from then on."""
@@ -316,9 +324,11 @@ class Guards:
         yield from (name for scope, name in self.absent if name in scope)
         yield from ("a set" for a, b in self.sets if a != b)
         yield from ("a hook" for hooks in self.empty if hooks)
-        was = zip(self.storages, self.specs, self.edges, self.offsets, strict=True)
+        if not self._moved():
+            yield "which tensors share memory"
+        was = zip(self.specs, self.edges, self.offsets, strict=True)
         for t, before in zip(self.tensors, was, strict=True):
-            if any(a is not b and a != b for a, b in zip((t._storage, t._spec, t._grad_fn, t._offset), before)):
+            if any(a is not b and a != b for a, b in zip((t._spec, t._grad_fn, t._offset), before, strict=True)):
                 yield f"a tensor of size {list(t.shape)}"
 
 
@@ -352,6 +362,12 @@ _storage_of: Any = attrgetter("_storage")
 _spec_of = attrgetter("_spec")
 _edge_of = attrgetter("_grad_fn")
 _offset_of = attrgetter("_offset")
+
+
+def _sharing(storages: list) -> list[int]:
+    """For each storage the first place where it stands."""
+    first: dict[int, int] = {}
+    return [first.setdefault(id(storage), i) for i, storage in enumerate(storages)]
 
 
 def is_seen(tensors: Iterable[Tensor]) -> bool:

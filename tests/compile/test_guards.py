@@ -175,6 +175,19 @@ def test_parameters_and_modules_are_replaced():
     assert compiled(ONE).tolist() == [0.0, 0.0]
 
 
+def test_memory_that_is_exchanged_is_used():
+    net = nn.Linear(2, 2)
+    compiled = torch.compile(net)
+    warm(compiled, ONE)
+    for i in range(20):
+        net.weight.data = torch.full((2, 2), float(i))
+        net.bias.data = torch.zeros(2)
+        assert compiled(ONE).tolist() == [2.0 * i] * 2
+    assert captures(compiled) == 1
+    net.bias.data = net.weight.data[0]
+    assert compiled(ONE).tolist() == [57.0] * 2
+
+
 def test_requires_grad_is_switched_off():
     net = nn.Linear(2, 2)
     compiled = torch.compile(net)
