@@ -65,7 +65,6 @@ class Compiled(Opaque):
         self.entries: dict[tuple, Entry] = {}
         self.count = 0
         self._warned = False
-        self._lock = threading.RLock()
         _all.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -92,7 +91,7 @@ class Compiled(Opaque):
         """Run a call that is not captured, and learn from it, if nothing stands against it."""
         if stance.name == "fail_on_recompile":
             raise RuntimeError(f"Detected recompile when torch.compile stance is 'fail_on_recompile' ({self._name()})")
-        if self._is_full() or stance.name == "eager_on_recompile" or not self._lock.acquire(blocking=False):
+        if self._is_full() or stance.name == "eager_on_recompile" or not _one_at_a_time.acquire(blocking=False):
             return self.function(*args, **kwargs)
         try:
             if watching.active is not None or sys.getprofile() is not None:
@@ -102,7 +101,7 @@ class Compiled(Opaque):
                 entry = self.entries[signature.key] = Entry(signature.objects)
             return self._learn(entry, signature, args, kwargs)
         finally:
-            self._lock.release()
+            _one_at_a_time.release()
 
     def _is_full(self) -> bool:
         limit = self.limit or _limit()
@@ -194,6 +193,7 @@ class Stance:
 
 
 stance = Stance()
+_one_at_a_time = threading.Lock()  # held while a call is watched; those that come meanwhile just run
 _all: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
 

@@ -15,7 +15,17 @@ from .. import execute
 from .._tensor import Tensor, make_tensor
 from ..autograd import engine, replay
 from ..autograd.modes import state
-from ..autograd.nodes import FREED, AccumulateGrad, BackwardNode, OpBackward, _modified, _sequence, refreshed
+from ..autograd.nodes import (
+    FREED,
+    AccumulateGrad,
+    BackwardNode,
+    OpBackward,
+    _modified,
+    _sequence,
+    kept_outputs,
+    refreshed,
+    with_outputs,
+)
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode, pending
@@ -173,49 +183,61 @@ class Stub(BackwardNode):
 
 
 # -------------------------------------------------------------------------------------------------------------- copying
-def graph_of(roots: list[tuple[Any, int]], trace: Any) -> Graph:
-    """A copy of the backward graph that a call left behind."""
-    graph, start = Graph(), trace.watch.sequence
-    outer = {_edge_of(x): i for i, x in reversed([*enumerate(trace.known)])}
-    numbers: dict[Any, int] = {}
-    inner: list[Any] = []
+class _Copier:
+    """Numbers the nodes of a graph: those that a call made, and the known tensors that gradients go on to."""
 
-    def edge(target: Any) -> tuple | None:
+    def __init__(self, graph: Graph, trace: Any):
+        self.graph, self.start = graph, trace.watch.sequence
+        self.outer = {_edge_of(x): i for i, x in reversed([*enumerate(trace.known)])}
+        self.numbers: dict[Any, int] = {}
+        self.inner: list[Any] = []
+
+    def edge(self, target: Any) -> tuple | None:
+        """An edge of a piece for an edge of the graph."""
         if target is None:
             return None
         fn, number = target
-        if type(fn) is AccumulateGrad or fn.sequence < start:
-            at = outer.get((fn, number))
+        if type(fn) is AccumulateGrad or fn.sequence < self.start:
+            at = self.outer.get((fn, number))
             if at is None:
                 raise Unguardable("its gradients go to a tensor that is not found again")
-            if at not in graph.outer:
-                graph.outer.append(at)
-            return "outer", graph.outer.index(at)
-        if fn not in numbers:
+            if at not in self.graph.outer:
+                self.graph.outer.append(at)
+            return "outer", self.graph.outer.index(at)
+        if fn not in self.numbers:
             if not isinstance(fn, OpBackward) or fn.marked:
                 raise Unguardable(f"its gradients go through {fn.name()}, which may do anything")
-            numbers[fn] = len(inner)
-            inner.append(fn)
-        return "inner", numbers[fn], number
+            self.numbers[fn] = len(self.inner)
+            self.inner.append(fn)
+        return "inner", self.numbers[fn], number
 
-    ends = graph.roots = [edge(root) for root in roots]
-    edges = [tuple(map(edge, fn.edges)) for fn in inner]  # which makes `inner` grow
+
+def graph_of(roots: list[tuple[Any, int]], trace: Any) -> Graph:
+    """A copy of the backward graph that a call left behind."""
+    graph = Graph()
+    copier = _Copier(graph, trace)
+    inner = copier.inner
+    graph.roots = list(map(copier.edge, roots))
+    edges = [tuple(map(copier.edge, fn.edges)) for fn in inner]  # which makes `inner` grow
+    graph.spent = any(fn.derivative.forgets and fn.inputs is None for fn in inner)
+    if not graph.spent:
+        _fill(graph, inner, edges, trace)
+    graph.forgets = graph.spent or any(p.derivative.forgets for p in graph.pieces)
+    graph.whole = Whole(graph)
+    return graph
+
+
+def _fill(graph: Graph, inner: list, edges: list[tuple], trace: Any) -> None:
+    """The pieces, newest first."""
     order = sorted(range(len(inner)), key=lambda i: -inner[i].sequence)
-    if any(fn.derivative.forgets and fn.inputs is None for fn in inner):
-        graph.spent = graph.forgets = True
-        graph.whole = Whole(graph)
-        return graph
     at = {old: new for new, old in enumerate(order)}
 
     def moved(e: tuple | None) -> tuple | None:
         return ("inner", at[e[1]], e[2]) if e is not None and e[0] == "inner" else e
 
-    graph.roots = [moved(end) for end in ends]
+    graph.roots = list(map(moved, graph.roots))
     for old in order:
         graph.pieces.append(_piece(inner[old], tuple(map(moved, edges[old])), graph, trace))
-    graph.forgets = any(p.derivative.forgets for p in graph.pieces)
-    graph.whole = Whole(graph)
-    return graph
 
 
 def _edge_of(x: Tensor) -> tuple | None:
@@ -232,12 +254,7 @@ def _piece(fn: OpBackward, edges: tuple, graph: Graph, trace: Any) -> Piece:
         inputs[i] = _save(x._storage, x._spec, x._offset, version, graph, trace)
     piece.inputs, piece.outputs = tuple(inputs), fn.outputs
     if fn.derivative.y:
-        several = type(fn.outputs) is list
-        saved = [
-            _save(storage, spec, offset, version, graph, trace)
-            for storage, spec, offset, version in (fn.outputs if several else (fn.outputs,))
-        ]
-        piece.outputs = saved if several else saved[0]
+        piece.outputs = with_outputs(fn, [_save(*kept, graph, trace) for kept in kept_outputs(fn)])
     return piece
 
 

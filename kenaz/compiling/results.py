@@ -7,7 +7,6 @@ memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -165,6 +164,3 @@ def told(tree: tuple) -> tuple:
         return (*tree[:3], *rest)
     return tuple([tuple([told(p) for p in part]) if type(part) is tuple and part and type(part[0]) is tuple else part
                   for part in tree])  # fmt: skip
-
-
-__all__ = ["Description", "Made", "OrderedDict", "build", "make", "told"]
