@@ -12,7 +12,7 @@ import os
 import re
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._tensor import Tensor, make_tensor
@@ -158,10 +158,10 @@ class OpBackward(BackwardNode):
         return self._output(self.outputs, 0)
 
     def _output(self, saved: Any, number: int) -> Any:
-        if type(saved) is Spec and not self.packed:
-            return saved
         if self.packed and ("y", number) in self.packed:
             tensor = unpack(self.packed["y", number])
+        elif type(saved) is Spec:
+            return saved
         else:
             storage, spec, offset, version = saved
             if storage.version != version:
@@ -278,7 +278,8 @@ def _pack_all(fn: OpBackward, out: Any) -> None:
     if fn.derivative.y:
         several = type(out) is tuple
         for i, o in enumerate(out if several else (out,)):
-            packed["y", i] = pack(o)
+            if not several or is_read(fn.derivative.y, i):
+                packed["y", i] = pack(o)
         fn.outputs = [o._spec for o in out] if several else out._spec
     if packed:
         fn.marks()["packed"] = packed
@@ -303,8 +304,8 @@ def _watch(fn: OpBackward, out: Any) -> None:
 
 # ------------------------------------------------------------------------------------------------ what a rule reads
 class Saves:
-    """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result,
-    ..."""
+    """What a derivative rule reads: of its inputs (True: values, None: only the spec, False: nothing), the result (of
+    several results the numbers, or True for all), ..."""
 
     __slots__ = ("attributes", "inputs", "keeps", "needs", "numbers", "variadic", "y")
     attributes: Any
@@ -329,7 +330,7 @@ def reads(rule: Any, attributes: dict, needed: tuple[bool, ...]) -> Saves:
         return _reads_one(lambda g, y, *_inputs: None, {})
     first, *others = found
     for other in others:
-        first.y = first.y or other.y
+        first.y = True if True in (first.y, other.y) else first.y | other.y
         first.inputs = tuple(
             True if True in (a, b) else None if None in (a, b) else False
             for a, b in zip(first.inputs, other.inputs, strict=True)
@@ -344,7 +345,7 @@ def _reads_one(rule: Callable, attributes: dict) -> Saves:
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     loaded = _loaded(code)
     found = Saves()
-    found.y = len(names) > 1 and names[1] in loaded
+    found.y = _results_read(code, names[1]) if len(names) > 1 and names[1] in loaded else frozenset()
     found.needs = "needs" in names
     found.attributes = tuple(k for k in attributes if k in names or code.co_flags & 0x08)
     inputs = [n for n in names[2:] if n not in attributes and n != "needs"]
@@ -356,6 +357,33 @@ def _reads_one(rule: Callable, attributes: dict) -> Saves:
     found.numbers = True in found.inputs
     found.keeps = found.numbers or found.variadic
     return found
+
+
+def _results_read(code: Any, name: str) -> Any:
+    """The numbers n of all `name[n]` in a rule's code; True where the name stands alone."""
+    import dis
+
+    found = set()
+    instructions = [*dis.get_instructions(code), None, None]
+    for here, number, taken in zip(instructions, instructions[1:], instructions[2:]):
+        if here is None or not here.opname.startswith("LOAD_FAST") or not _names(here.argval, name):
+            continue
+        is_last = here.argval == name or here.argval[-1] == name
+        is_item = taken is not None and (taken.opname == "BINARY_SUBSCR" or taken.argrepr == "[]")
+        if not (is_last and is_item and number is not None and type(number.argval) is int):
+            return True
+        found.add(number.argval)
+    return True if name in code.co_cellvars else frozenset(found)
+
+
+def _names(loaded: Any, name: str) -> bool:
+    """Whether an instruction that loads one or two variables loads this one."""
+    return name in loaded if isinstance(loaded, tuple) else loaded == name
+
+
+def is_read(y: Any, number: int) -> bool:
+    """Whether a rule reads this one of several results."""
+    return y is True or number in y
 
 
 def _loaded(code: Any) -> set[str]:
@@ -381,7 +409,7 @@ class Derivative:
     replaced: tuple[int, ...]  # the inputs of which it only reads the Spec
     numbers: tuple[int, ...]  # the inputs that are no tensors
     forgets: bool  # whether anything is let go after the node has run
-    y: bool  # whether the rule reads the result
+    y: Any  # whether the rule reads the result; of several results the numbers of those, or True for all
     whole: Any = None  # of the one node of a captured function: tells `replay` what it has saved
 
     def __init__(self, call: Call, inputs: tuple, needed: tuple[bool, ...]):
@@ -393,7 +421,8 @@ class Derivative:
         if name not in op.backward_classes:
             op.backward_classes[name] = type(name, (OpBackward,), {"__slots__": (), "op": op, "__module__": "builtins"})
         self.backward_class = op.backward_classes[name]
-        self.call, self.op, self.y = call, op, saves.y
+        self.call, self.op = call, op
+        self.y = saves.y if type(call.out) is tuple else bool(saves.y)
         self.specs = tuple([x._spec if isinstance(x, Tensor) else None for x in inputs])
         self.attributes = {k: call.attributes[k] for k in saves.attributes}
         if saves.needs:
@@ -448,7 +477,8 @@ def attach(call: Call, out: Any, inputs: tuple) -> None:
     else:
         fn.inputs = derivative.specs
     if type(out) is tuple:
-        fn.outputs = [_remember(o, derivative.y) for o in out]
+        read = derivative.y
+        fn.outputs = [_remember(o) if read and is_read(read, i) else o._spec for i, o in enumerate(out)]
         for i, o in enumerate(out):
             if o._spec.dtype.kind >= 2:
                 o._grad_fn = fn
@@ -516,8 +546,21 @@ def grad_edge(x: Tensor) -> tuple | None:
     return fn, x._output_nr
 
 
-def _remember(out: Tensor, value: bool) -> Any:
-    return (out._storage, out._spec, out._offset, out._storage.version) if value else out._spec
+def _remember(out: Tensor) -> tuple:
+    return out._storage, out._spec, out._offset, out._storage.version
+
+
+def kept_outputs(fn: OpBackward) -> list[tuple[Any, Spec, int, int]]:
+    """What a node keeps of its results: (storage, spec, offset, version) of each that its rule reads."""
+    return [o for o in (fn.outputs if type(fn.outputs) is list else (fn.outputs,)) if type(o) is tuple]
+
+
+def with_outputs(fn: OpBackward, others: Iterable) -> Any:
+    """The `outputs` of a node with others in the places of what it keeps."""
+    rest = iter(others)
+    if type(fn.outputs) is list:
+        return [next(rest) if type(o) is tuple else o for o in fn.outputs]
+    return next(rest)
 
 
 def refreshed(view: Tensor) -> Any:

@@ -27,7 +27,7 @@ from ..graph.node import Node, held, make_node
 from ..graph.storage import make_storage
 from ..runtime.trace import state as trace_state
 from .modes import state
-from .nodes import AccumulateGrad, BackwardNode, OpBackward
+from .nodes import AccumulateGrad, BackwardNode, OpBackward, kept_outputs, with_outputs
 
 Edge = tuple[BackwardNode, int]
 MANY = 1000  # tapes; a program whose structures never come back pays for surveys only
@@ -138,7 +138,7 @@ def survey(root: Edge, grad: Tensor, targets: list[Edge] | None) -> Survey | Non
             if derivative.whole is not None and not derivative.whole.tell(fn, sources, offsets):
                 return None
             if derivative.y:
-                for storage, _, offset, version in fn.outputs if type(fn.outputs) is list else (fn.outputs,):
+                for storage, _, offset, version in kept_outputs(fn):
                     if storage.version != version or storage.exposed:
                         return None
                     sources.append(storage.node)
@@ -233,10 +233,8 @@ def _fill(shadow: OpBackward, fn: OpBackward, stand_in: Callable) -> None:
     shadow.inputs = tuple([stand_in(x._spec) if i in kept else x for i, x in enumerate(fn.inputs)])
     shadow.outputs = fn.outputs
     if fn.derivative.y:
-        several = type(fn.outputs) is list
-        seen = [stand_in(spec) for _, spec, _, _ in (fn.outputs if several else (fn.outputs,))]
-        outputs = [(y._storage, y._spec, y._offset, 0) for y in seen]
-        shadow.outputs = outputs if several else outputs[0]
+        seen = [stand_in(spec) for _, spec, _, _ in kept_outputs(fn)]
+        shadow.outputs = with_outputs(fn, [(y._storage, y._spec, y._offset, 0) for y in seen])
 
 
 def _independent(recorded: list[Node], places: dict[Node, int]) -> list[Node]:

@@ -297,3 +297,19 @@ def test_a_gradient_in_a_list(gradient: Any) -> None:
 def test_a_number_is_no_gradient() -> None:
     with pytest.raises(TypeError, match="'float' object is not iterable"):
         torch.ones((), requires_grad=True).backward(3.0)
+
+
+def test_results_that_a_rule_does_not_read_may_be_written_to() -> None:
+    """Max pooling remembers where its maxima were, and not which."""
+    image = torch.tensor([[[[1.0, -3.0], [-2.0, -4.0]], [[-1.0, -2.0], [-3.0, -5.0]]]], requires_grad=True)
+    for _ in range(4):
+        image.grad = None
+        torch.nn.functional.max_pool2d(image * 1, 2).relu_().sum().backward()
+        assert image.grad.flatten().tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
+    values, places = torch.sort(image.flatten() * 2)
+    values.mul_(3)
+    values.sum().backward()
+    values, places = (image.flatten() * 2).sort()
+    places.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        values.sum().backward()
