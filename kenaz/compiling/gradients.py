@@ -15,7 +15,17 @@ from .. import execute
 from .._tensor import Tensor, make_tensor
 from ..autograd import engine, replay
 from ..autograd.modes import state
-from ..autograd.nodes import FREED, AccumulateGrad, BackwardNode, OpBackward, _modified, _sequence, refreshed
+from ..autograd.nodes import (
+    FREED,
+    AccumulateGrad,
+    BackwardNode,
+    OpBackward,
+    _modified,
+    _sequence,
+    kept_outputs,
+    refreshed,
+    with_outputs,
+)
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
 from ..execute import mode, pending
@@ -244,12 +254,7 @@ def _piece(fn: OpBackward, edges: tuple, graph: Graph, trace: Any) -> Piece:
         inputs[i] = _save(x._storage, x._spec, x._offset, version, graph, trace)
     piece.inputs, piece.outputs = tuple(inputs), fn.outputs
     if fn.derivative.y:
-        several = type(fn.outputs) is list
-        saved = [
-            _save(storage, spec, offset, version, graph, trace)
-            for storage, spec, offset, version in (fn.outputs if several else (fn.outputs,))
-        ]
-        piece.outputs = saved if several else saved[0]
+        piece.outputs = with_outputs(fn, [_save(*kept, graph, trace) for kept in kept_outputs(fn)])
     return piece
 
 

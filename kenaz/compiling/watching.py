@@ -39,7 +39,8 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _OPTIMIZERS = os.path.join(_HERE, "optim", "")
 _TRUSTED = (
     "core/", "graph/", "codegen/", "interpret.py", "execute.py", "_tensor.py", "runtime/", "autograd/engine.py",
-    "autograd/replay.py", "autograd/nodes.py", "autograd/forward_ad.py", "autograd/modes.py", "autograd/methods.py", "ops/", "nn/", "_api.py",
+    "autograd/replay.py", "autograd/nodes.py", "autograd/forward_ad.py", "autograd/modes.py", "autograd/methods.py",
+    "ops/", "nn/", "_api.py",
     "fft.py", "linalg.py", "special.py", "_rearranging.py", "utils/_pytree.py", "amp/", "optim/optimizer.py",
     "optim/pointwise.py", "optim/counters.py", "optim/sgd.py", "optim/ad", "optim/rmsprop.py", "optim/rprop.py",
     "optim/radam.py", "optim/lr_scheduler/base.py", "vision/models/", "vision/ops/", "compiling/", "__init__.py",
