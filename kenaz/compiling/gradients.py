@@ -369,8 +369,8 @@ def backward_node(graph: Graph, known: list[Tensor], nodes: list[Node]) -> Compi
     """The node of one call: over what it saved, towards its inputs. The caller fills `watched`."""
     fn = CompiledFunctionBackward()
     fn.graph, fn.derivative, fn.sequence, fn.marked = graph, graph.whole, next(_sequence), False
-    edges = [] if graph.spent else [_edge_of(known[i]) for i in graph.outer]
-    fn.edges, fn.specs = tuple(edges), tuple([known[i]._spec for i in graph.outer[: len(edges)]])
+    fn.edges = tuple([_edge_of(known[i]) for i in graph.outer])
+    fn.specs = tuple([known[i]._spec for i in graph.outer])
     fn.inputs, fn.is_shadow, fn.saved = None if graph.spent else (), False, nodes
     fn.offsets = [d if at is None else known[at]._offset + d for at, d in graph.shifts]
     fn.watched = []
