@@ -5,6 +5,10 @@ nothing. One 64-bit ticket holds the number of the job and the next chunk; a com
 worker cannot claim a chunk of a newer job by mistake. A job closes the ticket before it changes what the ticket guards.
 Idle workers spin for some microseconds and then sleep on a futex; elsewhere than on Linux everything runs on the
 caller.
+
+Linux often wakes a worker on the CPU of the caller, which woke it, and lets the two take turns there for many
+milliseconds while another CPU is idle. So a caller takes its own CPU out of those where the workers that it wakes may
+run; awake, they may run anywhere again. And a caller that has waited long for a worker lets it have the CPU.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from . import jit
 _FUTEX = {("linux", "x86_64"): 202, ("linux", "aarch64"): 98, ("linux", "arm64"): 98}.get(
     (sys.platform, platform.machine())
 )
+_YIELD, _GETTID = {202: (24, 186), 98: (124, 178)}.get(_FUTEX or 0, (0, 0))
 MOST_WORKERS = 63
 
 _TEXT = """
@@ -33,11 +38,14 @@ _TEXT = """
 @asleep = global i32 0, align 64
 @number = global i32 0, align 64
 @active = global i64 0, align 64
+@tids = global [4 x i32] zeroinitializer
+@cpus = global [16 x i64] zeroinitializer
 @thread = global i64 0
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i64 @syscall(i64, i64, i64, i64, i64, i64, i64)
 declare i32 @clock_gettime(i32, ptr)
 PAUSE_DECLARE
+STEER
 
 define void @drain(i64 %number) {
 start:
@@ -72,6 +80,7 @@ define ptr @worker(ptr %me) {
 start:
   %index = ptrtoint ptr %me to i64
   %first = load atomic i32, ptr @number acquire, align 4
+  call void @enter(i64 %index)
   br label %top
 top:
   %last = phi i32 [%first, %start], [%now, %go], [%now, %again]
@@ -98,6 +107,7 @@ sleep:
   %was = zext i32 %last to i64
   %r = call i64 @syscall(i64 FUTEX, i64 %address, i64 128, i64 %was, i64 0, i64 0, i64 0)
   %s1 = atomicrmw sub ptr @asleep, i32 1 seq_cst
+  call void @roam(i64 %index)
   br label %spin
 go:
   %number = zext i32 %now to i64
@@ -120,6 +130,7 @@ define void @set_active(i64 %n) {
 define void @forget() {
   store atomic i64 0, ptr @active seq_cst, align 8
   store atomic i32 0, ptr @asleep seq_cst, align 4
+  store [4 x i32] zeroinitializer, ptr @tids
   ret void
 }
 
@@ -141,6 +152,7 @@ start:
   %any = icmp ne i32 %sleepers, 0
   br i1 %any, label %wake, label %work
 wake:
+  call void @steer()
   %address = ptrtoint ptr @number to i64
   %r = call i64 @syscall(i64 FUTEX, i64 %address, i64 129, i64 64, i64 0, i64 0, i64 0)
   br label %work
@@ -148,11 +160,17 @@ work:
   call void @drain(i64 %wide)
   br label %wait
 wait:
+  %k = phi i32 [0, %work], [%k1, %longer], [0, %late]
   %done = load atomic i64, ptr @finished acquire, align 8
   %all = icmp eq i64 %done, %n
   br i1 %all, label %out, label %longer
 longer:
   PAUSE
+  %k1 = add i32 %k, 1
+  %tired = icmp sgt i32 %k1, SPINS
+  br i1 %tired, label %late, label %wait
+late:
+  %y = call i64 @syscall(i64 YIELD, i64 0, i64 0, i64 0, i64 0, i64 0, i64 0)
   br label %wait
 out:
   ret void
@@ -224,6 +242,88 @@ out:
   ret void
 }
 """
+# Which CPUs the first workers, whose numbers `enter` notes, may use: all but the caller's (`steer`) until they are
+# awake (`roam`). A machine with more CPUs has idle ones for the others.
+_STEER = """
+declare i32 @sched_getcpu()
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare i32 @sched_getaffinity(i32, i64, ptr)
+
+define void @enter(i64 %index) {
+start:
+  %first = icmp ult i64 %index, 4
+  br i1 %first, label %note, label %out
+note:
+  %tid = call i64 @syscall(i64 GETTID, i64 0, i64 0, i64 0, i64 0, i64 0, i64 0)
+  %short = trunc i64 %tid to i32
+  %at = getelementptr i32, ptr @tids, i64 %index
+  store atomic i32 %short, ptr %at monotonic, align 4
+  br label %out
+out:
+  ret void
+}
+
+define void @roam(i64 %index) {
+start:
+  %first = icmp ult i64 %index, 4
+  br i1 %first, label %free, label %out
+free:
+  %r = call i32 @sched_setaffinity(i32 0, i64 128, ptr @cpus)
+  br label %out
+out:
+  ret void
+}
+
+define void @steer() {
+start:
+  %others = alloca [16 x i64]
+  %n = call i32 @sched_getaffinity(i32 0, i64 128, ptr @cpus)
+  %cpu = call i32 @sched_getcpu()
+  %small = icmp ult i32 %cpu, 1024
+  br i1 %small, label %copy, label %out
+copy:
+  %all = load [16 x i64], ptr @cpus
+  store [16 x i64] %all, ptr %others
+  %wide = zext i32 %cpu to i64
+  %word = lshr i64 %wide, 6
+  %place = and i64 %wide, 63
+  %bit = shl i64 1, %place
+  %rest = xor i64 %bit, -1
+  %at = getelementptr i64, ptr %others, i64 %word
+  %old = load i64, ptr %at
+  %new = and i64 %old, %rest
+  store i64 %new, ptr %at
+  br label %head
+head:
+  %i = phi i64 [0, %copy], [%i1, %set]
+  %more = icmp ult i64 %i, 4
+  br i1 %more, label %body, label %out
+body:
+  %who = getelementptr i32, ptr @tids, i64 %i
+  %tid = load atomic i32, ptr %who monotonic, align 4
+  %there = icmp ne i32 %tid, 0
+  br i1 %there, label %set, label %out
+set:
+  %r = call i32 @sched_setaffinity(i32 %tid, i64 128, ptr %others)
+  %i1 = add i64 %i, 1
+  br label %head
+out:
+  ret void
+}
+"""
+_STAY = """
+define void @enter(i64 %index) {
+  ret void
+}
+
+define void @roam(i64 %index) {
+  ret void
+}
+
+define void @steer() {
+  ret void
+}
+"""
 _SPINS = 4000  # about a hundred microseconds
 
 
@@ -232,7 +332,10 @@ def _text() -> str:
     declare = "declare void @llvm.x86.sse2.pause()" if x86 else ""
     pause = "call void @llvm.x86.sse2.pause()" if x86 else "fence seq_cst"
     text = _TEXT.replace("PAUSE_DECLARE", declare).replace("PAUSE", pause)
-    return text.replace("SPINS", str(_SPINS)).replace("FUTEX", str(_FUTEX or 0))
+    text = text.replace("STEER", _STEER if _FUTEX else _STAY)
+    for name, number in (("SPINS", _SPINS), ("FUTEX", _FUTEX or 0), ("YIELD", _YIELD), ("GETTID", _GETTID)):
+        text = text.replace(name, str(number))
+    return text
 
 
 class _Native:

@@ -5,6 +5,7 @@ What could hang or end the process runs in a process of its own, with a limit of
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -116,6 +117,16 @@ def test_workers_that_sleep_wake(chunk: dict[str, int]):
     for pause in [0.0, 1e-5, 1e-4, 2e-4, 3e-4, 1e-3, 5e-3] * 10:
         time.sleep(pause)
         run_once(chunk["slow"], 20)
+
+
+@pytest.mark.skipif(pool._FUTEX is None, reason="there are no workers here")
+def test_workers_that_were_woken_may_run_on_every_cpu(chunk: dict[str, int]):
+    torch.set_num_threads(2)
+    for _ in range(20):
+        run_once(chunk["slow"], 20)
+        time.sleep(0.002)  # the workers fall asleep, and the next job wakes them
+    everywhere = os.sched_getaffinity(0)
+    assert all(os.sched_getaffinity(int(task)) == everywhere for task in os.listdir("/proc/self/task"))
 
 
 @pytest.mark.skipif(pool._FUTEX is None, reason="there are no workers here")
