@@ -210,7 +210,8 @@ def _tell_run(plan: Any, nodes: list[Node]) -> None:
 
     how = "interpreted" if plan is None else f"in {plan.native} compiled steps"
     line = users_line()
-    report.tell(f"{len(nodes)} operators {how}" + (f", for {line[0]}:{line[1]}" if line else ""))
+    count = len(nodes if plan is None else plan.alive)
+    report.tell(f"{count} operators {how}" + (f", for {line[0]}:{line[1]}" if line else ""))
 
 
 # What getrefcount says of an object that only a list holds, when it is called like this.
@@ -257,7 +258,7 @@ _times: dict[int, int] = {}  # how often a graph has come, by the hash of its st
 _plans: dict[tuple, Any] = {}
 MANY = 10_000
 FEW = 12  # fewer nodes than this are interpreted unless one of them is a loop worth compiling
-HOT_AFTER = 1 if config.HOT == "always" else 3
+HOT_AFTER = 1 if config.HOT == "always" else 2
 
 
 def _plan_for(structure: tuple, batch: list[Node], seen: Sequence[bool]) -> Any:
