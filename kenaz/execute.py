@@ -25,7 +25,7 @@ from .core.spec import Spec, fresh
 from .graph.block import Origin, has_blocks, opened
 from .graph.node import Call, Failure, Node, Unplanned, held, make_node, results
 from .graph.storage import Storage, any_exposed
-from .runtime import trace
+from .runtime import threads, trace
 
 pending: list[Node] = []
 _lock = threading.RLock()
@@ -256,6 +256,7 @@ def _alive_places(batch: list[Node], seen: Sequence[bool]) -> list[int]:
 # ---------------------------------------------------------------------------------------------------- cold or hot
 _times: dict[int, int] = {}  # how often a graph has come, by the hash of its structure: a key may be long
 _plans: dict[tuple, Any] = {}
+threads.changed.append(_plans.clear)  # plans cut their work for so many threads
 MANY = 10_000
 FEW = 12  # fewer nodes than this are interpreted unless one of them is a loop worth compiling
 HOT_AFTER = 1 if config.HOT == "always" else 2

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 from .blas import use_threads
 
 _asked: list[int] = []
+changed: list[Callable[[], None]] = []  # what is to be done when another number is asked for
 
 
 def usable_cpus() -> int:
@@ -63,8 +65,12 @@ def set_num_threads(num: int) -> None:
         raise TypeError(f"set_num_threads expects an int, but got {type(num).__name__}")
     if num <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
+    before = get_num_threads()
     _asked[:] = [num]
     use_threads(num)
+    if num != before:
+        for then in changed:
+            then()
 
 
 _interop: list[int] = []

@@ -172,3 +172,19 @@ def test_memory_that_is_taken_over_has_the_shape_of_the_value(hot: None) -> None
         opt.step()
         with torch.eager():
             assert net(torch.ones(2, 200)).shape == (2, 300)
+
+
+def test_another_number_of_threads_makes_other_plans(hot: None) -> None:
+    before = torch.get_num_threads()
+    a, b = torch.ones(300, 400), torch.ones(400, 500)
+    chunks = []
+    try:
+        for count in (1, 2, 1):
+            torch.set_num_threads(count)
+            for _ in range(4):
+                assert (a @ b).sum().item() == 300 * 400 * 500
+            plan = next(iter(execute._plans.values()))
+            chunks.append(max(n for step in plan.steps for _, n in step.routine.phases))
+    finally:
+        torch.set_num_threads(before)
+    assert chunks[0] == chunks[2] < chunks[1]
