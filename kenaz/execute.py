@@ -32,15 +32,18 @@ _lock = threading.RLock()
 
 
 class Mode:
-    """`slow` is true while recording has more to do than to append: run at once, or watch exposed memory."""
+    """`slow` is true while recording has more to do than to append: run at once, or watch exposed memory. `tracing` is
+    true while what is recorded is only looked at."""
 
-    __slots__ = ("eager", "slow")
+    __slots__ = ("eager", "slow", "tracing")
+    tracing: bool
     eager: bool
     slow: bool
 
 
 mode = Mode()
 mode.eager = mode.slow = config.EAGER
+mode.tracing = False
 
 
 observers: list[Callable[[Call], None]] = []  # told of every call that is recorded; `update_mode` after a change
@@ -120,7 +123,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 def flush() -> None:
     """Run every pending node that is alive."""
     global _inside
-    if not pending:
+    if not pending or mode.tracing:
         return
     with _lock:
         _inside = 0

@@ -187,6 +187,7 @@ def trace(found: Survey, root: Edge, run: Callable) -> Tape | None:
     with execute._lock:  # nobody else may run what the placeholders cannot give
         before = pending[:]
         pending.clear()
+        mode.tracing = True  # however much there is
         try:
             grads = run([(shadows[root[0]], root[1])], [start], False, False, targets, accumulate=False)
             tape = _tape(grads, pending[:], places)
@@ -195,6 +196,7 @@ def trace(found: Survey, root: Edge, run: Callable) -> Tape | None:
         except Exception:  # whatever is wrong, the general engine will say it
             return None
         finally:
+            mode.tracing = False
             pending[:] = before + _independent(pending, places)
 
 

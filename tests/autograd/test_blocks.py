@@ -163,3 +163,17 @@ def test_threads_that_train_at_once() -> None:
         np.testing.assert_allclose(one, found[0], rtol=1e-5)
     for a, b in zip(trained(unrolled, 12), alone, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_long_backward_passes_come_back_too() -> None:
+    w, x = torch.full((4, 4), 0.1, requires_grad=True), torch.linspace(-1, 1, 4)
+    found = []
+    for _ in range(3):
+        w.grad, h = None, x
+        for _ in range(600):
+            h = torch.tanh(w @ h * 1.5 + x) - h * 0.1
+        h.sum().backward()
+        found.append(w.grad.flatten().tolist())
+    assert [len(tape.recipe.steps) > 2000 for tape in replay._tapes.values()] == [True]
+    for one in found[1:]:
+        np.testing.assert_allclose(one, found[0], rtol=1e-4, atol=1e-5)
