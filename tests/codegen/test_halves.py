@@ -11,7 +11,7 @@ import pytest
 
 import kenaz as torch
 from kenaz import execute, nn
-from kenaz.codegen import check
+from kenaz.codegen import check, jit
 from kenaz.codegen.halves import COPY
 from kenaz.codegen.steps import Step
 from kenaz.core import config
@@ -19,6 +19,7 @@ from kenaz.core import config
 F = nn.functional
 Tensor = torch.Tensor
 HALVES = [torch.bfloat16, torch.float16]
+pytestmark = pytest.mark.skipif(not jit.converts_halves(), reason="this host does not convert halves")
 
 
 @pytest.fixture(autouse=True)
