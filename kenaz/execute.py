@@ -75,7 +75,7 @@ def record(call: Call, sources: tuple, offsets: tuple[int, ...] | None = None) -
         observer(call)
     node = make_node(call, sources, offsets)
     if not call.plain:
-        _look_for_errors(node)
+        look_for_errors(node)
         if type(call.out) is Spec and call.out.device.type == "meta":
             return node
     pending.append(node)
@@ -99,7 +99,7 @@ def put_off(nodes: list[Node], count: int) -> None:
         flush()
 
 
-def _look_for_errors(node: Node) -> None:
+def look_for_errors(node: Node) -> None:
     """Note the user's line where an operator may find a mistake later; raise what can be found already."""
     late = node.call.op.late_errors
     if late:
@@ -177,11 +177,7 @@ def _form(plan: Any, batch: list[Node], nodes: list[Node], origins: list[Origin]
 
 def planned(nodes: list[Node], seen: list[bool]) -> Any:
     """The plan of nodes that are known to come back in this order; None where they are better interpreted."""
-    if config.HOT == "never" or len(nodes) < 2:
-        return None
-    if len(nodes) < FEW and not any(node.call.is_loop for node in nodes):
-        return None
-    return _compiled(nodes, seen) or None
+    return (_compiled(nodes, seen) or None) if _may_pay(nodes) else None
 
 
 def run_planned(plan: Any, nodes: list[Node]) -> None:
@@ -190,11 +186,6 @@ def run_planned(plan: Any, nodes: list[Node]) -> None:
         if config.DEBUG:
             _tell_run(plan, nodes)
         _run_plan(plan, [nodes[i] for i in plan.alive])
-
-
-def look_for_errors(node: Node) -> None:
-    """Raise what can be found wrong in the values that a node reads, and note the user's line for later."""
-    _look_for_errors(node)
 
 
 def drop_unseen() -> None:
@@ -265,14 +256,19 @@ FEW = 12  # fewer nodes than this are interpreted unless one of them is a loop w
 HOT_AFTER = 1 if config.HOT == "always" else 2
 
 
+def _may_pay(nodes: list[Node]) -> bool:
+    """Whether a plan of so many nodes, or of a loop, could be worth making."""
+    if config.HOT == "never" or len(nodes) < 2:
+        return False
+    return len(nodes) >= FEW or any(node.call.is_loop for node in nodes)
+
+
 def _plan_for(structure: tuple, batch: list[Node], seen: Sequence[bool]) -> Any:
     """The plan of a graph that came back often enough, else None."""
     plan = _plans.get(structure)
     if plan is not None:
         return plan or None
-    if config.HOT == "never" or len(batch) < 2:
-        return None
-    if len(batch) < FEW and not any(node.call.is_loop for node in batch):
+    if not _may_pay(batch):
         return None
     short = hash(structure)
     times = _times[short] = _times.get(short, 0) + 1
@@ -414,7 +410,8 @@ def open_blocks() -> None:
     """Let pending nodes be what they stand for, where somebody looks at them one by one."""
     if has_blocks(pending):
         with _lock:
-            pending[:] = opened(pending)[0]
+            count = len(pending)  # other threads may append more
+            pending[:count] = opened(pending[:count])[0]
 
 
 def _ancestors(node: Node) -> list[Node]:

@@ -184,15 +184,22 @@ def trace(found: Survey, root: Edge, run: Callable) -> Tape | None:
     """Run the pass over placeholders, and take down what is recorded; None where that does not tell everything."""
     shadows, places, start = _shadow(found)
     targets = [(shadows[fn], number) for fn, number in found.targets]
+    tape = taped(
+        lambda: run([(shadows[root[0]], root[1])], [start], False, False, targets, accumulate=False), places
+    )
+    if tape is not None:
+        tape.released = [i for i, fn in enumerate(found.nodes) if getattr(shadows[fn], "inputs", ()) is None]
+    return tape
+
+
+def taped(run: Callable[[], list], places: dict[Node, int]) -> Tape | None:
+    """The tape of what a function records that gives gradients over placeholders; None where that is not everything."""
     with execute._lock:  # nobody else may run what the placeholders cannot give
         before = pending[:]
         pending.clear()
         mode.tracing = True  # however much there is
         try:
-            grads = run([(shadows[root[0]], root[1])], [start], False, False, targets, accumulate=False)
-            tape = _tape(grads, pending[:], places)
-            tape.released = [i for i, fn in enumerate(found.nodes) if getattr(shadows[fn], "inputs", ()) is None]
-            return tape
+            return _tape(run(), pending[:], places)
         except Exception:  # whatever is wrong, the general engine will say it
             return None
         finally:

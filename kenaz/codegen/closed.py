@@ -3,6 +3,7 @@ the blocks stand for."""
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from ..graph.block import Origin, Recipe
@@ -74,7 +75,7 @@ class _Closing:
         return self.batch[origin.at].call.attributes["recipe"]
 
     def _value(self, value: Value) -> Value:
-        found = value.copy()
+        found = copy(value)
         found.takers = [self._node(p) for p in value.takers]
         return found
 

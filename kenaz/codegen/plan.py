@@ -39,12 +39,6 @@ class Value:
         self.takers: list[int] = []  # places of nodes that get it as an array: it lives in memory of its own
         self.home = -1  # its place in the arena, where nobody outside sees it
 
-    def copy(self) -> Value:
-        found = Value.__new__(Value)
-        for name in self.__slots__:
-            setattr(found, name, getattr(self, name))
-        return found
-
 
 class Batch:
     """Native steps that run without a pause, and the words that have to be written before.

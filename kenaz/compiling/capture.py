@@ -7,15 +7,13 @@ once, by a plan that is kept; one that others will go on from adds its nodes to 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from typing import Any
 
 from .. import execute
 from .._tensor import Tensor
 from ..autograd.modes import notice
 from ..autograd.nodes import AccumulateGrad
-from ..graph.block import block_of, recipe_of
+from ..graph.block import block_of, getter, recipe_of
 from ..graph.node import Node, make_node
 from ..ops.record import WRITE
 from ..runtime import samplers
@@ -110,12 +108,11 @@ class Capture:
     def _step(self, at: int, trace: Trace, where: dict) -> tuple:
         """(call, how to get its sources, its offsets): these are always the same, or shifts in a list."""
         step = trace.watch.steps[at]
-        places = [where[at, k] if ref[0] == NUMBER else where[ref[:2]] for k, ref in enumerate(step.refs)]
         offsets: Any = step.offsets
         if offsets is not None:
             shifts = list(map(trace.shift, step.refs, offsets))
             offsets = shifts if any(near is not None for near, _ in shifts) else tuple([d for _, d in shifts])
-        return step.call, _getter(places), offsets
+        return step.call, getter(_places(at, step, where)), offsets
 
     def _close(self, trace: Trace, where: dict) -> None:
         """Make a recipe of the steps, if that is less to record than they are."""
@@ -123,12 +120,11 @@ class Capture:
         steps = []
         for at in trace.steps:
             step = trace.watch.steps[at]
-            places = tuple([where[at, k] if ref[0] == NUMBER else where[ref[:2]] for k, ref in enumerate(step.refs)])
             shifts = None
             if step.offsets is not None:
                 found = map(trace.shift, step.refs, step.offsets)
                 shifts = tuple([(len(self.near) if i is None else self.near.index(i), d) for i, d in found])
-            steps.append((step.call, places, shifts))
+            steps.append((step.call, _places(at, step, where), shifts))
         width = len(self.inputs) + len(self.drawn) + sum(type(c) is Node for c in self.constants)
         outs = sorted({p for p in (*self.seen, *self.saved) if p >= self.first})
         recipe = recipe_of(width, self.first - width, tuple(steps), tuple(outs))
@@ -229,8 +225,7 @@ class Capture:
             if type(offsets) is list:
                 offsets = tuple([d if near is None else known[near]._offset + d for near, d in offsets])
             node = Node()
-            sources = (values[sources_of],) if type(sources_of) is int else sources_of(values)
-            node.call, node.sources, node.offsets, node.value = call, sources, offsets, None
+            node.call, node.sources, node.offsets, node.value = call, sources_of(values), offsets, None
             if not call.plain:
                 execute.look_for_errors(node)
             values.append(node)
@@ -275,8 +270,6 @@ class Capture:
             execute.run_planned(self.plan, nodes)
 
 
-def _getter(places: list[int]) -> Callable[[list], tuple] | int:
-    """A function that takes the sources out of the values; or the place of the only one."""
-    if len(places) == 1:
-        return places[0]
-    return operator.itemgetter(*places) if places else lambda values: ()
+def _places(at: int, step: Any, where: dict) -> tuple[int, ...]:
+    """Where the sources of a step are among the values."""
+    return tuple([where[at, k] if ref[0] == NUMBER else where[ref[:2]] for k, ref in enumerate(step.refs)])

@@ -28,7 +28,7 @@ from ..autograd.nodes import (
 )
 from ..core.shape import extent
 from ..core.spec import Spec, fresh
-from ..execute import mode, pending
+from ..execute import mode
 from ..graph.node import Node, held, make_node
 from ..graph.storage import make_storage
 from .walking import Unguardable
@@ -124,16 +124,7 @@ class Graph:
         nodes = self.build(saved, stubs)
         for fn in nodes:
             fn.versions = None
-        with execute._lock:  # nobody else may run what the placeholders cannot give
-            before = pending[:]
-            pending.clear()
-            try:
-                found = self.run(nodes, stubs, grads, False)
-                return replay._tape(found, pending[:], places)
-            except Exception:  # whatever is wrong, the ordinary engine will say it
-                return None
-            finally:
-                pending[:] = before + replay._independent(pending, places)
+        return replay.taped(lambda: self.run(nodes, stubs, grads, False), places)
 
     def run(self, nodes: list, stubs: Sequence, grads: Sequence, create_graph: bool) -> list:
         """The gradients of the outer edges, by the ordinary engine."""

@@ -35,7 +35,7 @@ class Recipe:
 
     def __init__(self, width: int, numbers: int, steps: tuple[tuple[Call, tuple[int, ...], Any], ...], outs: tuple):
         self.width, self.outs = width, outs
-        self.steps = [(call, at, _getter(at), shifts) for call, at, shifts in steps]
+        self.steps = [(call, at, getter(at), shifts) for call, at, shifts in steps]
         first = width + numbers
         self.call = Call(BLOCK, (), {"recipe": self}, tuple([self.steps[place - first][0].out for place in outs]))
         self.picks = [pick_call(self.call, k) for k in range(len(outs))]
@@ -60,7 +60,7 @@ def recipe_of(*parts: Any) -> Recipe:
     return found
 
 
-def _getter(at: tuple[int, ...]) -> Callable[[list], tuple]:
+def getter(at: tuple[int, ...]) -> Callable[[list], tuple]:
     """A function that takes the sources out of the values by place."""
     if len(at) > 1:
         return operator.itemgetter(*at)
